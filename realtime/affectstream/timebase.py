@@ -54,7 +54,9 @@ class Interval:
 
     def __post_init__(self) -> None:
         if self.end_ns < self.start_ns:
-            raise ValueError(f"an interval cannot end ({self.end_ns}) before it starts ({self.start_ns})")
+            raise ValueError(
+                f"an interval cannot end ({self.end_ns}) before it starts ({self.start_ns})"
+            )
 
     @property
     def duration_ns(self) -> int:

@@ -82,7 +82,9 @@ class CorpusDialogue:
         """The scenario that recurs in every session, such as ``impro03`` or ``script01``."""
         match = re.search(r"(impro\d\d|script\d\d)", self.id)
         if match is None:
-            raise CorpusError(f"dialogue {self.id!r} names no scenario; expected impro.. or script..")
+            raise CorpusError(
+                f"dialogue {self.id!r} names no scenario; expected impro.. or script.."
+            )
         return match.group(1)
 
 
@@ -100,7 +102,9 @@ def read_derived(path: Path) -> list[CorpusDialogue]:
     table_path, statistics_path = path / "utterances.csv", path / "egemaps47.npy"
     for needed in (table_path, statistics_path):
         if not needed.is_file():
-            raise CorpusError(f"{needed} is missing; a derived set has utterances.csv and egemaps47.npy")
+            raise CorpusError(
+                f"{needed} is missing; a derived set has utterances.csv and egemaps47.npy"
+            )
     statistics = np.load(statistics_path, allow_pickle=False)
     with table_path.open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))

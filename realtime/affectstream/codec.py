@@ -1,0 +1,140 @@
+"""Topic + header + payload <-> message.
+
+Knows: the three frames of a message, the version of the wire, and the limits of what is accepted.
+Refuses to know: sockets, sequence numbers' meaning, and what to do about a bad message: it raises,
+the shell counts.
+
+Nothing is ever unpickled: a header is a MessagePack map of bounded size and depth, checked field
+by field into a frozen struct, and a payload is raw little-endian numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgpack
+import msgspec
+import numpy as np
+
+from affectstream.messages import KINDS, Acoustic, Audio, Matrix, Message, Mocap, Observation
+
+WIRE_VERSION = 1
+MAX_TOPIC_BYTES = 512
+MAX_HEADER_BYTES = 64 * 1024
+MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 6
+
+
+class DecodeError(ValueError):
+    """Frames that are not a message; ``reason`` is the short name under which it is counted."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+def encode(message: Message) -> list[bytes]:
+    """Return the message's frames: topic, header, payload.
+
+    Raises:
+        DecodeError: the message is larger than a reader would accept.
+    """
+    header: dict[str, Any] = {"v": WIRE_VERSION, "kind": message.kind}
+    header.update(msgspec.to_builtins(message, builtin_types=(bytes,)))
+    payload: bytes = header.pop("payload", b"")
+    packed = msgpack.packb(header)
+    if len(packed) > MAX_HEADER_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
+        raise DecodeError(
+            "too large", f"{message.kind} has {len(packed)} + {len(payload)} bytes; split it"
+        )
+    return [message.topic.encode(), packed, payload]
+
+
+def decode(frames: Sequence[bytes]) -> Message:
+    """Return the message that ``frames`` (topic, header, payload) hold.
+
+    Raises:
+        DecodeError: they hold none; its ``reason`` is one of ``frames``, ``too large``,
+            ``not MessagePack``, ``version``, ``unknown kind``, ``field``, ``topic``, ``payload``.
+    """
+    if len(frames) != 3:
+        raise DecodeError("frames", f"a message has 3 frames, this one {len(frames)}")
+    topic, packed, payload = frames
+    header = _unpack(topic, packed, payload)
+    message_type = KINDS.get(str(header.get("kind")))
+    if message_type is None:
+        raise DecodeError("unknown kind", repr(header.get("kind"))[:80])
+    if message_type.has_payload:
+        header["payload"] = payload
+    elif payload:
+        raise DecodeError("payload", f"{header['kind']} carries none, got {len(payload)} bytes")
+    try:
+        message = msgspec.convert(header, message_type)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise DecodeError("field", str(error)) from error
+    if message.topic.encode() != topic:
+        raise DecodeError("topic", f"{topic[:80]!r} does not belong to {message.topic!r}")
+    _check_payload(message)
+    return message
+
+
+def unpack_map(packed: bytes) -> dict[str, Any]:
+    """Return the MessagePack map in ``packed``, of bounded size and depth.
+
+    Raises:
+        DecodeError: it is not one.
+    """
+    if len(packed) > MAX_HEADER_BYTES:
+        raise DecodeError("too large", f"a header of {len(packed)} bytes")
+    try:
+        header = msgpack.unpackb(packed, raw=False, strict_map_key=True, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+        raise DecodeError("not MessagePack", str(error) or type(error).__name__) from error
+    if not isinstance(header, dict):
+        raise DecodeError("not MessagePack", f"the header is a {type(header).__name__}, not a map")
+    if _depth(header) > MAX_DEPTH:
+        raise DecodeError("too large", f"the header nests deeper than {MAX_DEPTH}")
+    return header
+
+
+def _unpack(topic: bytes, packed: bytes, payload: bytes) -> dict[str, Any]:
+    if len(topic) > MAX_TOPIC_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
+        raise DecodeError("too large", f"topic {len(topic)}, payload {len(payload)} bytes")
+    header = unpack_map(packed)
+    version = header.pop("v", None)
+    if not isinstance(version, int) or version > WIRE_VERSION:
+        raise DecodeError(
+            "version",
+            f"wire version {version!r}; this program reads up to {WIRE_VERSION}: upgrade it",
+        )
+    return header
+
+
+def _depth(value: object, seen: int = 0) -> int:
+    if seen > MAX_DEPTH:
+        return seen
+    if isinstance(value, dict):
+        return max((_depth(item, seen + 1) for item in value.values()), default=seen + 1)
+    if isinstance(value, list):
+        return max((_depth(item, seen + 1) for item in value), default=seen + 1)
+    return seen
+
+
+def _check_payload(message: Message) -> None:
+    if isinstance(message, Audio):
+        if len(message.payload) % 2:
+            raise DecodeError("payload", "audio has half a sample at its end")
+    elif isinstance(message, Matrix):
+        expected = 4 * message.rows * message.columns
+        if len(message.payload) != expected:
+            raise DecodeError(
+                "payload",
+                f"{message.kind} says {message.rows} x {message.columns} float32, "
+                f"which is {expected} bytes, but carries {len(message.payload)}",
+            )
+        if isinstance(message, Mocap):
+            if len(message.times_ns) != message.rows:
+                raise DecodeError("payload", "mocap needs one time per row")
+        elif isinstance(message, Acoustic | Observation) and not np.isfinite(message.values).all():
+            raise DecodeError("not finite", f"{message.kind} carries NaN or infinity")
