@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[^/\s]+$")]
 """An id without a slash or white space: it is part of a topic."""
 
-Instant = Annotated[int, Meta(ge=0, lt=1 << 63)]
-Counter = Annotated[int, Meta(ge=0, lt=1 << 63)]
-Epoch = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Instant = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Counter = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Epoch = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Size = Annotated[int, Meta(ge=0, le=1 << 20)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Level = Annotated[float, Meta(ge=1.0, le=5.0)]
