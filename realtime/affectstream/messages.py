@@ -65,7 +65,7 @@ class StreamOpened(Message, frozen=True, kw_only=True, tag="stream.opened"):
         modality: ``speech``, ``text``, ``mocap``, ``corpus`` or ``emotion``.
         speaker: whom the source hears or sees; None for several.
         of: the source that this one is derived from, such as a transcript's microphone.
-        drives_clock: the session's processing time is this stream's, carried by ``Progress.now_ns``.
+        drives_clock: the session's processing time is this stream's (``Progress.now_ns``).
     """
 
     modality: Literal["speech", "text", "mocap", "corpus", "emotion"]
