@@ -1,0 +1,79 @@
+"""Which frames of audio hold a voice.
+
+Knows: one detector's opinion, the level of a frame, and the level of the background.
+Refuses to know: utterances, time, and which detector is asked.
+
+A detector alone is fooled by breathing, by a noisy room and by its own hang-over, which would
+make an utterance's bounds late; a level alone takes a slammed door for speech. A frame counts as
+voiced when both agree.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+
+_SILENCE_DB = -75.0  # digital silence and converters' own noise are never the background
+_FADE_DB_PER_FRAME = 0.1  # the loudest level is forgotten by 5 dB in a second
+
+
+class VoiceDetector(Protocol):
+    """Something that hears voices."""
+
+    def is_speech(self, frame: bytes) -> bool:
+        """Return whether the frame (20 ms of 16 kHz s16 mono) holds speech."""
+
+
+class VoiceActivity:
+    """Decides frame by frame.
+
+    Args:
+        detector: is asked for every frame, so that it can keep a state.
+        above_noise_db: how far a voice must stand out from the background.
+        below_peak_db: how far below the loudest recent frame a voice may fall.
+        noise_window_frames: over how many frames the background is the minimum.
+    """
+
+    def __init__(
+        self,
+        detector: VoiceDetector,
+        *,
+        above_noise_db: float = 8.0,
+        below_peak_db: float = 38.0,
+        noise_window_frames: int = 400,
+    ) -> None:
+        self._detector = detector
+        self._above_noise_db = above_noise_db
+        self._below_peak_db = below_peak_db
+        self._part_frames = max(1, noise_window_frames // 8)
+        self._parts: deque[float] = deque(maxlen=8)
+        self._part_level = np.inf
+        self._part_count = 0
+        self._peak_db = -np.inf
+
+    def is_voiced(self, frame: bytes) -> bool:
+        """Return whether the frame (s16 mono) holds a voice."""
+        level_db = frame_level_db(frame)
+        detected = self._detector.is_speech(frame)
+        noise_db = self._background_db(level_db)
+        self._peak_db = max(self._peak_db - _FADE_DB_PER_FRAME, level_db)
+        gate_db = max(noise_db + self._above_noise_db, self._peak_db - self._below_peak_db)
+        return detected and level_db > gate_db
+
+    def _background_db(self, level_db: float) -> float:
+        self._part_level = min(self._part_level, level_db)
+        noise_db = min(self._part_level, min(self._parts, default=np.inf))
+        self._part_count += 1
+        if self._part_count == self._part_frames:
+            self._parts.append(self._part_level)
+            self._part_level, self._part_count = np.inf, 0
+        return max(float(noise_db), _SILENCE_DB)
+
+
+def frame_level_db(frame: bytes) -> float:
+    """Return the level of an s16 frame in dB of full scale, without its constant offset."""
+    samples = np.frombuffer(frame, dtype="<i2").astype(np.float32)
+    variance = float(np.var(samples))
+    return 10.0 * float(np.log10(variance / 32768.0**2 + 1e-12))

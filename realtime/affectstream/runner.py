@@ -1,0 +1,165 @@
+"""The one loop: sockets + timer + a pure machine.
+
+Knows: how to wait for sockets, devices and deadlines at once, and when to stop.
+Refuses to know: what the machine does. Every process of the project that runs a machine runs it
+here.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+import zmq
+
+from affectstream.bus import Inlet, Outlet
+from affectstream.messages import Message
+from affectstream.timebase import NS_PER_MS, WallClock
+
+LONGEST_WAIT_NS = 200 * NS_PER_MS
+"""A stop is noticed after at most this long."""
+
+
+class Machine(Protocol):
+    """A pure machine: time is an argument, messages come back."""
+
+    def receive(self, message: Any, now_ns: int) -> list[Message]:
+        """Take one message or captured block in."""
+
+    def wake(self, now_ns: int) -> list[Message]:
+        """Do what is due."""
+
+    def next_wake_ns(self) -> int | None:
+        """Return when something will be due."""
+
+    def close(self, now_ns: int) -> list[Message]:
+        """Say the last words."""
+
+
+class Input(Protocol):
+    """A device or file that feeds a machine."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing more will come."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there is something to read, or -1."""
+
+    def read(self, now_ns: int) -> Iterable[object]:
+        """Return what there is, without waiting."""
+
+    def close(self) -> None:
+        """Let go of the device."""
+
+
+@runtime_checkable
+class PacedInput(Protocol):
+    """An input that knows when its next block is due, such as a file played at its own pace."""
+
+    def next_read_ns(self) -> int | None:
+        """Return the processing time at which there will be something to read."""
+
+
+@contextmanager
+def stop_on_signals() -> Any:
+    """Yield a function that says whether SIGINT or SIGTERM has come."""
+    stopped = threading.Event()
+    previous = {
+        number: signal.signal(number, lambda *_: stopped.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stopped.is_set
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def run(
+    machine: Machine,
+    *,
+    address: str,
+    prefixes: Sequence[str] = (),
+    from_start: bool = True,
+    inputs: Sequence[Input] = (),
+    clock: Callable[[], int] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run ``machine`` until ``stopping()`` or, if it has inputs, until all are exhausted."""
+    now = clock or WallClock().now_ns
+    with ExitStack() as stack:
+        outlet = Outlet(address, clock=now)
+        stack.callback(outlet.close)
+        inlet = Inlet(address, prefixes, from_start=from_start, clock=now) if prefixes else None
+        if inlet is not None:
+            stack.callback(inlet.close)
+        for source in inputs:
+            stack.callback(source.close)
+        poller = _poller(outlet, inlet, inputs)
+        while not stopping():
+            poller.poll(_wait_ms(now(), machine, outlet, inlet, inputs))
+            _turn(machine, outlet, inlet, inputs, now)
+            if inputs and all(source.exhausted for source in inputs):
+                break
+        _publish(outlet, machine.close(now()))
+        _linger(outlet, now)
+
+
+def _poller(outlet: Outlet, inlet: Inlet | None, inputs: Sequence[Input]) -> zmq.Poller:
+    poller = zmq.Poller()
+    for socket in (outlet.socket, *(inlet.sockets if inlet else ())):
+        poller.register(socket, zmq.POLLIN)
+    for source in inputs:
+        if source.fileno() >= 0:
+            poller.register(source.fileno(), zmq.POLLIN)
+    return poller
+
+
+def _wait_ms(
+    now_ns: int,
+    machine: Machine,
+    outlet: Outlet,
+    inlet: Inlet | None,
+    inputs: Sequence[Input],
+) -> int:
+    due = [machine.next_wake_ns(), outlet.next_wake_ns()]
+    if inlet is not None:
+        due.append(inlet.next_wake_ns())
+    due += [source.next_read_ns() for source in inputs if isinstance(source, PacedInput)]
+    earliest_ns = min((d for d in due if d is not None), default=now_ns + LONGEST_WAIT_NS)
+    wait_ns = min(max(0, earliest_ns - now_ns), LONGEST_WAIT_NS)
+    return -(-wait_ns // NS_PER_MS)  # rounded up: waking early would spin
+
+
+def _turn(
+    machine: Machine,
+    outlet: Outlet,
+    inlet: Inlet | None,
+    inputs: Sequence[Input],
+    now: Callable[[], int],
+) -> None:
+    outlet.service()
+    if inlet is not None:
+        for message in inlet.read():
+            _publish(outlet, machine.receive(message, now()))
+    for source in inputs:
+        for item in source.read(now()):
+            _publish(outlet, machine.receive(item, now()))
+    _publish(outlet, machine.wake(now()))
+
+
+def _publish(outlet: Outlet, messages: list[Message]) -> None:
+    for message in messages:
+        outlet.publish(message)
+
+
+def _linger(outlet: Outlet, now: Callable[[], int]) -> None:
+    """Stay long enough to answer a reader that missed the last messages."""
+    end_ns = now() + LONGEST_WAIT_NS
+    while (left_ns := end_ns - now()) > 0:
+        if outlet.socket.poll(-(-left_ns // NS_PER_MS)):
+            outlet.service()
