@@ -1,0 +1,115 @@
+"""Checkpoints of the context model: one safetensors file, nothing pickled.
+
+Knows: the file's layout, the shipped files. Refuses to know: training.
+
+Layout: the tensors of ``ContextNetwork.state_dict()`` (float16 for the n-gram table and the word
+vectors) and one metadata entry ``affectstream``: JSON with ``format``, ``id``, ``look_ahead``,
+``config`` (sizes) and ``trained`` (how). One entry, because safetensors writes several in random
+order, and the same weights should give the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from affectstream_models.context import ContextModel
+from affectstream_models.context_network import ContextConfig, ContextNetwork
+
+FORMAT = "affectstream-context/1"
+PRETRAINED = {"default": "context.safetensors"}
+_KEY = "affectstream"
+_HALF = ("ngram_table.weight", "word_vectors")
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used, said in one sentence with a remedy."""
+
+
+def load_pretrained(name: str = "default") -> ContextModel:
+    """A model that ships with the package.
+
+    Raises:
+        CheckpointError: there is none of that name.
+    """
+    if name not in PRETRAINED:
+        raise CheckpointError(f"no pretrained model {name!r}; there are {sorted(PRETRAINED)}")
+    file = resources.files("affectstream_models") / "pretrained" / PRETRAINED[name]
+    with resources.as_file(file) as path:
+        return load(path)
+
+
+def load(path: Path | str) -> ContextModel:
+    """The model in a checkpoint file.
+
+    Raises:
+        CheckpointError: the file is missing, or is no checkpoint of this model.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+    try:
+        metadata = metadata_of(content)
+        network = ContextNetwork(ContextConfig(**metadata["config"]))
+        network.load_state_dict(load_tensors(content))
+        look_ahead = int(metadata["look_ahead"])
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of format {FORMAT}; download or train it again ({error})"
+        ) from error
+    return ContextModel(
+        network,
+        id=metadata["id"],
+        sha256=hashlib.sha256(content).hexdigest(),
+        look_ahead=look_ahead,
+    )
+
+
+def save(
+    network: ContextNetwork,
+    path: Path | str,
+    *,
+    id: str,
+    look_ahead: int,
+    trained: Mapping[str, Any],
+) -> str:
+    """Write a checkpoint, and return the SHA-256 of the file."""
+    tensors = {
+        name: tensor.to(torch.float16) if name.endswith(_HALF) else tensor.contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    metadata = {
+        "format": FORMAT,
+        "id": id,
+        "look_ahead": look_ahead,
+        "config": network.config.to_dict(),
+        "trained": dict(trained),
+    }
+    content = save_tensors(tensors, metadata={_KEY: json.dumps(metadata, sort_keys=True)})
+    Path(path).write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def metadata_of(content: bytes) -> dict[str, Any]:
+    """The metadata in a safetensors file's header.
+
+    Raises:
+        ValueError: the bytes are no safetensors file, or of another format than ``FORMAT``.
+    """
+    size = int.from_bytes(content[:8], "little")
+    if not 2 <= size <= len(content) - 8:
+        raise ValueError("its header is cut off")
+    entries = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    metadata: dict[str, Any] = json.loads(entries.get(_KEY, "{}"))
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"its format is {metadata.get('format')!r}")
+    return metadata

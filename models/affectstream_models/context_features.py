@@ -1,0 +1,65 @@
+"""Utterances as batches of features for the context network.
+
+Knows: normalisation, masking of what is absent, batching of text features.
+Refuses to know: networks, dialogues, labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from affectstream_models.context_network import ACOUSTIC_STATISTICS, UtteranceBatch
+from affectstream_models.text_encoder import TextFeatures
+
+_CLIP = 4.0
+"""Normalised statistics beyond this many standard deviations say only "far out"."""
+
+
+def normalise(
+    statistics: NDArray[np.float32] | None, mean: NDArray[np.float32], sd: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """Statistics (47,) in clipped population standard deviations; None stays None.
+
+    A single statistic that is not finite (no voiced frame, say) becomes the population's mean.
+
+    Raises:
+        ValueError: the vector has another shape than (47,).
+    """
+    if statistics is None:
+        return None
+    if statistics.shape != (ACOUSTIC_STATISTICS,):
+        raise ValueError(
+            f"acoustic statistics have shape {statistics.shape}, "
+            f"but the model takes ({ACOUSTIC_STATISTICS},)"
+        )
+    scaled = (statistics - mean) / sd
+    finite = np.where(np.isfinite(scaled), scaled, 0.0)
+    return finite.clip(-_CLIP, _CLIP).astype(np.float32)
+
+
+def collate(
+    acoustic: Sequence[NDArray[np.float32] | None], text: Sequence[TextFeatures]
+) -> UtteranceBatch:
+    """A batch of B utterances from normalised statistics and text features."""
+    silent = np.zeros(ACOUSTIC_STATISTICS, dtype=np.float32)
+    counts = np.array([len(features.ngrams) for features in text], dtype=np.int64)
+    weights = np.repeat(1.0 / np.sqrt(np.maximum(counts, 1)), counts)
+    return UtteranceBatch(
+        acoustic=torch.from_numpy(
+            np.stack([silent if a is None else a for a in acoustic]).astype(np.float32)
+        ),
+        has_acoustic=_presence([a is not None for a in acoustic]),
+        ngrams=torch.from_numpy(np.concatenate([features.ngrams for features in text])),
+        offsets=torch.from_numpy(np.cumsum(counts) - counts),
+        weights=torch.from_numpy(weights.astype(np.float32)),
+        words=torch.from_numpy(np.stack([features.words for features in text])),
+        has_text=_presence([not features.empty for features in text]),
+    )
+
+
+def _presence(present: Sequence[bool]) -> torch.Tensor:
+    return torch.tensor(present, dtype=torch.float32)[:, None]  # (B, 1)

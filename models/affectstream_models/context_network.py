@@ -1,0 +1,209 @@
+"""The network of the context model: encoders, a forward and a backward LSTM, heads.
+
+Knows: features of utterances in, scores out, whole dialogues at once (the batch form that
+training and the offline reference use).
+Refuses to know: streams, windows that move, and what an utterance's words or statistics were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+ACOUSTIC_STATISTICS = 47
+CLASS_COUNT = 4
+SCALES = ("valence", "activation", "dominance")
+LEVEL_COUNT = 3
+OTHER_COUNT = 4
+"""Training-only outputs: frustration, surprise, fear, anything else agreed upon."""
+
+OUTPUTS = CLASS_COUNT + len(SCALES) + LEVEL_COUNT * len(SCALES) + OTHER_COUNT
+
+START, SAME, OTHER = 0, 1, 2
+"""Relation of an utterance to its neighbour in the chain: none, same speaker, other speaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextConfig:
+    """Sizes of one member network, and its dropouts in training."""
+
+    ngrams: int
+    words: int
+    word_dim: int = 50
+    ngram_dim: int = 64
+    encoder_dim: int = 64
+    fused_dim: int = 64
+    hidden_dim: int = 64
+    head_dim: int = 64
+    members: int = 1
+    input_dropout: float = 0.3
+    output_dropout: float = 0.4
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for the checkpoint's metadata."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceBatch:
+    """Features of B utterances, as tensors.
+
+    Attributes:
+        acoustic: (B, 47) normalised statistics, zeros where absent.
+        has_acoustic, has_text: (B, 1) float32, 1 where the modality is present.
+        ngrams: (K,) int64 rows of the n-gram table, all utterances in a row.
+        offsets: (B,) int64, where each utterance's n-grams start.
+        weights: (K,) float32, weight of each n-gram.
+        words: (B, 2 D) pooled word vectors.
+    """
+
+    acoustic: Tensor
+    has_acoustic: Tensor
+    ngrams: Tensor
+    offsets: Tensor
+    weights: Tensor
+    words: Tensor
+    has_text: Tensor
+
+    def masked(
+        self, *, acoustic: Tensor | None = None, text: Tensor | None = None
+    ) -> UtteranceBatch:
+        """The same utterances with presence multiplied by (B, 1) masks."""
+        return replace(
+            self,
+            has_acoustic=self.has_acoustic if acoustic is None else self.has_acoustic * acoustic,
+            has_text=self.has_text if text is None else self.has_text * text,
+        )
+
+
+class ContextMember(nn.Module):
+    """One network: encoders, masked fusion, one LSTM each way, one head.
+
+    Several members, trained from different seeds, are averaged by the model that holds them.
+    """
+
+    def __init__(self, config: ContextConfig) -> None:
+        super().__init__()
+        c = config
+        self.config = c
+        self.ngram_table = nn.EmbeddingBag(max(1, c.ngrams), c.ngram_dim, mode="sum")
+        nn.init.normal_(self.ngram_table.weight, std=0.1)
+        self.acoustic_encoder = nn.Sequential(
+            nn.Dropout(0.1), nn.Linear(ACOUSTIC_STATISTICS, c.encoder_dim), nn.ReLU()
+        )
+        self.text_encoder = nn.Sequential(
+            nn.Dropout(c.input_dropout),
+            nn.Linear(c.ngram_dim + 2 * c.word_dim, c.encoder_dim),
+            nn.ReLU(),
+        )
+        # An absent modality is zeros and a zero flag: the flag's weights are its learned stand-in.
+        self.fusion = nn.Sequential(
+            nn.Dropout(c.input_dropout), nn.Linear(2 * c.encoder_dim, c.fused_dim)
+        )
+        self.presence = nn.Linear(2, c.fused_dim)
+        self.forward_lstm = nn.LSTM(c.fused_dim, c.hidden_dim, batch_first=True)
+        self.backward_lstm = nn.LSTM(c.fused_dim, c.hidden_dim, batch_first=True)
+        self.relation = nn.Embedding(3, c.fused_dim)
+        self.backward_relation = nn.Embedding(3, c.fused_dim)
+        self.chain_dropout = nn.Dropout(c.input_dropout)
+        self.output_dropout = nn.Dropout(c.output_dropout)
+        self.head = nn.Sequential(
+            nn.Linear(2 * c.hidden_dim + c.fused_dim, c.head_dim),
+            nn.ReLU(),
+            nn.Dropout(c.output_dropout),
+            nn.Linear(c.head_dim, OUTPUTS),
+        )
+
+    def fuse(self, batch: UtteranceBatch) -> Tensor:
+        """Fused vectors (B, F) of B utterances."""
+        bag = self.ngram_table(batch.ngrams, batch.offsets, per_sample_weights=batch.weights)
+        text = self.text_encoder(torch.cat((bag, batch.words), dim=1)) * batch.has_text  # (B, E)
+        acoustic = self.acoustic_encoder(batch.acoustic) * batch.has_acoustic  # (B, E)
+        present = torch.cat((batch.has_acoustic, batch.has_text), dim=1)  # (B, 2)
+        joined = self.fusion(torch.cat((acoustic, text), dim=1)) + self.presence(present)
+        return torch.relu(joined)  # (B, F)
+
+    def run_chain(
+        self, fused: Tensor, relations: Tensor, chains: Sequence[Tensor], *, forward: bool
+    ) -> Tensor:
+        """States (S, H) of one LSTM after every step of many chains, in one packed call.
+
+        Args:
+            fused: (B, F) vectors of utterances.
+            relations: (S,) int64, one per step of all chains in a row.
+            chains: for each chain, which utterances it visits, in order; lengths add up to S.
+        """
+        lstm = self.forward_lstm if forward else self.backward_lstm
+        table = self.relation if forward else self.backward_relation
+        steps = self.chain_dropout(fused)[torch.cat(list(chains))] + table(relations)  # (S, F)
+        lengths = torch.tensor([len(chain) for chain in chains])
+        padded = pad_sequence(list(steps.split(lengths.tolist())), batch_first=True)  # (C, T, F)
+        packed = pack_padded_sequence(padded, lengths, batch_first=True, enforce_sorted=False)
+        states, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)  # (C, T, H)
+        inside = torch.arange(states.shape[1]) < lengths[:, None]  # (C, T)
+        return states[inside]
+
+    def score(self, forward: Tensor, backward: Tensor, fused: Tensor) -> Tensor:
+        """Raw outputs (B, O) from both states (B, H) and the fused vectors (B, F)."""
+        states = self.output_dropout(torch.cat((forward, backward), dim=1))
+        outputs: Tensor = self.head(torch.cat((states, fused), dim=1))
+        return outputs
+
+
+class ContextNetwork(nn.Module):
+    """All that a checkpoint holds: members, vocabulary, normalisation, temperature.
+
+    Args:
+        config: sizes; ``config.members`` networks are made.
+    """
+
+    ngram_hashes: Tensor  # (V,) int64
+    word_hashes: Tensor  # (W,) int64
+    word_vectors: Tensor  # (W, D)
+    acoustic_mean: Tensor  # (47,)
+    acoustic_sd: Tensor  # (47,)
+    temperature: Tensor  # ()
+
+    def __init__(self, config: ContextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.members = nn.ModuleList(ContextMember(config) for _ in range(config.members))
+        self.register_buffer("ngram_hashes", torch.zeros(config.ngrams, dtype=torch.int64))
+        self.register_buffer("word_hashes", torch.zeros(config.words, dtype=torch.int64))
+        self.register_buffer("word_vectors", torch.zeros(config.words, config.word_dim))
+        self.register_buffer("acoustic_mean", torch.zeros(ACOUSTIC_STATISTICS))
+        self.register_buffer("acoustic_sd", torch.ones(ACOUSTIC_STATISTICS))
+        self.register_buffer("temperature", torch.ones(()))
+
+    def networks(self) -> list[ContextMember]:
+        """The members, typed."""
+        return [member for member in self.members if isinstance(member, ContextMember)]
+
+    def set_tables(
+        self,
+        ngram_hashes: NDArray[np.int64],
+        word_hashes: NDArray[np.int64],
+        word_vectors: NDArray[np.float32],
+        acoustic_mean: NDArray[np.float32],
+        acoustic_sd: NDArray[np.float32],
+    ) -> None:
+        """Copy what was fitted on the training fold into the buffers."""
+        self.ngram_hashes.copy_(torch.from_numpy(ngram_hashes))
+        self.word_hashes.copy_(torch.from_numpy(word_hashes))
+        self.word_vectors.copy_(torch.from_numpy(word_vectors))
+        self.acoustic_mean.copy_(torch.from_numpy(acoustic_mean))
+        self.acoustic_sd.copy_(torch.from_numpy(acoustic_sd))
+
+
+def relations_of(speakers: Sequence[str]) -> list[int]:
+    """Relation of each step of a chain to the step before it."""
+    changes = (SAME if a == b else OTHER for a, b in pairwise(speakers))
+    return [START, *changes] if speakers else []

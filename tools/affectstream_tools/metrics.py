@@ -1,0 +1,83 @@
+"""Scores of a four-class recognizer from labels and probabilities.
+
+Knows: arrays. Refuses to know: corpora, models and which split it is looking at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of N labelled utterances.
+
+    Attributes:
+        uar: unweighted average recall over the classes that occur (chance: 1 / classes).
+        wa: accuracy ("weighted accuracy" in the field's papers).
+        f1: F1 weighted by the classes' counts.
+        ece: expected calibration error, ten equal bins of confidence.
+    """
+
+    utterances: int
+    uar: float
+    wa: float
+    f1: float
+    ece: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def score(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Scores:
+    """Scores of ``probabilities`` (N, C) against ``labels`` (N,) in 0..C-1.
+
+    Raises:
+        ValueError: there is nothing to score, or the lengths differ.
+    """
+    if len(labels) == 0 or len(labels) != len(probabilities):
+        raise ValueError(
+            f"{len(labels)} labels and {len(probabilities)} predictions; "
+            "both need the same number, at least one"
+        )
+    predicted = probabilities.argmax(axis=1)
+    table = confusion(labels, predicted, probabilities.shape[1])
+    counts = table.sum(axis=1)
+    hits = np.diag(table)
+    occurring = counts > 0
+    f1 = 2 * hits / np.maximum(1, counts + table.sum(axis=0))
+    return Scores(
+        utterances=len(labels),
+        uar=float((hits[occurring] / counts[occurring]).mean()),
+        wa=float(hits.sum() / counts.sum()),
+        f1=float((f1 * counts).sum() / counts.sum()),
+        ece=calibration_error(labels, probabilities),
+    )
+
+
+def confusion(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Counts (C, C): true class by row, predicted class by column."""
+    table = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(table, (labels, predicted), 1)
+    return table
+
+
+def calibration_error(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], *, bins: int = 10
+) -> float:
+    """Mean gap between confidence and accuracy over equal bins of confidence (Guo et al. 2017)."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gap = 0.0
+    for each in range(bins):
+        inside = place == each
+        if inside.any():
+            gap += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
+    return float(gap)
