@@ -1,0 +1,1 @@
+"""Builds a Vosk model of under a megabyte from espeak-ng speech, and measures it."""
