@@ -1,0 +1,325 @@
+"""From streams to utterances: what was said, heard and seen between two instants.
+
+Knows: which pieces belong to which utterance, when an utterance may be estimated, and when
+nothing more can come for it.
+Refuses to know: models, dialogue context, sockets and clocks.
+
+Rules:
+1. An utterance exists once ``utterance.ended`` has come. Pieces that come earlier wait for it.
+2. It is *ready* when every open stream's watermark has passed its end, or ``deadline_ns`` after
+   it was announced, whichever comes first.
+3. A piece that comes later changes it.
+4. It is *complete* when every watermark has passed its end, or ``patience_ns`` after it was
+   announced. A piece that comes later still is dropped, counted and named.
+5. While it goes on, what there is of it is handed out every ``partial_ns``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.core.frames import FrameTrack
+from affectstream.core.watermark import STALL_NS, Watermarks
+from affectstream.messages import (
+    Acoustic,
+    Gap,
+    Message,
+    Mocap,
+    Observation,
+    Progress,
+    StreamClosed,
+    StreamOpened,
+    Transcript,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+from affectstream.timebase import NS_PER_MS, NS_PER_S, Interval
+
+DEADLINE_NS = 150 * NS_PER_MS
+PATIENCE_NS = 5 * NS_PER_S
+PARTIAL_NS = 500 * NS_PER_MS
+MAX_WAITING = 1_024
+"""Utterances of one dialogue that may wait for completion, or pieces for their utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedUtterance:
+    """All that is known of one utterance.
+
+    Attributes:
+        observations: modality -> features of the whole utterance, shape (d,).
+        frames: modality -> frames within the utterance, shape (n, d).
+        text: the final transcript; while the utterance goes on, the latest guess.
+        announced_ns, sent_ns: processing time at which its end reached us and was sent (0: not
+            known, or not on the same clock).
+    """
+
+    id: str
+    speaker: str
+    start_ns: int
+    end_ns: int
+    observations: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    frames: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    text: str | None = None
+    announced_ns: int = 0
+    sent_ns: int = 0
+
+    @property
+    def order(self) -> tuple[int, int, str, str]:
+        """Sort key within a dialogue: by end, for that is when an utterance comes to exist."""
+        return (self.end_ns, self.start_ns, self.speaker, self.id)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is known but its times."""
+        return not (self.observations or self.frames or self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An utterance that is new, has changed, or is complete."""
+
+    utterance: AlignedUtterance
+    partial: bool = False
+    complete: bool = False
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An utterance on its way."""
+
+    speaker: str
+    start_ns: int
+    ended: UtteranceEnded | None = None
+    announced_ns: int = 0
+    partial_due_ns: int = 0
+    ready: bool = False
+    dirty: bool = False
+    observations: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    text: str | None = None
+    text_is_final: bool = False
+    frames: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class UtteranceAligner:
+    """Collects one dialogue's streams into utterances.
+
+    Args:
+        session: the dialogue.
+        stall_ns: see ``Watermarks``.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        *,
+        deadline_ns: int = DEADLINE_NS,
+        patience_ns: int = PATIENCE_NS,
+        partial_ns: int = PARTIAL_NS,
+        stall_ns: int | None = STALL_NS,
+    ) -> None:
+        self.session = session
+        self.watermarks = Watermarks(stall_ns)
+        self.gaps: list[Gap] = []
+        self._deadline_ns, self._patience_ns = deadline_ns, patience_ns
+        self._partial_ns = partial_ns
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._done: OrderedDict[str, None] = OrderedDict()
+        self._tracks: dict[tuple[str, str], FrameTrack] = {}
+
+    def receive(self, message: Message, now_ns: int) -> None:
+        """Take one message of the dialogue in; ``wake`` says what follows from it."""
+        self.watermarks.hear(message.source, now_ns)
+        match message:
+            case StreamOpened():
+                if message.modality != "corpus":  # a clock alone promises nothing
+                    self.watermarks.open(message.source, message.start_ns, now_ns)
+            case StreamClosed():
+                self.watermarks.close(message.source)
+            case Progress():
+                self.watermarks.advance(message.source, message.watermark_ns)
+            case UtteranceStarted():
+                self._begin(message, now_ns)
+            case UtteranceEnded():
+                self._end(message, now_ns)
+            case Observation():
+                if waiting := self._piece(message, message.utterance, now_ns):
+                    waiting.observations[message.modality] = message.values[0]
+                    waiting.dirty = True
+            case Transcript():
+                self._transcript(message, now_ns)
+            case Acoustic() | Mocap():
+                key = (message.speaker, message.kind)
+                self._tracks.setdefault(key, FrameTrack()).add(message)
+            case _:
+                pass
+
+    def _begin(self, message: UtteranceStarted, now_ns: int) -> None:
+        if waiting := self._piece(message, message.utterance, now_ns):
+            waiting.speaker, waiting.start_ns = message.speaker, message.start_ns
+            waiting.partial_due_ns = now_ns + self._partial_ns
+
+    def _end(self, message: UtteranceEnded, now_ns: int) -> None:
+        if message.end_ns < message.start_ns:
+            self._lose(message, "it ends before it starts")
+            return
+        waiting = self._piece(message, message.utterance, now_ns)
+        if waiting is None or waiting.ended is not None:
+            return
+        waiting.ended, waiting.announced_ns = message, now_ns
+        waiting.speaker, waiting.start_ns = message.speaker, message.start_ns
+        if not waiting.text_is_final:
+            waiting.text = None  # a guess is not evidence about a whole utterance
+
+    def _transcript(self, message: Transcript, now_ns: int) -> None:
+        waiting = self._piece(message, message.utterance, now_ns)
+        if waiting is None or waiting.text_is_final:
+            return
+        if not message.final and waiting.ended is not None:
+            return
+        waiting.text, waiting.text_is_final = message.text or None, message.final
+        waiting.dirty = True
+
+    def _piece(self, message: Message, utterance: str, now_ns: int) -> _Waiting | None:
+        """Return where a piece belongs; a piece that comes too late is named and dropped."""
+        if utterance in self._done:
+            late = not isinstance(message, UtteranceStarted | UtteranceEnded)
+            if late and not (isinstance(message, Transcript) and not message.final):
+                self._lose(message, f"it came after {utterance} was complete")
+            return None
+        waiting = self._waiting.get(utterance)
+        if waiting is None:
+            waiting = self._waiting[utterance] = _Waiting(
+                speaker=message.source, start_ns=0, announced_ns=now_ns
+            )
+            if len(self._waiting) > MAX_WAITING:
+                name, _ = self._waiting.popitem(last=False)
+                self._lose(message, f"{name} never ended, and {MAX_WAITING} others wait")
+        return waiting
+
+    def _lose(self, message: Message, reason: str) -> None:
+        self.gaps.append(
+            Gap(
+                session=self.session,
+                source=message.source,
+                of=message.source,
+                lost=message.kind,
+                count=1,
+                reason=reason[:400],
+            )
+        )
+
+    def wake(self, now_ns: int) -> list[Change]:
+        """Return what is ready, changed, complete or due as a partial, in dialogue order."""
+        for source in self.watermarks.stall(now_ns):
+            self.gaps.append(
+                Gap(
+                    session=self.session,
+                    source=source,
+                    of=source,
+                    lost="stream",
+                    count=0,
+                    reason="not heard for 3 s; the dialogue goes on without it",
+                )
+            )
+        changes = [
+            change
+            for name, waiting in list(self._waiting.items())
+            if (change := self._consider(name, waiting, now_ns)) is not None
+        ]
+        for change in changes:
+            if change.complete:
+                self._finish(change.utterance)
+        return sorted(changes, key=lambda change: change.utterance.order)
+
+    def _consider(self, name: str, waiting: _Waiting, now_ns: int) -> Change | None:
+        if waiting.ended is None:
+            return self._partial(name, waiting, now_ns)
+        whole = self.watermarks.passed(waiting.ended.end_ns)
+        complete = whole or now_ns >= waiting.announced_ns + self._patience_ns
+        ready = waiting.ready or complete or now_ns >= waiting.announced_ns + self._deadline_ns
+        if not ready or (waiting.ready and not waiting.dirty and not complete):
+            return None
+        waiting.ready, waiting.dirty = True, False
+        return Change(self._aligned(name, waiting, waiting.ended.end_ns), complete=complete)
+
+    def _partial(self, name: str, waiting: _Waiting, now_ns: int) -> Change | None:
+        if not waiting.partial_due_ns or now_ns < waiting.partial_due_ns:
+            return None
+        elapsed = (now_ns - waiting.partial_due_ns) // self._partial_ns + 1
+        waiting.partial_due_ns += elapsed * self._partial_ns
+        end_ns = self.watermarks.lowest_ns or waiting.start_ns
+        utterance = self._aligned(name, waiting, max(end_ns, waiting.start_ns))
+        return None if utterance.empty else Change(utterance, partial=True)
+
+    def _aligned(self, name: str, waiting: _Waiting, end_ns: int) -> AlignedUtterance:
+        interval = Interval(waiting.start_ns, end_ns)
+        frames = {
+            kind: cut
+            for (speaker, kind), track in self._tracks.items()
+            if speaker == waiting.speaker and (cut := track.cut(interval)) is not None
+        }
+        return AlignedUtterance(
+            id=name,
+            speaker=waiting.speaker,
+            start_ns=waiting.start_ns,
+            end_ns=end_ns,
+            observations=dict(waiting.observations),
+            frames=frames,
+            text=waiting.text,
+            announced_ns=waiting.announced_ns,
+            sent_ns=waiting.ended.sent_ns if waiting.ended else 0,
+        )
+
+    def _finish(self, utterance: AlignedUtterance) -> None:
+        del self._waiting[utterance.id]
+        self._done[utterance.id] = None
+        if len(self._done) > MAX_WAITING:
+            self._done.popitem(last=False)
+        oldest_ns = min((w.start_ns for w in self._waiting.values()), default=utterance.end_ns)
+        for (speaker, _), track in self._tracks.items():
+            if speaker == utterance.speaker:
+                track.forget_before(min(oldest_ns, utterance.end_ns))
+
+    def next_wake_ns(self) -> int | None:
+        """Return when the next deadline, partial or stall is due."""
+        due = [self.watermarks.next_stall_ns()]
+        for waiting in self._waiting.values():
+            if waiting.ended is None:
+                due.append(waiting.partial_due_ns or None)
+            elif waiting.ready:
+                due.append(waiting.announced_ns + self._patience_ns)
+            else:
+                due.append(waiting.announced_ns + self._deadline_ns)
+        return min((d for d in due if d is not None), default=None)
+
+    def close(self, now_ns: int) -> list[Change]:
+        """End the dialogue: what has ended is complete, and what has not is named as lost."""
+        changes = []
+        for name, waiting in list(self._waiting.items()):
+            if waiting.ended is None:
+                self.gaps.append(
+                    Gap(
+                        session=self.session,
+                        source=waiting.speaker,
+                        of=waiting.speaker,
+                        lost="utterance",
+                        count=1,
+                        reason=f"the dialogue was closed before {name} ended"[:400],
+                    )
+                )
+                continue
+            utterance = self._aligned(name, waiting, waiting.ended.end_ns)
+            changes.append(Change(utterance, complete=True))
+        for change in changes:
+            self._finish(change.utterance)
+        return sorted(changes, key=lambda change: change.utterance.order)
+
+
+def without_frames(utterance: AlignedUtterance) -> AlignedUtterance:
+    """Return the utterance without its frames, which are large, once they have been encoded."""
+    return replace(utterance, frames={})

@@ -1,0 +1,356 @@
+"""A dialogue's context: the open window, the snapshots, the revisions.
+
+Knows: which utterances are open, what must be computed again when one is new or has changed, and
+when an estimate is final.
+Refuses to know: how a model computes, sockets, clocks.
+
+Rules:
+1. Utterances stand in the order of their ends. The model's forward state before each open one is
+   kept; from the first that is new or changed, the chain is computed again.
+2. An utterance's estimate sees up to ``look_ahead`` (L) later utterances: the backward chain
+   begins at the last one that it may see.
+3. An utterance is final when it, all before it and the L after it are complete (or the dialogue
+   is closed). Then it leaves, and its forward state is where the chain begins.
+4. Every estimate of an utterance has a higher revision than the one before; final is the last.
+
+So a final depends on the utterances alone, never on the order in which news of them arrived, and
+the cost of an utterance does not depend on how many came before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.core.aligner import AlignedUtterance, Change, without_frames
+from affectstream.messages import Dimension, Emotion, ModelIdentity, Status
+
+CLASSES = ("anger", "happiness", "neutral", "sadness")
+MAX_OPEN = 512
+"""Utterances that may be open at once; the oldest is made final beyond it (bounded look-ahead)."""
+
+
+class Estimate(Protocol):
+    """What a model says of one utterance; see ``affectstream_models.context.Estimate``."""
+
+    @property
+    def categorical(self) -> NDArray[np.float32]:
+        """Probabilities in the order of ``CLASSES``, shape (4,)."""
+
+    @property
+    def dimensional(self) -> Mapping[str, tuple[float, NDArray[np.float32]]]:
+        """Dimension -> mean on 1..5 and probabilities of low, middle, high."""
+
+    @property
+    def clusters(self) -> Mapping[str, NDArray[np.float32]]:
+        """Clustering -> probabilities."""
+
+    @property
+    def influence(self) -> Mapping[str, float]:
+        """Modality present -> how far it moved ``categorical``, 0..1."""
+
+
+class ContextModel(Protocol):
+    """A stateful bidirectional model: weights only, every state is a value passed in and out."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights these are."""
+
+    def initial_state(self) -> Any:
+        """Return the forward state before a dialogue's first utterance."""
+
+    def encode(self, utterances: Sequence[AlignedUtterance]) -> Sequence[Any]:
+        """Return each utterance encoded on its own."""
+
+    def advance(
+        self, states: Sequence[Any], chains: Sequence[Sequence[Any]]
+    ) -> Sequence[Sequence[Any]]:
+        """Return the forward states after each encoded utterance of each chain."""
+
+    def estimate(
+        self, windows: Sequence[Sequence[tuple[Any, Any, Any]]]
+    ) -> Sequence[Sequence[Estimate]]:
+        """Return an estimate for each (state before, encoded, state after) of each window."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One open utterance."""
+
+    utterance: AlignedUtterance
+    complete: bool = False
+    encoded: Any = None
+    after: Any = None
+    estimate: Estimate | None = None
+    seen: int = 0
+    emitted: bool = False
+    fresh: bool = False
+
+
+class Dialogue:
+    """One dialogue's open utterances. ``put`` news, then ``revise``, then ``estimates``.
+
+    Args:
+        session: the dialogue's name.
+        look_ahead: L, or None for the whole dialogue.
+    """
+
+    def __init__(
+        self, session: str, initial_state: Any, look_ahead: int | None, source: str = "fusion"
+    ) -> None:
+        self.session, self.source = session, source
+        self.look_ahead = look_ahead
+        self.late = 0
+        self._base = initial_state
+        self._slots: list[_Slot] = []
+        self._partial: _Slot | None = None
+        self._revisions: dict[str, int] = {}
+        self._last_final: tuple[int, int, str, str] | None = None
+        self._closed = False
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to compute or to say."""
+        stale = self._first_stale() < len(self._slots)
+        return stale or self._partial is not None or self._finals() > 0
+
+    def put(self, change: Change) -> None:
+        """Take a new, changed, complete or partial utterance in."""
+        if change.partial:
+            self._partial = _Slot(change.utterance)
+            return
+        index = self._place(change.utterance)
+        slot = self._slots[index]
+        slot.complete = slot.complete or change.complete
+        if len(self._slots) > MAX_OPEN:
+            for old in self._slots[: -MAX_OPEN if self.look_ahead is not None else 0]:
+                old.complete = True
+
+    def _place(self, utterance: AlignedUtterance) -> int:
+        """Put the utterance where it belongs and mark what must be computed again."""
+        for index, slot in enumerate(self._slots):
+            if slot.utterance.id == utterance.id:
+                if not _same_evidence(slot.utterance, utterance):
+                    slot.utterance, slot.encoded = utterance, None
+                    self._invalidate(index)
+                return index
+        if self._last_final is not None and utterance.order < self._last_final:
+            self.late += 1  # older than a final: it can only be context from here on
+        index = sum(slot.utterance.order < utterance.order for slot in self._slots)
+        self._slots.insert(index, _Slot(utterance))
+        self._invalidate(index)
+        return index
+
+    def _invalidate(self, index: int) -> None:
+        for slot in self._slots[index:]:
+            slot.after = None
+
+    def close(self) -> None:
+        """Nothing more will come: every open utterance is final at the next ``revise``."""
+        self._closed = True
+        for slot in self._slots:
+            slot.complete = True
+
+    @property
+    def open_utterances(self) -> int:
+        """How many utterances may still be revised."""
+        return len(self._slots)
+
+    # The three steps of ``revise``, each batched over dialogues.
+
+    def _unencoded(self) -> list[_Slot]:
+        slots = [*self._slots, *([self._partial] if self._partial else [])]
+        return [slot for slot in slots if slot.encoded is None]
+
+    def _first_stale(self) -> int:
+        return next((i for i, s in enumerate(self._slots) if s.after is None), len(self._slots))
+
+    def _before(self, index: int) -> Any:
+        return self._slots[index - 1].after if index > 0 else self._base
+
+    def _windows(self, first_stale: int) -> list[tuple[list[_Slot], int]]:
+        """Return windows to estimate, each with how many of its first slots it speaks for.
+
+        A slot sees at most L later ones, so the last L + 1 share one window and each older slot
+        has its own. A slot that sees nothing new is left out.
+        """
+        count = len(self._slots)
+        if first_stale == count:
+            return []
+        reach = count if self.look_ahead is None else self.look_ahead
+        shared = max(0, count - 1 - reach)
+        oldest = max(0, first_stale - reach)
+        alone = [(self._slots[i : i + reach + 1], 1) for i in range(oldest, shared)]
+        return [*alone, (self._slots[shared:], count - shared)]
+
+    def _note(self, window: list[_Slot], speaks_for: int, estimates: Sequence[Estimate]) -> None:
+        for position, slot in enumerate(window[:speaks_for]):
+            slot.estimate = estimates[position]
+            slot.seen = len(window) - 1 - position
+            slot.fresh = True
+
+    def estimates(
+        self, identity: ModelIdentity, now_ns: int, latency_ms: Mapping[str, float]
+    ) -> list[Emotion]:
+        """Return what is new since the last call, newest utterance first, and let finals go."""
+        final = self._finals()
+        emotions = []
+        for index in reversed(range(len(self._slots))):
+            slot = self._slots[index]
+            if slot.estimate is None or not (slot.fresh or index < final):
+                continue
+            status: Status = "revised" if slot.emitted else "provisional"
+            if index < final:
+                status = "final"
+            emotions.append(self._emotion(slot, status, identity, now_ns, latency_ms))
+            slot.emitted, slot.fresh = True, False
+        for slot in self._slots[:final]:
+            self._revisions.pop(slot.utterance.id, None)
+        if final:
+            self._base = self._slots[final - 1].after
+            self._last_final = self._slots[final - 1].utterance.order
+            del self._slots[:final]
+        return self._take_partial(identity, now_ns, latency_ms) + emotions
+
+    def _finals(self) -> int:
+        """Return how many of the oldest open utterances are final."""
+        count = len(self._slots)
+        unbroken = next((i for i, s in enumerate(self._slots) if not s.complete), count)
+        if self._closed:
+            return unbroken
+        return 0 if self.look_ahead is None else max(0, unbroken - self.look_ahead)
+
+    def _take_partial(
+        self, identity: ModelIdentity, now_ns: int, latency_ms: Mapping[str, float]
+    ) -> list[Emotion]:
+        partial, self._partial = self._partial, None
+        if partial is None or partial.estimate is None:
+            return []
+        return [self._emotion(partial, "partial", identity, now_ns, latency_ms)]
+
+    def _emotion(
+        self,
+        slot: _Slot,
+        status: Status,
+        identity: ModelIdentity,
+        now_ns: int,
+        latency_ms: Mapping[str, float],
+    ) -> Emotion:
+        assert slot.estimate is not None
+        utterance, estimate = slot.utterance, slot.estimate
+        revision = self._revisions.get(utterance.id, 0)
+        self._revisions[utterance.id] = revision + 1
+        latency = dict(latency_ms)
+        if status == "provisional":
+            latency["wait"] = (now_ns - utterance.announced_ns) / 1e6
+            if utterance.sent_ns:
+                latency["wire"] = (utterance.announced_ns - utterance.sent_ns) / 1e6
+        return Emotion(
+            session=self.session,
+            source=self.source,
+            utterance=utterance.id,
+            speaker=utterance.speaker,
+            start_ns=utterance.start_ns,
+            end_ns=utterance.end_ns,
+            revision=revision,
+            status=status,
+            categorical={
+                name: _probability(p) for name, p in zip(CLASSES, estimate.categorical, strict=True)
+            },
+            dimensional={
+                name: Dimension(
+                    mean=round(min(5.0, max(1.0, float(mean))), 6),
+                    levels=(_probability(p[0]), _probability(p[1]), _probability(p[2])),
+                )
+                for name, (mean, p) in estimate.dimensional.items()
+            },
+            clusters={n: tuple(map(_probability, p)) for n, p in estimate.clusters.items()},
+            modalities={n: _probability(share) for n, share in estimate.influence.items()},
+            look_ahead=slot.seen,
+            text=utterance.text,
+            model=identity,
+            latency_ms=latency,
+        )
+
+
+def revise(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
+    """Compute what is new in all ``dialogues`` as one batch: encode, advance, estimate."""
+    _encode(dialogues, model)
+    stale = [(d, first) for d in dialogues if (first := d._first_stale()) < len(d._slots)]
+    chains = [[slot.encoded for slot in d._slots[first:]] for d, first in stale]
+    states = model.advance([d._before(first) for d, first in stale], chains) if stale else []
+    for (dialogue, first), afters in zip(stale, states, strict=True):
+        for slot, after in zip(dialogue._slots[first:], afters, strict=True):
+            slot.after = after
+    _advance_partials(dialogues, model)
+    jobs = [(d, window, n) for d, first in stale for window, n in d._windows(first)]
+    jobs += [(d, _partial_window(d), 0) for d in dialogues if d._partial is not None]
+    if not jobs:
+        return
+    triples = [_triples(d, window) for d, window, _ in jobs]
+    for (dialogue, window, speaks_for), estimates in zip(
+        jobs, model.estimate(triples), strict=True
+    ):
+        dialogue._note(window, speaks_for, estimates)
+        if speaks_for == 0:
+            window[-1].estimate = estimates[-1]
+
+
+def _encode(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
+    slots = [slot for dialogue in dialogues for slot in dialogue._unencoded()]
+    if not slots:
+        return
+    for slot, encoded in zip(slots, model.encode([s.utterance for s in slots]), strict=True):
+        slot.encoded = encoded
+        slot.utterance = without_frames(slot.utterance)
+
+
+def _advance_partials(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
+    partial = [(d, d._partial) for d in dialogues if d._partial is not None]
+    if not partial:
+        return
+    befores = [d._before(len(d._slots)) for d, _ in partial]
+    chains = [[slot.encoded] for _, slot in partial]
+    for (_, slot), (after,) in zip(partial, model.advance(befores, chains), strict=True):
+        slot.after = after
+
+
+def _partial_window(dialogue: Dialogue) -> list[_Slot]:
+    """An utterance that goes on sees nothing later, so its window is itself."""
+    assert dialogue._partial is not None
+    return [dialogue._partial]
+
+
+def _triples(dialogue: Dialogue, window: list[_Slot]) -> list[tuple[Any, Any, Any]]:
+    slots = dialogue._slots
+    is_partial = window[0] is dialogue._partial
+    first = len(slots) if is_partial else slots.index(window[0])
+    before = dialogue._before(first)
+    triples = []
+    for slot in window:
+        triples.append((before, slot.encoded, slot.after))
+        before = slot.after
+    return triples
+
+
+def _same_evidence(known: AlignedUtterance, news: AlignedUtterance) -> bool:
+    """Return whether ``news`` would be encoded as ``known`` was."""
+    return (
+        known.text == news.text
+        and not news.frames
+        and known.observations.keys() == news.observations.keys()
+        and all(
+            np.array_equal(known.observations[m], news.observations[m]) for m in news.observations
+        )
+        and (known.start_ns, known.end_ns, known.speaker)
+        == (news.start_ns, news.end_ns, news.speaker)
+    )
+
+
+def _probability(value: float) -> float:
+    return round(min(1.0, max(0.0, float(value))), 6)

@@ -1,0 +1,58 @@
+"""Frames of one stream, kept until the utterance that they belong to has ended.
+
+Knows: blocks of frames with a time each, and how to cut an interval out of them.
+Refuses to know: what the columns mean.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.messages import Acoustic, Matrix, Mocap
+from affectstream.timebase import Interval
+
+MAX_BYTES = 32 * 1024 * 1024
+
+
+class FrameTrack:
+    """The latest frames of one stream, bounded in bytes."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.dropped = 0
+        self._blocks: deque[tuple[NDArray[np.int64], NDArray[np.float32]]] = deque()
+        self._bytes = 0
+
+    def add(self, block: Acoustic | Mocap) -> None:
+        """Keep a block; the oldest make room and are counted in ``dropped`` (rows)."""
+        self._blocks.append((_times(block), block.values))
+        self._bytes += len(block.payload)
+        while self._bytes > self.max_bytes and len(self._blocks) > 1:
+            _, old = self._blocks.popleft()
+            self._bytes -= old.nbytes
+            self.dropped += len(old)
+
+    def cut(self, interval: Interval) -> NDArray[np.float32] | None:
+        """Return the frames in ``interval``, shape (n, columns), or None where there are none."""
+        parts = []
+        for times, values in self._blocks:
+            first, last = np.searchsorted(times, (interval.start_ns, interval.end_ns))
+            if last > first:
+                parts.append(values[first:last])
+        return np.concatenate(parts) if parts else None
+
+    def forget_before(self, instant_ns: int) -> None:
+        """Drop blocks that end before ``instant_ns``."""
+        while self._blocks and self._blocks[0][0][-1] < instant_ns:
+            _, old = self._blocks.popleft()
+            self._bytes -= old.nbytes
+
+
+def _times(block: Matrix) -> NDArray[np.int64]:
+    if isinstance(block, Mocap):
+        return np.array(block.times_ns, dtype=np.int64)
+    assert isinstance(block, Acoustic)
+    return block.start_ns + block.hop_ns * np.arange(block.rows, dtype=np.int64)

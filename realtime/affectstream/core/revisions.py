@@ -1,0 +1,47 @@
+"""The subscriber's side of revisions: what is believed now of each utterance.
+
+Knows: that (utterance, revision) strictly increases and ``final`` is last.
+Refuses to know: where estimates come from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+
+from affectstream.messages import Emotion
+
+MAX_REMEMBERED = 4_096
+
+
+class RevisionBook:
+    """Accepts estimates that are news and keeps the latest of each utterance.
+
+    Estimates of a node that was restarted (another epoch) begin anew unless the node says they
+    are final; duplicates and estimates that were overtaken are refused and counted.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._latest: OrderedDict[tuple[str, str], Emotion] = OrderedDict()
+
+    def accept(self, emotion: Emotion) -> bool:
+        """Return whether the estimate is news; if so it is the utterance's latest."""
+        key = (emotion.session, emotion.utterance)
+        known = self._latest.get(key)
+        if known is not None and known.status == "final":
+            self.counts["after final"] += 1
+            return False
+        if known is not None and emotion.revision <= known.revision:
+            self.counts["overtaken"] += 1
+            return False
+        self._latest[key] = emotion
+        self._latest.move_to_end(key)
+        if len(self._latest) > MAX_REMEMBERED:
+            self._latest.popitem(last=False)
+        self.counts[emotion.status] += 1
+        return True
+
+    def latest(self, session: str) -> list[Emotion]:
+        """Return the latest estimate of each remembered utterance of a dialogue, by its end."""
+        mine = [emotion for (name, _), emotion in self._latest.items() if name == session]
+        return sorted(mine, key=lambda emotion: (emotion.end_ns, emotion.start_ns))

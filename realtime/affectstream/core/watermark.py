@@ -1,0 +1,88 @@
+"""How far each stream of a dialogue has come.
+
+Knows: every open stream's watermark, and which streams have fallen silent.
+Refuses to know: what the streams carry.
+
+A watermark is a promise: nothing of this stream that ends at or before it is still to come. The
+dialogue's watermark is the least of its open streams'. A stream that has not been heard for
+``stall_ns`` of processing time is not waited for until it speaks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from affectstream.timebase import NS_PER_S
+
+STALL_NS = 3 * NS_PER_S
+
+
+@dataclass(slots=True)
+class _Stream:
+    watermark_ns: int
+    heard_ns: int
+    stalled: bool = False
+
+
+class Watermarks:
+    """The open streams of one dialogue and their promises.
+
+    Args:
+        stall_ns: silence after which a stream is not waited for; None in a session whose clock a
+            stream drives, where silence has no meaning.
+    """
+
+    def __init__(self, stall_ns: int | None = STALL_NS) -> None:
+        self.stall_ns = stall_ns
+        self._streams: dict[str, _Stream] = {}
+
+    def open(self, source: str, start_ns: int, now_ns: int) -> None:
+        """A stream begins; it promises nothing yet but what lies before its start."""
+        self._streams[source] = _Stream(start_ns, now_ns)
+
+    def close(self, source: str) -> None:
+        """A stream ended and need not be waited for."""
+        self._streams.pop(source, None)
+
+    def hear(self, source: str, now_ns: int) -> None:
+        """Any message shows that the stream lives."""
+        if stream := self._streams.get(source):
+            stream.heard_ns, stream.stalled = now_ns, False
+
+    def advance(self, source: str, watermark_ns: int) -> None:
+        """Take a promise; one that goes back is ignored, for a promise holds."""
+        if stream := self._streams.get(source):
+            stream.watermark_ns = max(stream.watermark_ns, watermark_ns)
+
+    def passed(self, instant_ns: int) -> bool:
+        """Return whether every stream that is waited for has passed ``instant_ns``."""
+        return all(s.watermark_ns >= instant_ns for s in self._streams.values() if not s.stalled)
+
+    def stall(self, now_ns: int) -> list[str]:
+        """Return the streams that have just been found silent."""
+        if self.stall_ns is None:
+            return []
+        found = []
+        for source, stream in self._streams.items():
+            if not stream.stalled and now_ns - stream.heard_ns >= self.stall_ns:
+                stream.stalled = True
+                found.append(source)
+        return found
+
+    def next_stall_ns(self) -> int | None:
+        """Return when the next stream would be found silent."""
+        if self.stall_ns is None:
+            return None
+        due = [s.heard_ns + self.stall_ns for s in self._streams.values() if not s.stalled]
+        return min(due, default=None)
+
+    @property
+    def lowest_ns(self) -> int | None:
+        """The dialogue's watermark; None without a stream to wait for."""
+        return min((s.watermark_ns for s in self._streams.values() if not s.stalled), default=None)
+
+    def __contains__(self, source: str) -> bool:
+        return source in self._streams
+
+    def __len__(self) -> int:
+        return len(self._streams)

@@ -1,0 +1,311 @@
+"""Joins the bus, the core and a model: utterances in, estimates and their revisions out.
+
+Knows: which dialogues are open, whose clock each lives by, and how to step many as one batch.
+Refuses to know: sockets (``runner``), alignment and context (``core``), how a model computes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from affectstream.core.aligner import AlignedUtterance, Change, UtteranceAligner
+from affectstream.core.dialogue import ContextModel, Dialogue, revise
+from affectstream.messages import (
+    Emotion,
+    Gap,
+    Message,
+    ModelIdentity,
+    Observation,
+    Progress,
+    StreamClosed,
+    StreamOpened,
+    Transcript,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+from affectstream.timebase import NS_PER_S
+
+if TYPE_CHECKING:
+    from affectstream_models.context import ContextModel as Network
+
+log = logging.getLogger(__name__)
+
+PREFIXES = (
+    "stream.",
+    "utterance.",
+    "transcript/",
+    "acoustic/",
+    "mocap/",
+    "observation/",
+    "progress/",
+    "gap/",
+)
+SOURCE = "fusion"
+FRONT_ENDS = {"acoustic": ("egemaps47", 47)}
+"""Modality -> the front end and width of the observations that the model reads."""
+MAX_SESSIONS = 1_024
+IDLE_NS = 600 * NS_PER_S
+_BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
+
+
+class PretrainedModel:
+    """A checkpoint as the core wants it.
+
+    Args:
+        path: a safetensors checkpoint, or None for the one that is shipped.
+
+    Raises:
+        OSError, ValueError: there is no such checkpoint, or it is not one.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        import torch
+
+        from affectstream_models.checkpoints import load, load_pretrained
+
+        torch.set_num_threads(1)  # a dialogue's step is too small to share out
+        self._network: Network = load(path) if path else load_pretrained()
+        self.look_ahead = self._network.look_ahead
+        self.identity = ModelIdentity(id=self._network.id, sha256=self._network.sha256)
+
+    def initial_state(self) -> Any:
+        """Return the forward state before a dialogue's first utterance."""
+        return self._network.initial_state()
+
+    def encode(self, utterances: Sequence[AlignedUtterance]) -> Sequence[Any]:
+        """Return each utterance encoded on its own."""
+        from affectstream_models.context import UtteranceInputs
+
+        return self._network.encode(
+            [
+                UtteranceInputs(
+                    speaker=utterance.speaker,
+                    acoustic=utterance.observations.get("acoustic"),
+                    text=utterance.text,
+                )
+                for utterance in utterances
+            ]
+        )
+
+    def advance(
+        self, states: Sequence[Any], chains: Sequence[Sequence[Any]]
+    ) -> Sequence[Sequence[Any]]:
+        """Return the forward states after each encoded utterance of each chain."""
+        return self._network.advance(states, chains)
+
+    def estimate(self, windows: Sequence[Sequence[tuple[Any, Any, Any]]]) -> Any:
+        """Return an estimate for each (state before, encoded, state after) of each window."""
+        return self._network.estimate(windows)
+
+
+class _Session:
+    """One dialogue at the node."""
+
+    def __init__(self, name: str, model: ContextModel, look_ahead: int | None, now_ns: int) -> None:
+        self.aligner = UtteranceAligner(name)
+        self.dialogue = Dialogue(name, model.initial_state(), look_ahead, SOURCE)
+        self.open: set[str] = set()
+        self.driver: str | None = None
+        self.clock_ns = now_ns
+        self.heard_ns = now_ns
+        self.dirty = True
+        self.closing = False
+
+    def due(self, now_ns: int) -> bool:
+        """Return whether the dialogue, on the node's own clock, has something to do."""
+        if self.driver is not None:
+            return False
+        wake_ns = self.aligner.next_wake_ns()
+        return self.dirty or (wake_ns is not None and now_ns >= wake_ns)
+
+
+class FusionNode:
+    """The machine of the fusion node; ``runner.run`` runs it.
+
+    A session lives by the node's clock, or by that of a stream which says that it drives the
+    clock. Such a session is stepped exactly when its stream says what time it is, so that every
+    revision is the same at any speed.
+
+    Args:
+        model: what estimates.
+        look_ahead: L; None for the whole dialogue.
+        stopwatch: measures how long the model takes, in ns.
+    """
+
+    def __init__(
+        self,
+        model: ContextModel,
+        look_ahead: int | None,
+        stopwatch: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._model, self._look_ahead = model, look_ahead
+        self._stopwatch = stopwatch
+        self._sessions: dict[str, _Session] = {}
+        self._refused: set[str] = set()
+
+    def receive(self, message: Message, now_ns: int) -> list[Message]:
+        """Take one message in; only a session whose stream drives the clock is stepped here."""
+        if message.source == SOURCE or isinstance(message, Emotion):
+            return []
+        if isinstance(message, StreamOpened) and message.modality == "emotion":
+            return []
+        said: list[Message] = []
+        session = self._sessions.get(message.session)
+        if session is None:
+            if not isinstance(message, _BEGINNINGS):
+                return []
+            session = self._begin(message.session, now_ns, said)
+            if session is None:
+                return said
+        session.heard_ns, session.dirty = now_ns, True
+        if isinstance(message, Gap):
+            return self._repeat(message)
+        if isinstance(message, Observation) and not _readable(message):
+            return [*said, _gap(message, "no front end that the model reads; see --help")]
+        self._track_streams(session, message)
+        if session.driver is not None:
+            message = msgspec.structs.replace(message, sent_ns=0)  # another clock
+        is_tick = isinstance(message, Progress) and message.source == session.driver
+        if is_tick and isinstance(message, Progress) and message.now_ns is not None:
+            session.clock_ns = max(session.clock_ns, message.now_ns)
+        session.aligner.receive(message, self._now(session, now_ns))
+        if is_tick:
+            said += self._step([session], session.clock_ns)
+            said.append(_progress(message.session, session.clock_ns))
+        if session.closing and session.driver is not None:
+            said += self._step([session], session.clock_ns)
+        return said
+
+    def _begin(self, name: str, now_ns: int, said: list[Message]) -> _Session | None:
+        if len(self._sessions) >= MAX_SESSIONS:
+            if name in self._refused:
+                return None
+            self._refused = {name} if len(self._refused) > MAX_SESSIONS else self._refused | {name}
+            reason = f"{MAX_SESSIONS} dialogues are open already; close some or start another node"
+            said.append(
+                Gap(session=name, source=SOURCE, of=SOURCE, lost="session", count=1, reason=reason)
+            )
+            return None
+        session = self._sessions[name] = _Session(name, self._model, self._look_ahead, now_ns)
+        said.append(
+            StreamOpened(
+                session=name,
+                source=SOURCE,
+                modality="emotion",
+                clock_id=self._model.identity.id,
+            )
+        )
+        return session
+
+    def _repeat(self, gap: Gap) -> list[Message]:
+        """Say on the bus what our own inlet lost; a worker's own gap is on the bus already."""
+        if gap.epoch:
+            return []
+        log.warning(
+            "%s: lost %d %s of %s: %s", gap.session, gap.count, gap.lost, gap.of, gap.reason
+        )
+        return [msgspec.structs.replace(gap, source=SOURCE)]
+
+    def _track_streams(self, session: _Session, message: Message) -> None:
+        if isinstance(message, StreamOpened):
+            session.open.add(message.source)
+            if message.drives_clock:
+                session.driver = message.source
+                session.clock_ns = message.start_ns
+                session.aligner.watermarks.stall_ns = None
+        elif isinstance(message, StreamClosed):
+            session.open.discard(message.source)
+            session.closing = not session.open
+
+    def _now(self, session: _Session, now_ns: int) -> int:
+        return session.clock_ns if session.driver is not None else now_ns
+
+    def wake(self, now_ns: int) -> list[Message]:
+        """Step, as one batch, every session on our clock that has something to do."""
+        for session in self._sessions.values():
+            if now_ns - session.heard_ns > IDLE_NS:
+                session.closing = session.dirty = True
+        due = [session for session in self._sessions.values() if session.due(now_ns)]
+        return self._step(due, now_ns) if due else []
+
+    def next_wake_ns(self) -> int | None:
+        """Return when a session on our clock has something to do."""
+        due = [
+            session.aligner.next_wake_ns()
+            for session in self._sessions.values()
+            if session.driver is None
+        ]
+        return min((d for d in due if d is not None), default=None)
+
+    def close(self, now_ns: int) -> list[Message]:
+        """Make final what is open and close every stream."""
+        for session in self._sessions.values():
+            session.closing = True
+        return self._step(list(self._sessions.values()), now_ns)
+
+    def _step(self, sessions: Sequence[_Session], now_ns: int) -> list[Message]:
+        """Align, compute and say; the provisional estimates come first."""
+        said: list[Message] = []
+        for session in sessions:
+            session.dirty = False
+            for change in self._changes(session, now_ns):
+                session.dialogue.put(change)
+            if session.closing:
+                session.dialogue.close()
+            said += [msgspec.structs.replace(gap, source=SOURCE) for gap in session.aligner.gaps]
+            session.aligner.gaps.clear()
+        moved = [session.dialogue for session in sessions if session.dialogue.dirty]
+        began = self._stopwatch()
+        revise(moved, self._model)
+        model_ms = (self._stopwatch() - began) / 1e6
+        for session in sessions:
+            latency = {} if session.driver is not None else {"model": model_ms}
+            said += session.dialogue.estimates(
+                self._model.identity, self._now(session, now_ns), latency
+            )
+        for session in [session for session in sessions if session.closing]:
+            said += self._end(session, now_ns)
+        return said
+
+    def _changes(self, session: _Session, now_ns: int) -> list[Change]:
+        changes = session.aligner.wake(self._now(session, now_ns))
+        if session.closing:
+            changes += session.aligner.close(self._now(session, now_ns))
+        return changes
+
+    def _end(self, session: _Session, now_ns: int) -> list[Message]:
+        name = session.dialogue.session
+        del self._sessions[name]
+        end_ns = self._now(session, now_ns)
+        return [
+            _progress(name, end_ns),
+            StreamClosed(
+                session=name, source=SOURCE, reason="all its streams closed", end_ns=end_ns
+            ),
+        ]
+
+
+def _progress(session: str, watermark_ns: int) -> Progress:
+    return Progress(session=session, source=SOURCE, watermark_ns=watermark_ns)
+
+
+def _readable(message: Observation) -> bool:
+    expected = FRONT_ENDS.get(message.modality)
+    return expected == (message.front_end, message.columns) and message.rows == 1
+
+
+def _gap(message: Observation | Transcript, reason: str) -> Gap:
+    return Gap(
+        session=message.session,
+        source=SOURCE,
+        of=message.source,
+        lost=message.kind,
+        count=1,
+        reason=reason,
+    )
