@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.timebase import NS_PER_S, ns_to_samples
+from affectstream.timebase import NS_PER_S, ns_to_samples, samples_to_ns
 
 SAMPLE_RATE_HZ = 16_000
 """The one rate of captured audio; sources resample to it."""
@@ -93,15 +93,23 @@ class CaptureClock:
         *,
         tolerance_ns: int = 60_000_000,
         window: int = 75,
+        resume_ns: int | None = None,
     ) -> None:
         self._start_ns = start_ns
         self._rate_hz = sample_rate_hz
         self._tolerance = ns_to_samples(tolerance_ns, sample_rate_hz)
         self._lateness: deque[int] = deque(maxlen=window)
+        self._began = resume_ns is not None  # the time since then counts as lost
         self._next = 0
+        if resume_ns is not None:
+            self._next = ns_to_samples(resume_ns - start_ns, sample_rate_hz)
         self._running = False
-        self._began = False
         self._skip_left = 0
+
+    @property
+    def next_ns(self) -> int:
+        """Event time of the sample that is expected next."""
+        return self._start_ns + samples_to_ns(self._next, self._rate_hz)
 
     def stop(self) -> None:
         """Forget the run of samples: the device is gone, the next block starts a new run."""
@@ -143,9 +151,7 @@ class CaptureClock:
         lost = first - self._next if self._began else 0
         self._running = self._began = True
         self._next = first
-        return self._advance(
-            samples, lost=lost, reason="device lost" if lost else "", jump=0
-        )
+        return self._advance(samples, lost=lost, reason="device lost" if lost else "", jump=0)
 
     def _advance(self, samples: int, *, lost: int, reason: str, jump: int) -> Placement:
         skip = min(self._skip_left, samples)

@@ -12,7 +12,7 @@ follow the audio while nothing is announced, and waits at the last sound while s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from affectstream.core.capture import (
@@ -22,6 +22,7 @@ from affectstream.core.capture import (
     CapturedAudio,
     DeviceLost,
 )
+from affectstream.core.voice_activity import Heard
 from affectstream.messages import (
     Audio,
     Gap,
@@ -43,13 +44,17 @@ EndReason = Literal["silence", "maximum length", "stream closed", "gap"]
 
 @dataclass(frozen=True, slots=True)
 class SegmenterSettings:
-    """When an utterance begins and ends; all in milliseconds.
+    """When an utterance begins and ends.
 
     Attributes:
         pre_roll_ms: how much before the first voiced frame belongs to an utterance.
         post_roll_ms: how much after the last one does.
         silence_ms: silence that ends an utterance.
         shortest_ms: what is shorter is a blip.
+        faint_ms: the same for what never stands out from the background by ``clear_db``,
+            such as breathing.
+        onset_range_db: what lies further below the loudest of what is about to be announced is
+            not yet part of it, such as the breath before it.
         blip_silence_ms: silence that ends something not yet announced.
         voiced_share: how much of what is announced must be voiced.
         longest_ms: an utterance is cut there, and speech continues in the next.
@@ -61,6 +66,9 @@ class SegmenterSettings:
     post_roll_ms: int = 40
     silence_ms: int = 400
     shortest_ms: int = 250
+    faint_ms: int = 600
+    clear_db: float = 35.0
+    onset_range_db: float = 20.0
     blip_silence_ms: int = 200
     voiced_share: float = 0.5
     longest_ms: int = 15_000
@@ -74,16 +82,17 @@ class _Speech:
 
     start: int
     voiced_end: int
-    voiced_samples: int = 0
+    continues: bool = False  # it was cut from the utterance before
     utterance: str | None = None  # its id, once it is announced
+    heard: list[tuple[int, Heard]] = field(default_factory=list)  # voiced, until announced
 
 
 class UtteranceSegmenter:
     """Turns what a source captures into the messages of one stream.
 
     Args:
-        is_voiced: tells whether a frame (20 ms of 16 kHz s16 mono) holds a voice; it is asked
-            for every whole frame, in order.
+        hear: tells what a frame (20 ms of 16 kHz s16 mono) holds; it is asked for every whole
+            frame, in order.
         session, source, speaker: whose stream this is.
         start_ns: event time of sample 0.
         publish_audio: False keeps the raw audio here; everything else is still said.
@@ -91,7 +100,7 @@ class UtteranceSegmenter:
 
     def __init__(
         self,
-        is_voiced: Callable[[bytes], bool],
+        hear: Callable[[bytes], Heard],
         *,
         session: str,
         source: str,
@@ -101,7 +110,7 @@ class UtteranceSegmenter:
         publish_audio: bool = True,
         clock_id: str = "",
     ) -> None:
-        self._is_voiced = is_voiced
+        self._hear = hear
         self._session, self._source, self._speaker = session, source, speaker
         self._start_ns = start_ns
         self._settings = settings or SegmenterSettings()
@@ -213,8 +222,9 @@ class UtteranceSegmenter:
         self._publish(frame, out)
         start = self._position
         self._position = start + FRAME_SAMPLES
-        if self._is_voiced(frame):
-            self._hear_voice(start, out)
+        heard = self._hear(frame)
+        if heard.voiced:
+            self._hear_voice(start, heard, out)
         else:
             self._hear_silence(out)
         self._cut_at_longest(out)
@@ -243,19 +253,32 @@ class UtteranceSegmenter:
 
     # Utterances
 
-    def _hear_voice(self, start: int, out: list[Message]) -> None:
+    def _hear_voice(self, start: int, heard: Heard, out: list[Message]) -> None:
         end = start + FRAME_SAMPLES
         if self._speech is None:
             self._speech = _Speech(self._pre_rolled(start), end)
         speech = self._speech
         speech.voiced_end = end
-        speech.voiced_samples += FRAME_SAMPLES
-        length = end - speech.start
-        if (
-            speech.utterance is None
-            and length >= (self._settings.shortest_ms + self._settings.pre_roll_ms) * _MS
-            and speech.voiced_samples >= self._settings.voiced_share * length
-        ):
+        if speech.utterance is None:
+            speech.heard.append((start, heard))
+            self._believe(speech, out)
+
+    def _believe(self, speech: _Speech, out: list[Message]) -> None:
+        """Announce speech that can be no blip any more."""
+        loudest = max(heard.level_db for _, heard in speech.heard)
+        clear = max(heard.above_noise_db for _, heard in speech.heard) >= self._settings.clear_db
+        loud = [
+            at
+            for at, heard in speech.heard
+            if heard.level_db > loudest - self._settings.onset_range_db
+        ]
+        shortest_ms = self._settings.shortest_ms if clear else self._settings.faint_ms
+        length = speech.voiced_end - loud[0]
+        voiced = FRAME_SAMPLES * len(loud)
+        if length >= shortest_ms * _MS and voiced >= self._settings.voiced_share * length:
+            if not speech.continues:
+                speech.start = self._pre_rolled(loud[0])
+            speech.heard.clear()
             self._announce(speech, out)
 
     def _hear_silence(self, out: list[Message]) -> None:
@@ -295,7 +318,7 @@ class UtteranceSegmenter:
         cut = self._position if talking else None
         self._end_speech("maximum length", out, end=cut)
         if talking:
-            self._speech = _Speech(self._position, self._position)
+            self._speech = _Speech(self._position, self._position, continues=True)
 
     def _end_speech(self, reason: EndReason, out: list[Message], end: int | None = None) -> None:
         speech, self._speech = self._speech, None

@@ -11,12 +11,13 @@ voiced when both agree.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 _SILENCE_DB = -75.0  # digital silence and converters' own noise are never the background
-_FADE_DB_PER_FRAME = 0.1  # the loudest level is forgotten by 5 dB in a second
+_FADE_DB_PER_FRAME = 0.01  # the loudest level is forgotten by 0.5 dB in a second
 
 
 class VoiceDetector(Protocol):
@@ -24,6 +25,21 @@ class VoiceDetector(Protocol):
 
     def is_speech(self, frame: bytes) -> bool:
         """Return whether the frame (20 ms of 16 kHz s16 mono) holds speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one frame holds.
+
+    Attributes:
+        voiced: whether it is a voice.
+        level_db: its level in dB of full scale.
+        above_noise_db: how far it stands out from the background.
+    """
+
+    voiced: bool
+    level_db: float = 0.0
+    above_noise_db: float = 60.0
 
 
 class VoiceActivity:
@@ -40,8 +56,8 @@ class VoiceActivity:
         self,
         detector: VoiceDetector,
         *,
-        above_noise_db: float = 8.0,
-        below_peak_db: float = 38.0,
+        above_noise_db: float = 12.0,
+        below_peak_db: float = 34.0,
         noise_window_frames: int = 400,
     ) -> None:
         self._detector = detector
@@ -53,14 +69,14 @@ class VoiceActivity:
         self._part_count = 0
         self._peak_db = -np.inf
 
-    def is_voiced(self, frame: bytes) -> bool:
-        """Return whether the frame (s16 mono) holds a voice."""
+    def hear(self, frame: bytes) -> Heard:
+        """Return what the frame (s16 mono) holds."""
         level_db = frame_level_db(frame)
         detected = self._detector.is_speech(frame)
         noise_db = self._background_db(level_db)
         self._peak_db = max(self._peak_db - _FADE_DB_PER_FRAME, level_db)
         gate_db = max(noise_db + self._above_noise_db, self._peak_db - self._below_peak_db)
-        return detected and level_db > gate_db
+        return Heard(detected and level_db > gate_db, level_db, level_db - noise_db)
 
     def _background_db(self, level_db: float) -> float:
         self._part_level = min(self._part_level, level_db)

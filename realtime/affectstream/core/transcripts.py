@@ -1,0 +1,329 @@
+"""Audio and utterances into transcripts.
+
+Knows: which stretch of a microphone's audio an utterance is, how word times become event time,
+and what a transcript stream's watermark may promise.
+Refuses to know: which recogniser it is, and where messages come from.
+
+A recogniser lives for one utterance. It hears a little before the utterance, the silence by which
+its end was known, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from affectstream.core.capture import SAMPLE_RATE_HZ
+from affectstream.core.hearing import Backlog, HeardWord, Hearing, Recognizer
+from affectstream.messages import (
+    Audio,
+    Gap,
+    Message,
+    Progress,
+    StreamClosed,
+    StreamOpened,
+    Transcript,
+    UtteranceEnded,
+    UtteranceStarted,
+    Word,
+)
+from affectstream.timebase import NS_PER_MS, ns_to_samples, samples_to_ns, seconds_to_ns
+
+CONTEXT_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
+"""What a recogniser hears before an utterance, and at least after it."""
+
+BACKLOG_SAMPLES = 20 * SAMPLE_RATE_HZ
+
+PATIENCE_NS = 300 * NS_PER_MS
+"""How long the end of an utterance waits for audio that belongs to it."""
+
+
+@dataclass(slots=True)
+class _Utterance:
+    id: str
+    speaker: str
+    start_ns: int
+    hearing: Hearing | None = None
+    end_ns: int | None = None  # once it has ended
+    deadline_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Microphone:
+    source: str
+    speaker: str | None
+    origin_ns: int | None = None  # event time of sample 0
+    backlog: Backlog = field(default_factory=partial(Backlog, BACKLOG_SAMPLES))
+    utterance: _Utterance | None = None
+    heard_until_ns: int = 0  # the end of the utterance before
+    watermark_ns: int | None = None  # the microphone's
+    promised_ns: int = 0  # ours
+
+    @property
+    def transcripts(self) -> str:
+        return f"asr.{self.source}"
+
+    def position(self, instant_ns: int) -> int:
+        return ns_to_samples(instant_ns - (self.origin_ns or 0), SAMPLE_RATE_HZ)
+
+    def time_ns(self, position: int) -> int:
+        return (self.origin_ns or 0) + samples_to_ns(position, SAMPLE_RATE_HZ)
+
+
+class Transcriber:
+    """Transcribes every microphone of a session, each as a stream ``asr.MICROPHONE``.
+
+    Args:
+        make_recognizer: is called once per utterance.
+        session: whose audio this is.
+        engine: the recogniser's name, for the transcripts.
+    """
+
+    def __init__(
+        self, make_recognizer: Callable[[], Recognizer], *, session: str, engine: str
+    ) -> None:
+        self._make_recognizer = make_recognizer
+        self._session = session
+        self._engine = engine
+        self._microphones: dict[str, _Microphone] = {}
+
+    def receive(self, message: Message, now_ns: int) -> list[Message]:
+        """Take a message of a microphone; return what is to be published."""
+        if message.session != self._session:
+            return []
+        if isinstance(message, StreamOpened):
+            return self._open(message) if message.modality == "speech" else []
+        out: list[Message] = []
+        microphone = self._microphones.get(message.source)
+        if microphone is None:
+            if not isinstance(message, UtteranceStarted | UtteranceEnded | Audio):
+                return []
+            microphone = self._microphones[message.source] = _Microphone(message.source, None)
+        if isinstance(message, UtteranceStarted | UtteranceEnded):
+            out += self._introduce(microphone, message.speaker, message.start_ns)
+        match message:
+            case Audio():
+                self._hear(microphone, message, out)
+            case UtteranceStarted():
+                self._finish(microphone, out)
+                self._start(microphone, message)
+                self._catch_up(microphone, out)
+            case UtteranceEnded():
+                self._end(microphone, message, now_ns, out)
+            case Progress():
+                microphone.watermark_ns = message.watermark_ns
+                self._promise(microphone, out)
+            case StreamClosed():
+                self._close(microphone, message.reason, out)
+        return out
+
+    def wake(self, now_ns: int) -> list[Message]:
+        """Finish the utterances whose audio has been waited for long enough."""
+        out: list[Message] = []
+        for microphone in self._microphones.values():
+            utterance = microphone.utterance
+            if utterance and utterance.end_ns is not None and now_ns >= utterance.deadline_ns:
+                self._finish(microphone, out)
+        return out
+
+    def next_wake_ns(self) -> int | None:
+        """Return when an utterance has been waited for long enough."""
+        waiting = (m.utterance for m in self._microphones.values())
+        return min((u.deadline_ns for u in waiting if u and u.end_ns is not None), default=None)
+
+    def close(self, now_ns: int) -> list[Message]:
+        """Finish what was begun."""
+        out: list[Message] = []
+        for microphone in list(self._microphones.values()):
+            self._close(microphone, "stopped", out)
+        return out
+
+    # Streams
+
+    def _open(self, message: StreamOpened) -> list[Message]:
+        out: list[Message] = []
+        known = self._microphones.pop(message.source, None)
+        if known is not None:
+            self._finish(known, out)
+        microphone = _Microphone(message.source, None)
+        self._microphones[message.source] = microphone
+        if message.speaker is not None:
+            out += self._introduce(microphone, message.speaker, message.start_ns)
+        return out
+
+    def _introduce(self, microphone: _Microphone, speaker: str, start_ns: int) -> list[Message]:
+        if microphone.speaker is not None:
+            return []
+        microphone.speaker, microphone.promised_ns = speaker, start_ns
+        return [
+            StreamOpened(
+                session=self._session,
+                source=microphone.transcripts,
+                modality="text",
+                of=microphone.source,
+                speaker=speaker,
+                start_ns=start_ns,
+            )
+        ]
+
+    def _close(self, microphone: _Microphone, reason: str, out: list[Message]) -> None:
+        self._finish(microphone, out)
+        self._promise(microphone, out)
+        del self._microphones[microphone.source]
+        if microphone.speaker is not None:
+            out.append(
+                StreamClosed(
+                    session=self._session,
+                    source=microphone.transcripts,
+                    reason=reason,
+                    end_ns=microphone.promised_ns,
+                )
+            )
+
+    def _promise(self, microphone: _Microphone, out: list[Message]) -> None:
+        """Follow the microphone's watermark, but never past an end whose text is not out."""
+        if microphone.watermark_ns is None or microphone.speaker is None:
+            return
+        watermark_ns = microphone.watermark_ns
+        utterance = microphone.utterance
+        if utterance is not None and utterance.end_ns is not None:
+            watermark_ns = min(watermark_ns, utterance.end_ns)
+        microphone.promised_ns = max(microphone.promised_ns, watermark_ns)
+        out.append(
+            Progress(
+                session=self._session,
+                source=microphone.transcripts,
+                watermark_ns=microphone.promised_ns,
+            )
+        )
+
+    # Utterances
+
+    def _hear(self, microphone: _Microphone, audio: Audio, out: list[Message]) -> None:
+        if audio.sample_rate_hz != SAMPLE_RATE_HZ:
+            return  # the utterance will be reported as one without audio
+        if microphone.origin_ns is None:
+            microphone.origin_ns = audio.start_ns - samples_to_ns(
+                audio.first_sample, SAMPLE_RATE_HZ
+            )
+        microphone.backlog.add(audio.first_sample, audio.payload)
+        utterance = microphone.utterance
+        if utterance is None:
+            return
+        if utterance.hearing is None:
+            self._catch_up(microphone, out)
+        else:
+            text = utterance.hearing.hear(audio.first_sample, audio.payload)
+            self._say_partial(microphone, utterance, text, out)
+        end_ns = utterance.end_ns
+        if end_ns is not None and microphone.backlog.end >= microphone.position(end_ns):
+            self._finish(microphone, out)
+
+    def _start(
+        self, microphone: _Microphone, message: UtteranceStarted | UtteranceEnded
+    ) -> _Utterance:
+        microphone.utterance = _Utterance(message.utterance, message.speaker, message.start_ns)
+        return microphone.utterance
+
+    def _catch_up(self, microphone: _Microphone, out: list[Message]) -> None:
+        """Let a recogniser hear what was captured before the utterance was announced."""
+        utterance = microphone.utterance
+        if utterance is None or microphone.origin_ns is None:
+            return
+        begin = microphone.position(utterance.start_ns) - CONTEXT_SAMPLES
+        begin = max(0, begin, microphone.position(microphone.heard_until_ns))
+        hearing = utterance.hearing = Hearing(self._make_recognizer(), begin)
+        text = None
+        for first, pcm in microphone.backlog.since(begin):
+            text = hearing.hear(first, pcm) or text
+        self._say_partial(microphone, utterance, text, out)
+
+    def _end(
+        self, microphone: _Microphone, message: UtteranceEnded, now_ns: int, out: list[Message]
+    ) -> None:
+        utterance = microphone.utterance
+        if utterance is None or utterance.id != message.utterance:
+            self._finish(microphone, out)
+            utterance = self._start(microphone, message)
+            self._catch_up(microphone, out)
+        utterance.end_ns = message.end_ns
+        utterance.deadline_ns = now_ns + PATIENCE_NS
+        heard_all = microphone.backlog.end >= microphone.position(message.end_ns)
+        if microphone.origin_ns is not None and heard_all:
+            self._finish(microphone, out)
+
+    def _finish(self, microphone: _Microphone, out: list[Message]) -> None:
+        """Say the final text of the utterance, if there is one, and let the watermark pass."""
+        utterance, microphone.utterance = microphone.utterance, None
+        if utterance is None:
+            return
+        hearing = utterance.hearing
+        end_ns = utterance.end_ns
+        if end_ns is None:  # its end was never said
+            end_ns = microphone.time_ns(hearing.position) if hearing else utterance.start_ns
+        end_ns = max(end_ns, utterance.start_ns)
+        microphone.heard_until_ns = end_ns
+        if hearing is None or hearing.heard_samples == 0:
+            out.append(self._no_audio(microphone, utterance.start_ns, end_ns))
+        else:
+            words = hearing.finish(microphone.position(end_ns) + CONTEXT_SAMPLES)
+            text = " ".join(word.text for word in words)
+            timed = self._timed(words, microphone.time_ns(hearing.begin))
+            out.append(self._transcript(microphone, utterance, text, end_ns, timed, final=True))
+        self._promise(microphone, out)
+
+    def _say_partial(
+        self, microphone: _Microphone, utterance: _Utterance, text: str | None, out: list[Message]
+    ) -> None:
+        if not text or utterance.hearing is None:
+            return
+        end_ns = max(utterance.start_ns, microphone.time_ns(utterance.hearing.position))
+        out.append(self._transcript(microphone, utterance, text, end_ns, (), final=False))
+
+    def _transcript(
+        self,
+        microphone: _Microphone,
+        utterance: _Utterance,
+        text: str,
+        end_ns: int,
+        words: tuple[Word, ...],
+        *,
+        final: bool,
+    ) -> Transcript:
+        return Transcript(
+            session=self._session,
+            source=microphone.transcripts,
+            utterance=utterance.id,
+            speaker=utterance.speaker,
+            text=text,
+            start_ns=utterance.start_ns,
+            end_ns=end_ns,
+            final=final,
+            engine=self._engine,
+            words=words,
+        )
+
+    def _no_audio(self, microphone: _Microphone, start_ns: int, end_ns: int) -> Gap:
+        return Gap(
+            session=self._session,
+            source=microphone.transcripts,
+            of=microphone.source,
+            lost="audio",
+            count=ns_to_samples(end_ns - start_ns, SAMPLE_RATE_HZ),
+            reason="no 16 kHz audio was published for this utterance",
+            start_ns=start_ns,
+            end_ns=end_ns,
+        )
+
+    @staticmethod
+    def _timed(words: Sequence[HeardWord], begin_ns: int) -> tuple[Word, ...]:
+        return tuple(
+            Word(
+                text=word.text,
+                start_ns=begin_ns + seconds_to_ns(word.start_s),
+                end_ns=begin_ns + seconds_to_ns(word.end_s),
+                confidence=min(1.0, max(0.0, word.confidence)),
+            )
+            for word in words
+        )

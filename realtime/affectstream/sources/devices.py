@@ -1,0 +1,196 @@
+"""Audio devices, by way of PortAudio.
+
+Knows: sounddevice, how a device is found and opened, and what to install where PortAudio lacks.
+Refuses to know: what becomes of the samples, and when a lost device should be opened again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from affectstream.core.capture import SAMPLE_RATE_HZ
+from affectstream.sources.errors import SourceError
+from affectstream.timebase import NS_PER_S
+
+BLOCK_MS = 20
+
+OnBlock = Callable[[bytes, int, bool], None]
+"""Takes a block: s16 mono samples, the age of the first one in ns, and whether some were lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An input device: its number (which changes when others come and go) and its name."""
+
+    index: int
+    name: str
+    rate_hz: int
+    channels: int
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDevice:
+    """A device that delivers blocks from its own thread."""
+
+    stream: Any
+    name: str
+    rate_hz: int
+
+    @property
+    def active(self) -> bool:
+        """Whether the device still delivers."""
+        return bool(self.stream.active)
+
+    def start(self) -> None:
+        """Begin to deliver.
+
+        Raises:
+            SourceError: the device refuses.
+        """
+        sd = load_portaudio()
+        try:
+            self.stream.start()
+        except sd.PortAudioError as error:
+            self.close()
+            raise SourceError(
+                f"{self.name} cannot be started ({error}); plug it in again or choose another "
+                "--device"
+            ) from error
+
+    def close(self) -> None:
+        """Stop it at once; a device that is already gone is no error."""
+        sd = load_portaudio()
+        for last_word in (self.stream.abort, self.stream.close):
+            try:
+                last_word()
+            except sd.PortAudioError:
+                continue
+
+
+def load_portaudio() -> ModuleType:
+    """Return the sounddevice module.
+
+    Raises:
+        SourceError: it, or PortAudio itself, is not installed.
+    """
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise SourceError(
+            "the microphone needs the package sounddevice; pip install 'affectstream[mic]'"
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            "the microphone needs the PortAudio library; install it with "
+            "`apt-get install libportaudio2` (Debian, Ubuntu) or `brew install portaudio` (macOS)"
+        ) from error
+    module: ModuleType = sounddevice
+    return module
+
+
+def input_devices() -> list[Device]:
+    """Return the devices that can record.
+
+    Raises:
+        SourceError: PortAudio is missing.
+    """
+    sd = load_portaudio()
+    default = sd.default.device[0]
+    return [
+        Device(
+            index=index,
+            name=str(found["name"]),
+            rate_hz=int(found["default_samplerate"]),
+            channels=int(found["max_input_channels"]),
+            is_default=index == default,
+        )
+        for index, found in enumerate(sd.query_devices())
+        if found["max_input_channels"] > 0
+    ]
+
+
+def find_again() -> None:
+    """Make PortAudio look for devices anew: it lists them only when it is started."""
+    sd = load_portaudio()
+    sd._terminate()
+    sd._initialize()
+
+
+def resolve(device: str | int | None) -> str | int | None:
+    """Return the device's name, which stays when numbers change; None for the default.
+
+    Raises:
+        SourceError: there is no such input.
+    """
+    if device is None:
+        return None
+    wanted = int(device) if isinstance(device, str) and device.isdigit() else device
+    sd = load_portaudio()
+    try:
+        found = sd.query_devices(wanted, "input")
+    except (ValueError, sd.PortAudioError) as error:
+        names = ", ".join(f"{d.index}: {d.name}" for d in input_devices()) or "none"
+        raise SourceError(
+            f"there is no input device {device!r}; choose one of these with --device: {names}"
+        ) from error
+    return str(found["name"])
+
+
+def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
+    """Open a device at 16 kHz mono, or at its own rate where it refuses that.
+
+    ``on_block`` is called from PortAudio's thread and must not wait.
+
+    Raises:
+        SourceError: the device cannot be opened.
+    """
+    sd = load_portaudio()
+    try:
+        found = sd.query_devices(device, "input")
+        rate_hz, channels = _format(sd, device, found)
+        stream = sd.RawInputStream(
+            samplerate=rate_hz,
+            blocksize=rate_hz * BLOCK_MS // 1000,
+            device=device,
+            channels=channels,
+            dtype="int16",
+            latency="low",
+            callback=_callback(on_block, channels, rate_hz),
+        )
+    except (ValueError, sd.PortAudioError) as error:
+        what = "the default input device" if device is None else f"input device {device!r}"
+        raise SourceError(
+            f"{what} cannot be opened ({error}); plug a microphone in or choose another --device"
+        ) from error
+    return OpenDevice(stream, str(found["name"]), rate_hz)
+
+
+def _format(sd: ModuleType, device: str | int | None, found: Any) -> tuple[int, int]:
+    native_hz = int(found["default_samplerate"])
+    for rate_hz, channels in ((SAMPLE_RATE_HZ, 1), (native_hz, 1)):
+        try:
+            sd.check_input_settings(
+                device=device, channels=channels, dtype="int16", samplerate=rate_hz
+            )
+        except sd.PortAudioError:
+            continue
+        return rate_hz, channels
+    return native_hz, int(found["max_input_channels"])
+
+
+def _callback(on_block: OnBlock, channels: int, rate_hz: int) -> Callable[..., None]:
+    def callback(data: Any, frames: int, when: Any, status: Any) -> None:
+        pcm = bytes(data)
+        if channels > 1:  # the first channel; averaging would cancel opposed phases
+            pcm = memoryview(pcm).cast("h")[::channels].tobytes()
+        block_ns = frames * NS_PER_S // rate_hz
+        age_ns = round((when.currentTime - when.inputBufferAdcTime) * NS_PER_S)
+        # Some hosts report no time, and PulseAudio reports seconds of delay while it starts.
+        age_ns = min(max(age_ns, block_ns), 3 * block_ns)
+        on_block(pcm, age_ns, bool(status.input_overflow))
+
+    return callback

@@ -1,0 +1,85 @@
+"""Audio at any rate into audio at 16 kHz, positions included.
+
+Knows: soxr's streaming resampler and where on the timeline its output lies.
+Refuses to know: where the samples come from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.core.capture import SAMPLE_RATE_HZ, AudioLost, CapturedAudio
+from affectstream.sources.errors import SourceError
+
+
+class TimelineResampler:
+    """Resamples runs of samples; a position that jumps ahead begins a new run.
+
+    soxr compensates its own delay: the first sample out lies where the first sample in does, and
+    the last ones come out when the run is ended.
+    """
+
+    def __init__(self, rate_hz: int, *, begins_at: int = 0) -> None:
+        self.rate_hz = rate_hz
+        self._soxr = _soxr() if rate_hz != SAMPLE_RATE_HZ else None
+        self._stream: Any = None
+        self._next_in: int | None = None
+        self.next_out = begins_at  # position at 16 kHz
+
+    def accept(self, first_sample: int, samples: NDArray[np.int16]) -> list[CapturedAudio]:
+        """Return what ``samples`` at ``first_sample`` (at the input's rate) become."""
+        out: list[CapturedAudio] = []
+        if first_sample != self._next_in:
+            out = self.end_run()
+            self.next_out = max(self.next_out, self.position(first_sample))
+            if self._soxr is not None:
+                self._stream = self._soxr.ResampleStream(
+                    self.rate_hz, SAMPLE_RATE_HZ, 1, dtype="int16"
+                )
+        self._next_in = first_sample + len(samples)
+        if self._stream is not None:
+            samples = self._stream.resample_chunk(np.ascontiguousarray(samples))
+        return out + self._emit(samples)
+
+    def end_run(self) -> list[CapturedAudio]:
+        """Return the samples that the resampler still held."""
+        self._next_in = None
+        if self._stream is None:
+            return []
+        rest = self._stream.resample_chunk(np.zeros(0, np.int16), last=True)
+        self._stream = None
+        return self._emit(rest)
+
+    def hole(self, resumes_at: int, samples: int, reason: str) -> list[CapturedAudio | AudioLost]:
+        """End the run and say that ``samples`` are missing before position ``resumes_at``.
+
+        Both are at the input's rate. Where samples were thrown away rather than missed, the
+        position does not jump.
+        """
+        out: list[CapturedAudio | AudioLost] = [*self.end_run()]
+        begins, self.next_out = self.next_out, max(self.next_out, self.position(resumes_at))
+        out.append(AudioLost(begins, self.next_out, self.position(samples), reason))
+        return out
+
+    def position(self, at_input_rate: int) -> int:
+        """Return a position at 16 kHz."""
+        return (at_input_rate * SAMPLE_RATE_HZ + self.rate_hz // 2) // self.rate_hz
+
+    def _emit(self, samples: NDArray[np.int16]) -> list[CapturedAudio]:
+        if not len(samples):
+            return []
+        first, self.next_out = self.next_out, self.next_out + len(samples)
+        return [CapturedAudio(first, samples)]
+
+
+def _soxr() -> Any:
+    try:
+        import soxr
+    except ImportError as error:
+        raise SourceError(
+            "audio that is not at 16 kHz needs the package soxr; pip install 'affectstream[mic]'"
+        ) from error
+    return soxr
