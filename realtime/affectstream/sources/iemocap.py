@@ -1,7 +1,8 @@
 """IEMOCAP as dialogues of utterances.
 
 Knows: the derived set (statistics and transcripts in two files) and its labels.
-Refuses to know: models, the bus, and what is done with the labels.
+Refuses to know: models, the bus, what is done with the labels, and the corpus's own layout
+(``iemocap_raw``, ``iemocap_media``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.sources.errors import SourceError
 from affectstream.timebase import seconds_to_ns
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
@@ -29,7 +31,7 @@ _FOUR_CLASSES = {
 }
 
 
-class CorpusError(Exception):
+class CorpusError(SourceError):
     """A corpus that cannot be read, said in one sentence with a remedy."""
 
 
@@ -39,7 +41,8 @@ class CorpusUtterance:
 
     Attributes:
         emotion: the annotators' majority (``neu``, ``fru``, ..., ``xxx`` where they disagree).
-        valence, activation, dominance: the annotators' means, clipped to 1..5.
+        valence, activation, dominance: the annotators' means, clipped to 1..5; NaN where a raw
+            copy lacks the annotations (``emotion`` is ``xxx`` then).
         acoustic: 47 eGeMAPS statistics, float32, or None.
     """
 
@@ -62,15 +65,32 @@ class CorpusUtterance:
 
 
 @dataclass(frozen=True, slots=True)
+class DialogueRecording:
+    """The files of one dialogue of a raw copy; ``iemocap_media`` reads them.
+
+    Attributes:
+        wav: both speakers, one channel each, or None where the copy lacks it.
+        mocap: those of the rotated, hand and head files that are there, in this order.
+        mocap_speaker: who wore the markers.
+    """
+
+    wav: Path | None
+    mocap: tuple[Path, ...]
+    mocap_speaker: str
+
+
+@dataclass(frozen=True, slots=True)
 class CorpusDialogue:
     """One dialogue; ``utterances`` are ordered by the end of the utterance.
 
     That is the order in which a stream can know them: an utterance exists once it has ended.
+    ``recording`` is None in the derived set.
     """
 
     id: str
     session: int
     utterances: tuple[CorpusUtterance, ...] = field(repr=False)
+    recording: DialogueRecording | None = None
 
     @property
     def improvised(self) -> bool:
