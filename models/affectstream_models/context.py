@@ -11,98 +11,43 @@ backward LSTM over t+k down to t, both from zero states.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectstream_models.context_features import collate, normalise
 from affectstream_models.context_network import (
-    OTHER,
-    SAME,
     SCALES,
-    START,
     ContextNetwork,
     UtteranceBatch,
-    relations_of,
 )
+from affectstream_models.context_offline import dialogue_outputs
+from affectstream_models.context_rows import PackedRows, maskable, relations_to
 from affectstream_models.context_steps import NO_ACOUSTIC, NO_TEXT, StackedMembers, mean_scores
+from affectstream_models.context_values import (
+    CLASSES,
+    MODALITIES,
+    Encoded,
+    Estimate,
+    ForwardState,
+    Slot,
+    UtteranceInputs,
+)
 from affectstream_models.text_encoder import TextEncoder
 
-CLASSES = ("anger", "happiness", "neutral", "sadness")
-MODALITIES = ("acoustic", "text")
+__all__ = [
+    "CLASSES",
+    "MODALITIES",
+    "ContextModel",
+    "Encoded",
+    "Estimate",
+    "ForwardState",
+    "Slot",
+    "UtteranceInputs",
+]
+
 _VARIANT = {"acoustic": NO_ACOUSTIC, "text": NO_TEXT}
-
-
-@dataclass(frozen=True, slots=True)
-class UtteranceInputs:
-    """What the model may know of one utterance; None is a masked modality.
-
-    Attributes:
-        speaker: who spoke; only equality with the neighbours' speakers is used.
-        acoustic: (47,) float32 raw eGeMAPS statistics, not normalised.
-        text: the raw transcript; "" is masked too.
-    """
-
-    speaker: str
-    acoustic: NDArray[np.float32] | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One encoded utterance: a value without autograd, of use to this model only.
-
-    Attributes:
-        fused: (E,) vector of the utterance.
-        without: for each present modality, the (E,) vector with that modality masked.
-    """
-
-    speaker: str
-    fused: Tensor
-    without: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardState:
-    """The forward LSTM after some utterance.
-
-    Attributes:
-        hidden, cell: (M H,) of all M members in a row.
-        speaker: who spoke that utterance; None before the first.
-    """
-
-    hidden: Tensor
-    cell: Tensor
-    speaker: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What the model says of one utterance.
-
-    Attributes:
-        categorical: (4,) calibrated probabilities in the order of ``CLASSES``.
-        dimensional: scale -> (mean on 1..5, (3,) probabilities of low, mid, high). A mean below
-            2.25 is low, below 3.75 mid: for one annotator's ratings these are the levels
-            {1, 1.5, 2}, {2.5, 3, 3.5}, {4, 4.5, 5} of Wöllmer et al. 2010.
-        clusters: empty, for this model.
-        influence: present modality -> total variation distance (0..1) between ``categorical``
-            and what it is when this utterance's share of that modality is masked.
-    """
-
-    categorical: NDArray[np.float32]
-    dimensional: Mapping[str, tuple[float, NDArray[np.float32]]]
-    clusters: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    influence: Mapping[str, float] = field(default_factory=dict)
-
-
-Slot = tuple[ForwardState, Encoded, ForwardState]
-"""An utterance of an open window: the state before it, the utterance, the state after it."""
 
 
 class ContextModel:
@@ -168,27 +113,51 @@ class ContextModel:
         """
         if not any(chains):
             return [[] for _ in chains]
-        m, rows = self._members, _Rows([len(chain) for chain in chains])
+        m, rows = self._members, PackedRows([len(chain) for chain in chains])
         steps = [chains[chain][step] for chain, step in rows.order]
         before = [
             chains[chain][step - 1].speaker if step else states[chain].speaker
             for chain, step in rows.order
         ]
         _, gates, _ = m.split(torch.stack([one.fused for one in steps]))  # (M, S, 4 H)
-        gates = gates + m.relation(_relations(before, steps), forward=True)
+        shared = m.relation(relations_to(before, steps), forward=True)
         ordered = [states[chain] for chain in rows.chains]
         hidden = m.by_member(torch.stack([state.hidden for state in ordered]))  # (M, C, H)
         cell = m.by_member(torch.stack([state.cell for state in ordered]))
-        results: list[list[ForwardState]] = [[] for _ in chains]
+        drives, cells, hiddens = [], [], []
         for first, count in rows.steps:
-            drive = gates[:, first : first + count]
-            drive = drive + m.recur(hidden[:, :count], forward=True)
-            hidden, cell = m.cell(drive, cell[:, :count])
-            both = torch.stack((hidden, cell)).permute(2, 0, 1, 3).reshape(count, 2, -1)
-            for chain, pair, one in zip(rows.chains, both, steps[first:], strict=False):
-                own = pair.clone()
-                results[chain].append(ForwardState(own[0], own[1], one.speaker))
+            drives.append(
+                shared[:, first : first + count] + m.recur(hidden[:, :count], forward=True)
+            )
+            cells.append(cell[:, :count])
+            hidden, cell = m.cell(gates[:, first : first + count] + drives[-1], cells[-1])
+            hiddens.append(torch.stack((hidden, cell)))
+        left_out = self._left_out_states(steps, torch.cat(drives, dim=1), torch.cat(cells, dim=1))
+        both = m.by_row(torch.cat(hiddens, dim=2))  # (S, 2, M H)
+        results: list[list[ForwardState]] = [[] for _ in chains]
+        for (chain, _), pair, one, without in zip(rows.order, both, steps, left_out, strict=True):
+            own = pair.clone()  # so that one state does not keep the whole batch in memory
+            results[chain].append(ForwardState(own[0], own[1], one.speaker, without))
         return results
+
+    def _left_out_states(
+        self, steps: Sequence[Encoded], shared: Tensor, cells: Tensor
+    ) -> list[dict[str, Tensor]]:
+        """Hidden states (M H,) of steps taken with one modality masked.
+
+        Args:
+            shared: (M, S, 4 H) what masking leaves alone. cells: (M, S, H) before the step.
+        """
+        m = self._members
+        masked = maskable(steps)
+        left_out: list[dict[str, Tensor]] = [{} for _ in steps]
+        if masked:
+            where = torch.tensor([place for place, _ in masked])
+            _, gates, _ = m.split(torch.stack([steps[p].without[name] for p, name in masked]))
+            hidden, _ = m.cell(gates + shared[:, where], cells[:, where])
+            for (place, name), row in zip(masked, m.by_row(hidden[None]), strict=True):
+                left_out[place][name] = row[0].clone()
+        return left_out
 
     @torch.inference_mode()
     def estimate(self, windows: Sequence[Sequence[Slot]]) -> list[list[Estimate]]:
@@ -203,12 +172,12 @@ class ContextModel:
         """
         if not any(windows):
             return [[] for _ in windows]
-        m, rows = self._members, _Rows([len(window) for window in windows])
+        m, rows = self._members, PackedRows([len(window) for window in windows])
         # Step s of the backward chain is the window's utterance s from the end.
         slots = [windows[window][-1 - step] for window, step in rows.order]
         later = [windows[w][-step][1].speaker if step else None for w, step in rows.order]
         fused, _, gates = m.split(torch.stack([one.fused for _, one, _ in slots]))
-        relations = _relations(later, [one for _, one, _ in slots])
+        relations = relations_to(later, [one for _, one, _ in slots])
         shared = m.relation(relations, forward=False)  # (M, S, 4 H), what masking leaves alone
         backward, cells = self._run_backward(rows, gates, shared)
         forward = m.by_member(torch.stack([after.hidden for _, _, after in slots]))
@@ -223,7 +192,9 @@ class ContextModel:
             by_window[window].append(result)
         return by_window
 
-    def _run_backward(self, rows: _Rows, gates: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+    def _run_backward(
+        self, rows: PackedRows, gates: Tensor, shared: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Hidden states (M, S, H) of all slots, and the cell states that each started from.
 
         Adds the recurrent share of the gates to ``shared`` (M, S, 4 H), in place.
@@ -251,14 +222,10 @@ class ContextModel:
         m = self._members
         where = torch.tensor([place for place, _ in masked])
         vectors = torch.stack([slots[place][1].without[name] for place, name in masked])
-        fused, forward_gates, backward_gates = m.split(vectors)
-        backward, _ = m.cell(backward_gates + shared[:, where], cells[:, where])
-        relations = _relations([b.speaker for b, _, _ in slots], [one for _, one, _ in slots])
-        before = m.by_member(torch.stack([state.hidden for state, _, _ in slots]))
-        drive = m.recur(before, forward=True) + m.relation(relations, forward=True)
-        cell = m.by_member(torch.stack([state.cell for state, _, _ in slots]))
-        forward, _ = m.cell(forward_gates + drive[:, where], cell[:, where])
-        return forward, backward, fused
+        fused, _, gates = m.split(vectors)
+        backward, _ = m.cell(gates + shared[:, where], cells[:, where])
+        forward = torch.stack([slots[place][2].without[name] for place, name in masked])
+        return m.by_member(forward), backward, fused
 
     @torch.inference_mode()
     def offline(
@@ -276,7 +243,6 @@ class ContextModel:
         """
         if not dialogue:
             return []
-        count = len(dialogue)
         batch = self._batch(dialogue)
         batches, masked = [batch], []
         if influence:
@@ -287,77 +253,22 @@ class ContextModel:
             ]
             nothing = torch.zeros_like(batch.has_text)
             batches += [batch.masked(acoustic=nothing), batch.masked(text=nothing)]
-        # Rows of the vectors: as it is, then by masked modality; see the variants.
-        wanted = [(t, t) for t in range(count)]
-        wanted += [(t, _VARIANT[name] * count + t) for t, name in masked]
-        outputs = [
-            _whole_dialogue(member, batches, [u.speaker for u in dialogue], wanted, look_ahead)
-            for member in self._network.networks()
-        ]
-        scores = mean_scores(torch.stack(outputs), float(self._network.temperature))
-        return _estimates(scores, count, masked)
+        outputs = dialogue_outputs(
+            self._network,
+            batches,
+            [one.speaker for one in dialogue],
+            look_ahead,
+            [(place, _VARIANT[name]) for place, name in masked],
+        )
+        return _estimates(
+            mean_scores(outputs, float(self._network.temperature)), len(dialogue), masked
+        )
 
     def _batch(self, inputs: Sequence[UtteranceInputs]) -> UtteranceBatch:
         return collate(
             [normalise(one.acoustic, self._mean, self._sd) for one in inputs],
             [self._text.features(one.text) for one in inputs],
         )
-
-
-class _Rows:
-    """Ragged chains as packed rows: longest first, so that every step is a leading part.
-
-    Attributes:
-        chains: which chain is in which row.
-        steps: per step, its first place in the packed order and how many chains take it.
-        order: (chain, step) by place.
-    """
-
-    def __init__(self, lengths: Sequence[int]) -> None:
-        present = [chain for chain, length in enumerate(lengths) if length]
-        self.chains = sorted(present, key=lambda chain: -lengths[chain])
-        self.steps: list[tuple[int, int]] = []
-        self.order: list[tuple[int, int]] = []
-        for step in range(max(lengths)):
-            going = [chain for chain in self.chains if lengths[chain] > step]
-            self.steps.append((len(self.order), len(going)))
-            self.order += [(chain, step) for chain in going]
-
-
-def _relations(neighbours: Sequence[str | None], steps: Sequence[Encoded]) -> Tensor:
-    """Relation (S,) of each step to the speaker of the step before it in its chain."""
-    return torch.tensor(
-        [
-            START if other is None else SAME if other == one.speaker else OTHER
-            for other, one in zip(neighbours, steps, strict=True)
-        ]
-    )
-
-
-def _whole_dialogue(
-    member: Any,
-    batches: Sequence[UtteranceBatch],
-    speakers: Sequence[str],
-    wanted: Sequence[tuple[int, int]],
-    look_ahead: int | None,
-) -> Tensor:
-    """Outputs (P, O): for each wanted (utterance, its vector's row), both chains to it afresh."""
-    count = len(speakers)
-    fused = torch.cat([member.fuse(batch) for batch in batches])  # (V N, F)
-    states = []
-    for forward in (True, False):
-        chains, relations = [], []
-        for t, row in wanted:
-            last = count - 1 if look_ahead is None else min(t + look_ahead, count - 1)
-            path = list(range(t + 1)) if forward else list(range(last, t - 1, -1))
-            relations += relations_of([speakers[place] for place in path])
-            chains.append(torch.tensor([*path[:-1], row]))
-        steps = member.run_chain(fused, torch.tensor(relations), chains, forward=forward)
-        ends = torch.tensor([len(chain) for chain in chains]).cumsum(dim=0) - 1
-        states.append(steps[ends])  # (P, H)
-    rows = torch.tensor([row for _, row in wanted])
-    outputs: Tensor = member.score(states[0], states[1], fused[rows])
-    return outputs
 
 
 def _estimates(
@@ -371,13 +282,13 @@ def _estimates(
         moved = (classes[places] - classes[count:]).abs().sum(dim=1).mul(0.5).tolist()
         for (place, name), distance in zip(masked, moved, strict=True):
             influence[place][name] = distance
-    categorical, level_rows = classes[:count].numpy(), levels[:count].numpy()
+    rows = zip(classes[:count].numpy(), means.tolist(), levels.numpy(), influence, strict=False)
     return [
         Estimate(
-            categorical[place].copy(),
-            {name: (mean[i], level_rows[place, i].copy()) for i, name in enumerate(SCALES)},
+            categorical,
+            {name: (mean[i], level[i]) for i, name in enumerate(SCALES)},
             {},
-            influence[place],
+            moves,
         )
-        for place, mean in enumerate(means[:count].tolist())
+        for categorical, mean, level, moves in rows
     ]

@@ -41,7 +41,7 @@ class ContextConfig:
     ngram_dim: int = 64
     encoder_dim: int = 64
     fused_dim: int = 64
-    hidden_dim: int = 64
+    hidden_dim: int = 128
     head_dim: int = 64
     members: int = 1
     input_dropout: float = 0.3

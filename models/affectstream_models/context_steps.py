@@ -51,14 +51,14 @@ class StackedMembers:
         self._hidden_layer = _Affine(members, lambda m: _layer(m.head, 0))
         self._output_layer = _Affine(members, lambda m: _layer(m.head, 3))
         ways = [[m.forward_lstm for m in members], [m.backward_lstm for m in members]]
-        projections = [_stack([_part(lstm, "weight_ih").t() for lstm in way]) for way in ways]
+        projections = [_stack([_gates(lstm, "weight_ih").t() for lstm in way]) for way in ways]
         self._projection = torch.cat(projections, dim=2)  # (M, F, 8 H)
         biases = [
-            _stack([_part(lstm, "bias_ih") + _part(lstm, "bias_hh") for lstm in way])
+            _stack([_gates(lstm, "bias_ih") + _gates(lstm, "bias_hh") for lstm in way])
             for way in ways
         ]
         self._bias = torch.cat(biases, dim=1)[:, None]  # (M, 1, 8 H)
-        self._recurrent = [_stack([_part(lstm, "weight_hh").t() for lstm in way]) for way in ways]
+        self._recurrent = [_stack([_gates(lstm, "weight_hh").t() for lstm in way]) for way in ways]
         tables = [[m.relation for m in members], [m.backward_relation for m in members]]
         self._relations = [
             torch.bmm(_stack([table.weight for table in way]), projection)  # (M, 3, 4 H)
@@ -94,6 +94,10 @@ class StackedMembers:
         """(B, M H) -> (M, B, H)."""
         return states.view(len(states), self.members, self.hidden).transpose(0, 1)
 
+    def by_row(self, states: Tensor) -> Tensor:
+        """(K, M, B, H) -> (B, K, M H), K kinds of states."""
+        return states.permute(2, 0, 1, 3).reshape(states.shape[2], len(states), -1)
+
     def relation(self, relations: Tensor, *, forward: bool) -> Tensor:
         """Gates' share (M, B, 4 H) of the relation (B,) to the step before."""
         return self._relations[0 if forward else 1][:, relations]
@@ -104,9 +108,10 @@ class StackedMembers:
 
     def cell(self, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden and cell state (M, B, H) after a step (Hochreiter & Schmidhuber 1997)."""
-        enter, keep, value, show = gates.chunk(4, dim=2)
-        after = torch.sigmoid(keep) * cell + torch.sigmoid(enter) * torch.tanh(value)
-        return torch.sigmoid(show) * torch.tanh(after), after
+        enter, keep, value, show = torch.sigmoid(gates).chunk(4, dim=2)
+        # The value gate's weights are doubled, see ``_gates``: tanh(x) = 2 sigmoid(2 x) - 1.
+        after = torch.addcmul(keep * cell, enter, 2 * value - 1)
+        return show * torch.tanh(after), after
 
     def outputs(self, forward: Tensor, backward: Tensor, fused: Tensor) -> Tensor:
         """Raw outputs (M, B, O) of states (M, B, H) and fused vectors (M, B, F)."""
@@ -154,8 +159,12 @@ def _layer(block: nn.Sequential, index: int) -> nn.Linear:
     return layer
 
 
-def _part(lstm: nn.LSTM, name: str) -> Tensor:
-    return lstm.get_parameter(f"{name}_l0")
+def _gates(lstm: nn.LSTM, name: str) -> Tensor:
+    """A parameter with its value gate doubled, so that one sigmoid serves all four gates."""
+    parameter = lstm.get_parameter(f"{name}_l0").detach().clone()
+    size = lstm.hidden_size
+    parameter[2 * size : 3 * size] *= 2
+    return parameter
 
 
 def _stack(tensors: Sequence[Tensor]) -> Tensor:

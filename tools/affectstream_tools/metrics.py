@@ -81,3 +81,12 @@ def calibration_error(
         if inside.any():
             gap += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
     return float(gap)
+
+
+def concordance(truth: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+    """Concordance correlation coefficient of two (N,) arrays (Lin 1989); 0 if both are constant."""
+    spread = truth.var() + found.var() + (truth.mean() - found.mean()) ** 2
+    if spread == 0:
+        return 0.0
+    shared = ((truth - truth.mean()) * (found - found.mean())).mean()
+    return float(2 * shared / spread)

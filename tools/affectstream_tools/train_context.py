@@ -1,22 +1,20 @@
 """Training of the context model: random look-ahead, absent modalities, fixed epochs.
 
-Knows: labelled dialogues, the losses, the schedule, and what is fitted on the training fold.
-Refuses to know: the held-out session (it is never passed in) and files.
+Knows: prepared dialogues, the losses and the schedule.
+Refuses to know: the held-out session (it is never passed in), corpora and files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from affectstream.sources.iemocap import CLASSES, CorpusDialogue, CorpusUtterance
-from affectstream_models.context_features import collate, normalise
+from affectstream_models.context_features import collate
 from affectstream_models.context_network import (
     CLASS_COUNT,
     LEVEL_COUNT,
@@ -27,10 +25,7 @@ from affectstream_models.context_network import (
     UtteranceBatch,
     relations_of,
 )
-from affectstream_models.text_encoder import TextEncoder, TextFeatures, count_ngrams, word_table
-
-_OTHER = {"fru": 0, "sur": 1, "fea": 2, "dis": 3, "oth": 3}
-_NONE = -1
+from affectstream_tools.context_targets import Prepared, level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +37,9 @@ class Schedule:
             0 is the whole dialogue, 1 the causal estimate.
     """
 
-    epochs: int = 30
+    epochs: int = 20
     dialogues_per_step: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     resets: tuple[float, ...] = (0.0, 0.0, 0.0, 0.1, 0.1, 0.3, 1.0)
     modality_dropout: float = 0.1
@@ -55,86 +50,6 @@ class Schedule:
     scale_weight: float = 0.3
     level_weight: float = 0.2
     average_from: float = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """One dialogue as features and targets.
-
-    Attributes:
-        emotion: (N,) int64, the four classes then the training-only ones; -1 where masked.
-        scales: (N, 3) float32, valence, activation and dominance on 1..5.
-    """
-
-    speakers: tuple[str, ...]
-    acoustic: tuple[NDArray[np.float32] | None, ...]
-    text: tuple[TextFeatures, ...]
-    emotion: NDArray[np.int64]
-    scales: NDArray[np.float32]
-
-    def part(self, start: int, end: int) -> Prepared:
-        """The utterances ``start`` to ``end`` (exclusive)."""
-        return Prepared(
-            self.speakers[start:end],
-            self.acoustic[start:end],
-            self.text[start:end],
-            self.emotion[start:end],
-            self.scales[start:end],
-        )
-
-
-def emotion_target(utterance: CorpusUtterance) -> int:
-    """Index of the utterance's emotion among the network's class outputs, -1 where masked."""
-    if utterance.label is not None:
-        return CLASSES.index(utterance.label)
-    other = _OTHER.get(utterance.emotion)
-    return _NONE if other is None else CLASS_COUNT + other
-
-
-def level_of(scales: Tensor) -> Tensor:
-    """Level 0, 1 or 2 of annotators' means: below 2.25, below 3.75, and above."""
-    return (scales >= 2.25).long() + (scales >= 3.75).long()
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """What the training fold determines before any network is trained."""
-
-    ngram_hashes: NDArray[np.int64]
-    word_hashes: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    acoustic_mean: NDArray[np.float32]
-    acoustic_sd: NDArray[np.float32]
-
-    def prepare(self, dialogue: CorpusDialogue, encoder: TextEncoder) -> Prepared:
-        """Features and targets of one dialogue."""
-        said = dialogue.utterances
-        return Prepared(
-            tuple(u.speaker for u in said),
-            tuple(normalise(u.acoustic, self.acoustic_mean, self.acoustic_sd) for u in said),
-            tuple(encoder.features(u.text) for u in said),
-            np.array([emotion_target(u) for u in said], dtype=np.int64),
-            np.array([[u.valence, u.activation, u.dominance] for u in said], dtype=np.float32),
-        )
-
-
-def fit(
-    dialogues: Sequence[CorpusDialogue],
-    vectors: Mapping[str, Sequence[float]],
-    *,
-    least_ngrams: int = 2,
-) -> Fitted:
-    """Vocabulary and normalisation of a training fold."""
-    said = [u for dialogue in dialogues for u in dialogue.utterances]
-    statistics = np.stack([u.acoustic for u in said if u.acoustic is not None])
-    word_hashes, table = word_table(vectors)
-    return Fitted(
-        count_ngrams((u.text or "" for u in said), least=least_ngrams),
-        word_hashes,
-        table.astype(np.float16).astype(np.float32),  # as the checkpoint stores them
-        statistics.mean(axis=0),
-        np.maximum(statistics.std(axis=0), 1e-6),
-    )
 
 
 def train_member(

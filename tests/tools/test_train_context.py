@@ -1,0 +1,180 @@
+"""A tiny training run on generated dialogues, and the protocol around it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance, read_derived
+from affectstream_models.checkpoints import load, load_pretrained
+from affectstream_tools.cli import app
+from affectstream_tools.context_checkpoint import (
+    Recipe,
+    fit_temperature,
+    probabilities,
+    train_checkpoint,
+)
+from affectstream_tools.context_targets import emotion_target, level_of
+from affectstream_tools.evaluate import evaluate
+from affectstream_tools.splits import (
+    hold_out_scenario,
+    hold_out_session,
+    leave_one_session_out,
+    of_sessions,
+)
+from affectstream_tools.train_context import Schedule
+
+SAID = {
+    "ang": "stop it i hate this",
+    "hap": "great i love it",
+    "neu": "the form is there",
+    "sad": "i miss him so much",
+    "xxx": "well",
+}
+VECTORS = {word: [float(len(word)), 1.0] for text in SAID.values() for word in text.split()}
+RECIPE = Recipe(
+    schedule=Schedule(epochs=30, dialogues_per_step=2, learning_rate=2e-2),
+    sizes={"ngram_dim": 6, "encoder_dim": 8, "fused_dim": 8, "hidden_dim": 8, "head_dim": 8},
+    members=2,
+)
+
+
+def make_corpus() -> list[CorpusDialogue]:
+    rng = np.random.default_rng(0)
+    corpus = []
+    for session in (1, 2, 3):
+        for scenario in ("impro01", "script01_1"):
+            name = f"Ses0{session}F_{scenario}"
+            utterances = []
+            for number in range(14):
+                emotion = str(rng.choice(list(SAID)))
+                statistics = rng.normal(size=47) + list(SAID).index(emotion)
+                utterances.append(
+                    CorpusUtterance(
+                        id=f"{name}_{number}",
+                        dialogue=name,
+                        speaker=f"Ses0{session}{'FM'[number % 2]}",
+                        start_ns=number * 10**9,
+                        end_ns=(number + 1) * 10**9,
+                        emotion=emotion,
+                        valence=4.5 if emotion == "hap" else 2.0,
+                        activation=3.0,
+                        dominance=3.0,
+                        text=SAID[emotion],
+                        acoustic=statistics.astype(np.float32),
+                    )
+                )
+            corpus.append(CorpusDialogue(name, session, tuple(utterances)))
+    return corpus
+
+
+def real_data() -> Path:
+    root = Path(__file__).parents[2]
+    folder = Path(os.environ.get("AFFECTSTREAM_DATA", root.parent / "shared" / "data"))
+    if not (folder / "iemocap-derived" / "utterances.csv").is_file():
+        pytest.skip(f"no derived IEMOCAP set in {folder} (set AFFECTSTREAM_DATA)")
+    return folder / "iemocap-derived"
+
+
+def test_training_learns_and_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
+    corpus, paths = make_corpus(), [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    before = torch.get_rng_state()
+    results = [
+        train_checkpoint(corpus, VECTORS, RECIPE, path, test_session=3, seed=4) for path in paths
+    ]
+    torch.set_rng_state(before)
+    assert results[0] == results[1]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    model = load(paths[0])
+    assert model.sha256 == results[0]["sha256"]
+    rows = evaluate(model, of_sessions(corpus, {3}))
+    assert {row.part for row in rows} == {"all", "improvised"}
+    whole = [r for r in rows if r.look_ahead is None and r.part == "all"]
+    assert whole[0].scores.uar > 0.5
+    assert json.loads(json.dumps([row.to_dict() for row in rows]))
+
+
+def test_another_seed_gives_another_file(tmp_path: Path) -> None:
+    corpus = make_corpus()
+    files = []
+    for seed in (1, 2):
+        path = tmp_path / f"{seed}.safetensors"
+        train_checkpoint(corpus, VECTORS, RECIPE, path, test_session=3, seed=seed)
+        files.append(path.read_bytes())
+    assert files[0] != files[1]
+
+
+def test_the_held_out_session_has_no_part_in_training(tmp_path: Path) -> None:
+    corpus = make_corpus()
+    without = [dialogue for dialogue in corpus if dialogue.session != 3]
+    for name, dialogues in (("with", corpus), ("without", without)):
+        if name == "without":
+            dialogues = [*without, CorpusDialogue("Ses03F_impro01", 3, corpus[0].utterances[:1])]
+        train_checkpoint(dialogues, VECTORS, RECIPE, tmp_path / name, test_session=3, seed=0)
+    assert (tmp_path / "with").read_bytes() == (tmp_path / "without").read_bytes()
+
+
+def test_context_only_emotions_are_masked_and_excitement_is_happiness() -> None:
+    first = make_corpus()[0].utterances[0]
+
+    def target(emotion: str) -> int:
+        changed = {name: getattr(first, name) for name in first.__slots__}
+        return emotion_target(CorpusUtterance(**{**changed, "emotion": emotion}))
+
+    assert [target(e) for e in ("ang", "hap", "exc", "neu", "sad")] == [0, 1, 1, 2, 3]
+    assert target("xxx") == -1
+    assert target("fru") > 3
+
+
+def test_levels_are_those_of_one_annotator() -> None:
+    ratings = torch.tensor([1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
+    assert level_of(ratings).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_splits_share_no_dialogue() -> None:
+    corpus = make_corpus()
+    splits = [*leave_one_session_out(corpus), hold_out_scenario(corpus, 1, "impro01")]
+    assert len(splits) == 4
+    for split in splits:
+        assert not {d.id for d in split.train} & {d.id for d in split.test}
+    assert {d.session for d in hold_out_session(corpus, 2).test} == {2}
+    assert {(d.session, d.scenario) for d in splits[-1].train} == {(2, "script01"), (3, "script01")}
+    with pytest.raises(ValueError, match=r"\[9\]"):
+        of_sessions(corpus, {1, 9})
+
+
+def test_temperature_cools_a_doubter_and_heats_a_boaster() -> None:
+    labels = np.array([0, 0, 0, 1])
+    outputs = np.tile(np.array([1.0, 0, 0, 0], dtype=np.float32), (1, 4, 1))
+    hot = fit_temperature(outputs * 5, labels)
+    cold = fit_temperature(outputs * 0.5, labels)
+    assert cold < 1 < hot
+    assert probabilities(outputs * 5, hot)[0, 0] == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_missing_corpus_is_said_in_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["train", "context", "--data", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "utterances.csv is missing" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_lab_command_explains_itself() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    assert "train" in result.output
+    assert "evaluate" in result.output
+
+
+@pytest.mark.corpus
+def test_the_shipped_model_is_as_good_as_its_card_says() -> None:
+    dialogues = of_sessions(read_derived(real_data()), {5})[:8]
+    rows = evaluate(load_pretrained(), dialogues)
+    final = next(r for r in rows if r.look_ahead == 8 and len(r.modalities) == 2)
+    assert final.scores.uar > 0.7

@@ -1,0 +1,164 @@
+"""The command ``affectstream-lab``: train, evaluate and measure.
+
+Knows: options and how results are printed. Refuses to know: how anything is computed. Every
+command imports what it needs when it runs, so that ``--help`` is quick and a command works
+without the libraries of the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from affectstream.sources.iemocap import CorpusDialogue
+    from affectstream_tools.evaluate import Row
+
+app = typer.Typer(
+    name="affectstream-lab",
+    help="Train and evaluate the models of affectstream.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+train_app = typer.Typer(help="Train a model from a corpus.", no_args_is_help=True)
+evaluate_app = typer.Typer(help="Score a model on a corpus.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
+
+Data = Annotated[
+    Path, typer.Option("--data", help="Derived set: utterances.csv and egemaps47.npy.")
+]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Processor threads; another number changes the last digits.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+GLOVE_HELP = "Word vectors, JSON of word -> list. [default: ../glove-50d-5k/... beside --data]"
+
+
+@train_app.command("context")
+def train_context(
+    data: Data,
+    test_session: Annotated[int, typer.Option(help="Session never looked at.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    out: Annotated[Path, typer.Option(help="Checkpoint to write.")] = Path("context.safetensors"),
+    glove: Annotated[Path | None, typer.Option(help=GLOVE_HELP)] = None,
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train the context model as the shipped checkpoint was trained."""
+    import torch
+
+    from affectstream_tools.context_checkpoint import Recipe, train_checkpoint
+
+    torch.set_num_threads(threads)
+    dialogues = _read(data)
+    vectors_path = glove or data.parent / "glove-50d-5k" / "glove-50d-5k.json"
+    if not vectors_path.is_file():
+        _fail(f"{vectors_path} is missing; name the word vectors with --glove")
+    vectors = json.loads(vectors_path.read_text(encoding="utf-8"))
+    recipe = Recipe()
+    rounds = len({dialogue.session for dialogue in dialogues if dialogue.session != test_session})
+    with _progress() as bar:
+        total = (rounds + 1) * recipe.members * recipe.schedule.epochs
+        task = bar.add_task("train", total=total)
+        result = train_checkpoint(
+            dialogues,
+            vectors,
+            recipe,
+            out,
+            test_session=test_session,
+            seed=seed,
+            progress=lambda name, epoch, loss: bar.update(
+                task, advance=1, description=f"{name} epoch {epoch} loss {loss:.3f}"
+            ),
+        )
+    typer.echo(f"wrote {out}, sha256 {result['sha256']}", err=True)
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        typer.echo(f"development (unseen sessions): {result['development']}")
+
+
+@evaluate_app.command("context")
+def evaluate_context(
+    data: Data,
+    sessions: Annotated[str, typer.Option(help="Sessions to score, such as 5 or 1,2.")] = "5",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Checkpoint. [default: the shipped one]")
+    ] = None,
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Score the context model by look-ahead, and with a modality missing."""
+    import torch
+
+    from affectstream_models.checkpoints import CheckpointError, load, load_pretrained
+    from affectstream_tools.evaluate import evaluate
+    from affectstream_tools.splits import of_sessions
+
+    torch.set_num_threads(threads)
+    try:
+        model = load(checkpoint) if checkpoint else load_pretrained()
+        chosen = of_sessions(_read(data), {int(part) for part in sessions.split(",")})
+        with _progress() as bar:
+            task = bar.add_task("evaluate", total=None)
+            rows = evaluate(model, chosen, progress=lambda what: bar.update(task, description=what))
+    except (CheckpointError, ValueError) as error:
+        _fail(str(error))
+    _print_table(model.id, sessions, rows)
+    if as_json:
+        summary = {"model": model.id, "sha256": model.sha256, "sessions": sessions}
+        typer.echo(json.dumps({**summary, "rows": [row.to_dict() for row in rows]}))
+
+
+def _print_table(model: str, sessions: str, rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{model}, session {sessions} (four classes, chance UAR 0.25)")
+    for heading in ("look-ahead", "modalities", "part", "n", "UAR", "WA", "F1", "ECE", "CCC v/a/d"):
+        table.add_column(heading)
+    for row in rows:
+        found = row.scores
+        table.add_row(
+            "full" if row.look_ahead is None else str(row.look_ahead),
+            "+".join(row.modalities),
+            row.part,
+            str(found.utterances),
+            *(f"{value:.3f}" for value in (found.uar, found.wa, found.f1, found.ece)),
+            " ".join(f"{value:.2f}" for value in row.concordance.values()),
+        )
+    Console(stderr=True).print(table)
+
+
+def _read(data: Path) -> list[CorpusDialogue]:
+    from affectstream.sources.iemocap import CorpusError, read_derived
+
+    try:
+        return read_derived(data)
+    except CorpusError as error:
+        _fail(str(error))
+
+
+def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"affectstream-lab: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of ``affectstream-lab``."""
+    app()
