@@ -186,7 +186,7 @@ class ContextModel:
         if masked:
             left_out = self._leave_out(slots, masked, shared, cells)
             states = [torch.cat(pair, dim=1) for pair in zip(states, left_out, strict=True)]
-        results = _estimates(m.scores(m.outputs(*states)), len(slots), masked)
+        results = _estimates(m.scores(m.outputs(*states), len(slots)), len(slots), masked)
         by_window: list[list[Estimate]] = [[] for _ in windows]
         for (window, _), result in zip(reversed(rows.order), reversed(results), strict=True):
             by_window[window].append(result)
@@ -261,7 +261,9 @@ class ContextModel:
             [(place, _VARIANT[name]) for place, name in masked],
         )
         return _estimates(
-            mean_scores(outputs, float(self._network.temperature)), len(dialogue), masked
+            mean_scores(outputs, float(self._network.temperature), len(dialogue)),
+            len(dialogue),
+            masked,
         )
 
     def _batch(self, inputs: Sequence[UtteranceInputs]) -> UtteranceBatch:

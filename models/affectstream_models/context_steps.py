@@ -28,6 +28,9 @@ from affectstream_models.context_network import (
 FULL, NO_ACOUSTIC, NO_TEXT = 0, 1, 2
 """Variants of an utterance vector: as it is, and with one modality masked."""
 
+_HAS_ACOUSTIC = torch.tensor([1.0, 0.0, 1.0])[:, None, None]  # (3, 1, 1), by variant
+_HAS_TEXT = torch.tensor([1.0, 1.0, 0.0])[:, None, None]
+
 
 class StackedMembers:
     """The members of a network as one stack of matrices (M, in, out).
@@ -74,11 +77,12 @@ class StackedMembers:
         words = batch.words[:, None].expand(-1, m, -1)
         text = torch.relu(self._text(torch.cat((bag, words), dim=2).transpose(0, 1)))  # (M, B, E)
         acoustic = torch.relu(self._acoustic(batch.acoustic.expand(m, -1, -1)))
-        has_acoustic = torch.cat((batch.has_acoustic, 0 * batch.has_acoustic, batch.has_acoustic))
-        has_text = torch.cat((batch.has_text, batch.has_text, 0 * batch.has_text))  # (3 B, 1)
-        sides = (acoustic.repeat(1, 3, 1) * has_acoustic, text.repeat(1, 3, 1) * has_text)
-        present = torch.cat((has_acoustic, has_text), dim=1).expand(m, -1, -1)
-        fused = torch.relu(self._fusion(torch.cat(sides, dim=2)) + self._presence(present))
+        has_acoustic = batch.has_acoustic * _HAS_ACOUSTIC  # (3, B, 1)
+        has_text = batch.has_text * _HAS_TEXT
+        sides = (acoustic[:, None] * has_acoustic, text[:, None] * has_text)  # (M, 3, B, E)
+        joined = torch.cat(sides, dim=3).view(m, 3 * count, -1)
+        present = torch.cat((has_acoustic, has_text), dim=2).view(3 * count, 2)
+        fused = torch.relu(self._fusion(joined) + self._presence(present.expand(m, -1, -1)))
         gates = torch.baddbmm(self._bias, fused, self._projection)  # (M, 3 B, 8 H)
         vectors = torch.cat((fused, gates), dim=2).transpose(0, 1)  # (3 B, M, F + 8 H)
         return vectors.reshape(3, count, self.width).transpose(0, 1)
@@ -110,7 +114,7 @@ class StackedMembers:
         """Hidden and cell state (M, B, H) after a step (Hochreiter & Schmidhuber 1997)."""
         enter, keep, value, show = torch.sigmoid(gates).chunk(4, dim=2)
         # The value gate's weights are doubled, see ``_gates``: tanh(x) = 2 sigmoid(2 x) - 1.
-        after = torch.addcmul(keep * cell, enter, 2 * value - 1)
+        after = torch.addcmul(keep * cell - enter, enter, value, value=2)
         return show * torch.tanh(after), after
 
     def outputs(self, forward: Tensor, backward: Tensor, fused: Tensor) -> Tensor:
@@ -118,23 +122,27 @@ class StackedMembers:
         joined = torch.cat((forward, backward, fused), dim=2)
         return self._output_layer(torch.relu(self._hidden_layer(joined)))
 
-    def scores(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def scores(self, outputs: Tensor, count: int) -> Scores:
         """The members' mean scores, see ``mean_scores``."""
-        return mean_scores(outputs, self._temperature)
+        return mean_scores(outputs, self._temperature, count)
 
 
-def mean_scores(outputs: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores averaged over members: raw outputs (M, B, O) to three arrays.
+Scores = tuple[Tensor, Tensor, Tensor]
+
+
+def mean_scores(outputs: Tensor, temperature: float, count: int) -> Scores:
+    """Scores averaged over members, from raw outputs (M, B, O).
 
     Returns:
-        Class probabilities (B, 4), the scales' means on 1..5 (B, 3), level probabilities
-        (B, 3 scales, 3 levels).
+        Class probabilities (B, 4); for the first ``count`` rows the scales' means on 1..5
+        (count, 3) and level probabilities (count, 3 scales, 3 levels).
     """
     first, second = CLASS_COUNT, CLASS_COUNT + len(SCALES)
     third = second + LEVEL_COUNT * len(SCALES)
     classes = torch.softmax(outputs[..., :first] / temperature, dim=2).mean(dim=0)
-    means = (1 + 4 * torch.sigmoid(outputs[..., first:second])).mean(dim=0)
-    levels = outputs[..., second:third].reshape(*outputs.shape[:2], len(SCALES), LEVEL_COUNT)
+    rows = outputs[:, :count]
+    means = (1 + 4 * torch.sigmoid(rows[..., first:second])).mean(dim=0)
+    levels = rows[..., second:third].reshape(*rows.shape[:2], len(SCALES), LEVEL_COUNT)
     return classes, means, torch.softmax(levels, dim=3).mean(dim=0)
 
 
