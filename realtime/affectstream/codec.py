@@ -11,13 +11,23 @@ by field into a frozen struct, and a payload is raw little-endian numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgpack
 import msgspec
 import numpy as np
 
-from affectstream.messages import KINDS, Acoustic, Audio, Matrix, Message, Mocap, Observation
+from affectstream.messages import (
+    KINDS,
+    Acoustic,
+    Audio,
+    Matrix,
+    Message,
+    Mocap,
+    Observation,
+    Transcript,
+)
 
 WIRE_VERSION = 1
 MAX_TOPIC_BYTES = 512
@@ -44,11 +54,14 @@ def encode(message: Message) -> list[bytes]:
     header.update(msgspec.to_builtins(message, builtin_types=(bytes,)))
     payload: bytes = header.pop("payload", b"")
     packed = msgpack.packb(header)
+    topic = message.topic.encode()
     if len(packed) > MAX_HEADER_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
         raise DecodeError(
             "too large", f"{message.kind} has {len(packed)} + {len(payload)} bytes; split it"
         )
-    return [message.topic.encode(), packed, payload]
+    if len(topic) > MAX_TOPIC_BYTES:
+        raise DecodeError("too large", f"a topic of {len(topic)} bytes; use shorter names")
+    return [topic, packed, payload]
 
 
 def decode(frames: Sequence[bytes]) -> Message:
@@ -75,6 +88,7 @@ def decode(frames: Sequence[bytes]) -> Message:
         raise DecodeError("field", str(error)) from error
     if message.topic.encode() != topic:
         raise DecodeError("topic", f"{topic[:80]!r} does not belong to {message.topic!r}")
+    _check_times(message)
     _check_payload(message)
     return message
 
@@ -103,7 +117,7 @@ def _unpack(topic: bytes, packed: bytes, payload: bytes) -> dict[str, Any]:
         raise DecodeError("too large", f"topic {len(topic)}, payload {len(payload)} bytes")
     header = unpack_map(packed)
     version = header.pop("v", None)
-    if not isinstance(version, int) or version > WIRE_VERSION:
+    if type(version) is not int or not 1 <= version <= WIRE_VERSION:
         raise DecodeError(
             "version",
             f"wire version {version!r}; this program reads up to {WIRE_VERSION}: upgrade it",
@@ -121,6 +135,19 @@ def _depth(value: object, seen: int = 0) -> int:
     return seen
 
 
+def _check_times(message: Message) -> None:
+    spans = [message, *message.words] if isinstance(message, Transcript) else [message]
+    for span in spans:
+        start_ns, end_ns = getattr(span, "start_ns", None), getattr(span, "end_ns", None)
+        if start_ns is not None and end_ns is not None and end_ns < start_ns:
+            raise DecodeError("field", f"it ends ({end_ns}) before it starts ({start_ns})")
+    if isinstance(message, Mocap):
+        if len(message.times_ns) != message.rows:
+            raise DecodeError("payload", "mocap needs one time per row")
+        if any(later <= earlier for earlier, later in pairwise(message.times_ns)):
+            raise DecodeError("field", "mocap times must strictly increase")
+
+
 def _check_payload(message: Message) -> None:
     if isinstance(message, Audio):
         if len(message.payload) % 2:
@@ -133,8 +160,5 @@ def _check_payload(message: Message) -> None:
                 f"{message.kind} says {message.rows} x {message.columns} float32, "
                 f"which is {expected} bytes, but carries {len(message.payload)}",
             )
-        if isinstance(message, Mocap):
-            if len(message.times_ns) != message.rows:
-                raise DecodeError("payload", "mocap needs one time per row")
-        elif isinstance(message, Acoustic | Observation) and not np.isfinite(message.values).all():
+        if isinstance(message, Acoustic | Observation) and not np.isfinite(message.values).all():
             raise DecodeError("not finite", f"{message.kind} carries NaN or infinity")

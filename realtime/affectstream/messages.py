@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[^/\s]+$")]
+Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[^/\s]+\Z")]
 """An id without a slash or white space: it is part of a topic."""
 
 Instant = Annotated[int, Meta(ge=0, lt=1 << 62)]
@@ -27,6 +27,7 @@ Counter = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Epoch = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Size = Annotated[int, Meta(ge=0, le=1 << 20)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Milliseconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 Level = Annotated[float, Meta(ge=1.0, le=5.0)]
 Text = Annotated[str, Meta(max_length=16_384)]
 Short = Annotated[str, Meta(max_length=400)]
@@ -250,7 +251,7 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
     look_ahead: Counter = 0
     text: Text | None = None
     model: ModelIdentity
-    latency_ms: dict[Short, float] = {}
+    latency_ms: dict[Short, Milliseconds] = {}
 
     @property
     def label(self) -> str:
