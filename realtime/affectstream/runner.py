@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, runtime_checkable
@@ -19,8 +20,11 @@ from affectstream.bus import Inlet, Outlet
 from affectstream.messages import Message
 from affectstream.timebase import NS_PER_MS, WallClock
 
-LONGEST_WAIT_NS = 200 * NS_PER_MS
+LONGEST_WAIT_NS = 100 * NS_PER_MS
 """A stop is noticed after at most this long."""
+
+LINGER_S = 0.15
+"""How long readers that missed the last messages can still ask for them."""
 
 
 class Machine(Protocol):
@@ -92,21 +96,22 @@ def run(
     """Run ``machine`` until ``stopping()`` or, if it has inputs, until all are exhausted."""
     now = clock or WallClock().now_ns
     with ExitStack() as stack:
+        for source in inputs:
+            stack.callback(source.close)
         outlet = Outlet(address, clock=now)
         stack.callback(outlet.close)
         inlet = Inlet(address, prefixes, from_start=from_start, clock=now) if prefixes else None
         if inlet is not None:
             stack.callback(inlet.close)
-        for source in inputs:
-            stack.callback(source.close)
         poller = _poller(outlet, inlet, inputs)
         while not stopping():
             poller.poll(_wait_ms(now(), machine, outlet, inlet, inputs))
             _turn(machine, outlet, inlet, inputs, now)
+            _unregister_exhausted(poller, inputs)
             if inputs and all(source.exhausted for source in inputs):
                 break
         _publish(outlet, machine.close(now()))
-        _linger(outlet, now)
+        _linger(outlet)
 
 
 def _poller(outlet: Outlet, inlet: Inlet | None, inputs: Sequence[Input]) -> zmq.Poller:
@@ -117,6 +122,13 @@ def _poller(outlet: Outlet, inlet: Inlet | None, inputs: Sequence[Input]) -> zmq
         if source.fileno() >= 0:
             poller.register(source.fileno(), zmq.POLLIN)
     return poller
+
+
+def _unregister_exhausted(poller: zmq.Poller, inputs: Sequence[Input]) -> None:
+    """Stop polling what has ended: a file at its end is readable for ever."""
+    for source in inputs:
+        if source.exhausted and source.fileno() in poller:
+            poller.unregister(source.fileno())
 
 
 def _wait_ms(
@@ -157,9 +169,9 @@ def _publish(outlet: Outlet, messages: list[Message]) -> None:
         outlet.publish(message)
 
 
-def _linger(outlet: Outlet, now: Callable[[], int]) -> None:
+def _linger(outlet: Outlet) -> None:
     """Stay long enough to answer a reader that missed the last messages."""
-    end_ns = now() + LONGEST_WAIT_NS
-    while (left_ns := end_ns - now()) > 0:
-        if outlet.socket.poll(-(-left_ns // NS_PER_MS)):
-            outlet.service()
+    end_s = time.monotonic() + LINGER_S
+    while (left_s := end_s - time.monotonic()) > 0:
+        outlet.service()
+        outlet.socket.poll(min(10, int(1000 * left_s) + 1))
