@@ -35,6 +35,7 @@ import zmq
 
 from affectstream.codec import DecodeError, decode, encode, unpack_map
 from affectstream.core.delivery import (
+    AskHistory,
     LastState,
     Reassembler,
     Request,
@@ -42,6 +43,7 @@ from affectstream.core.delivery import (
     Ring,
     matches,
 )
+from affectstream.errors import AffectstreamError
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, ClockProbe, WallClock, best_offset_ns
 
@@ -50,7 +52,8 @@ log = logging.getLogger(__name__)
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 RING_BYTES = 16 * 1024 * 1024
 HEARTBEAT_NS = 500 * NS_PER_MS
-BEATS_AFTER_CLOSE = 3
+FIRST_BEAT_AFTER_CLOSE_NS = 50 * NS_PER_MS
+BEATS_AFTER_CLOSE = 10  # each after twice as long: 50 s in all
 MAX_CLOSED_STREAMS = 4_096
 HIGH_WATER = 10_000
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -58,7 +61,7 @@ READ_AT_ONCE = 500
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-class BusError(Exception):
+class BusError(AffectstreamError):
     """The bus cannot be used as asked; one sentence with a remedy."""
 
 
@@ -72,7 +75,7 @@ def ports(address: str) -> tuple[str, str, str]:
     if scheme == "ipc" and rest:
         return address, f"{address}.in", f"{address}.control"
     host, _, port = rest.rpartition(":")
-    if scheme != "tcp" or not host or not port.isdigit() or not 0 < int(port) < 65_534:
+    if scheme != "tcp" or not host or not port.isdecimal() or not 0 < int(port) < 65_534:
         raise BusError(f"{address!r} is not an address; write tcp://127.0.0.1:5570 or ipc://PATH")
     first = int(port)
     return address, f"tcp://{host}:{first + 1}", f"tcp://{host}:{first + 2}"
@@ -102,11 +105,10 @@ class Hub:
     def __init__(self, address: str = DEFAULT_ADDRESS) -> None:
         check_loopback(address)
         self.address = address
+        places = ports(address)
         self._context = zmq.Context(io_threads=1)
         kinds = (zmq.XPUB, zmq.XSUB, zmq.ROUTER)
-        sockets = [
-            self._bind(kind, where) for kind, where in zip(kinds, ports(address), strict=True)
-        ]
+        sockets = [self._bind(kind, where) for kind, where in zip(kinds, places, strict=True)]
         backend, frontend, router = sockets
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._threads = [
@@ -122,6 +124,7 @@ class Hub:
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        socket.setsockopt(zmq.IPV6, int("[" in where))
         try:
             socket.bind(where)
         except zmq.ZMQError as error:
@@ -189,13 +192,30 @@ def _send(router: zmq.Socket[bytes], frames: list[bytes]) -> bool:
     return True
 
 
-def _connect(context: zmq.Context[zmq.Socket[bytes]], kind: int, where: str) -> zmq.Socket[bytes]:
+def _connect(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, where: str, *, name: bytes = b""
+) -> zmq.Socket[bytes]:
+    """Return a socket that connects to ``where``, now or as soon as somebody binds there.
+
+    Raises:
+        BusError: nothing can be connected to such an address.
+    """
     socket = context.socket(kind)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+    socket.setsockopt(zmq.IPV6, int("[" in where))
+    if name:
+        socket.setsockopt(zmq.ROUTING_ID, name)
+    try:
+        socket.connect(where)
+    except zmq.ZMQError as error:
+        context.destroy(linger=0)
+        raise BusError(
+            f"cannot connect to {where}: {error}; write tcp://127.0.0.1:5570 or ipc://PATH"
+        ) from error
     return socket
 
 
@@ -207,6 +227,17 @@ class _Published:
     progress: Progress | None = None
     beat_ns: int | None = None
     beats_left: int | None = None  # counted once the stream is closed
+
+    def next_beat(self, now_ns: int) -> None:
+        """Note that a heartbeat was sent."""
+        self.beat_ns = now_ns + HEARTBEAT_NS
+        if self.beats_left is not None:
+            self.beat_ns = now_ns + (
+                FIRST_BEAT_AFTER_CLOSE_NS << (BEATS_AFTER_CLOSE - self.beats_left)
+            )
+            self.beats_left -= 1
+            if self.beats_left <= 0:
+                self.beats_left, self.beat_ns = 0, None
 
     def vouched(self) -> dict[str, int]:
         """Return the heads that a heartbeat vouches for: all but its own."""
@@ -232,10 +263,8 @@ class Outlet:
         self._clock = clock or WallClock().now_ns
         self._context = zmq.Context(io_threads=1)
         self._publisher = _connect(self._context, zmq.PUB, where)
-        self._publisher.connect(where)
-        self.socket = _connect(self._context, zmq.DEALER, control)
-        self.socket.setsockopt(zmq.ROUTING_ID, str(self.epoch).encode())
-        self.socket.connect(control)
+        name = str(self.epoch).encode()
+        self.socket = _connect(self._context, zmq.DEALER, control, name=name)
         self._ring = Ring(ring_bytes)
         self._state = LastState()
         self._streams: dict[tuple[str, str], _Published] = {}
@@ -245,30 +274,43 @@ class Outlet:
         """Number and send a message; never blocks."""
         now_ns = self._clock()
         key = (message.session, message.source)
-        stream = self._streams.setdefault(key, _Published())
+        stream = self._streams.get(key) or _Published(
+            progress=Progress(session=message.session, source=message.source, watermark_ns=0),
+            beat_ns=now_ns + HEARTBEAT_NS,
+        )
         if isinstance(message, Progress):
             message = msgspec.structs.replace(message, heads=stream.vouched())
-            stream.progress, stream.beat_ns = message, now_ns + HEARTBEAT_NS
+        seq = stream.heads.get(message.kind, 0)
+        message = msgspec.structs.replace(message, epoch=self.epoch, seq=seq, sent_ns=now_ns)
+        frames = encode(message)  # what cannot be sent is not counted
+        self._streams[key] = stream
+        stream.heads[message.kind] = seq + 1
+        self._note(key, stream, message, now_ns)
+        self._ring.keep(message.topic, seq, frames)
+        self._state.note(message)
+        self._publisher.send_multipart(frames)
+
+    def _note(
+        self, key: tuple[str, str], stream: _Published, message: Message, now_ns: int
+    ) -> None:
+        """Plan the stream's next heartbeat."""
+        if isinstance(message, Progress):
+            stream.progress = message
+            stream.next_beat(now_ns)
         elif isinstance(message, StreamOpened):
             stream.progress = Progress(
                 session=message.session, source=message.source, watermark_ns=message.start_ns
             )
             stream.beat_ns, stream.beats_left = now_ns + HEARTBEAT_NS, None
         elif isinstance(message, StreamClosed):
-            stream.beats_left = BEATS_AFTER_CLOSE
+            stream.beat_ns, stream.beats_left = now_ns, BEATS_AFTER_CLOSE
             self._closed.append(key)
-        seq = stream.heads.get(message.kind, 0)
-        stream.heads[message.kind] = seq + 1
-        message = msgspec.structs.replace(message, epoch=self.epoch, seq=seq, sent_ns=now_ns)
-        frames = encode(message)
-        self._ring.keep(message.topic, seq, frames)
-        self._state.note(message)
-        self._publisher.send_multipart(frames)
-        if len(self._closed) > MAX_CLOSED_STREAMS:
-            self._forget(self._closed.popleft())
+            if len(self._closed) > MAX_CLOSED_STREAMS:
+                self._forget(self._closed.popleft())
 
     def _forget(self, key: tuple[str, str]) -> None:
-        if self._streams[key].beats_left == 0:  # it was not opened again since
+        stream = self._streams.get(key)
+        if stream is not None and stream.beats_left is not None:  # not opened again since
             del self._streams[key]
 
     def next_wake_ns(self) -> int | None:
@@ -289,10 +331,6 @@ class Outlet:
             if stream.beat_ns is None or stream.progress is None or now_ns < stream.beat_ns:
                 continue
             self.publish(stream.progress)
-            if stream.beats_left is not None:
-                stream.beats_left -= 1
-                if stream.beats_left == 0:
-                    stream.beat_ns = None
 
     def _answer(self, frames: list[bytes]) -> None:
         try:
@@ -302,25 +340,34 @@ class Outlet:
         except (ValueError, KeyError, TypeError) as error:
             log.warning("a request that cannot be read was dropped: %s", error)
             return
-        self.socket.send_multipart([sender, *body], zmq.DONTWAIT)
+        try:
+            self.socket.send_multipart([sender, *body], zmq.DONTWAIT)
+        except zmq.Again:
+            log.warning("an answer could not be sent; the reader will ask again")
 
     def _body(self, request: dict[str, object]) -> list[bytes]:
         if request["op"] == "resend":
             topic, first, last = str(request["topic"]), request["first"], request["last"]
             if not isinstance(first, int) or not isinstance(last, int):
                 raise TypeError("first and last are counts")
-            found = self._ring.find(topic, first, last) or [
-                encode(m) for m in self._state.messages([topic]) if first <= m.seq <= last
-            ]
+            found = [
+                encode(m)
+                for m in self._state.messages([topic])
+                if m.topic == topic
+                and first <= m.seq <= last
+                and not self._ring.holds(topic, m.seq)
+            ] + self._ring.find(topic, first, last)
             answer = {"op": "resent", "epoch": self.epoch, "topic": topic}
             return [
                 msgpack.packb(answer | {"first": first, "last": last}),
                 *(frame for frames in found for frame in frames),
             ]
+        prefixes = request["prefixes"]
+        if not isinstance(prefixes, list):
+            raise TypeError("prefixes is a list")
+        if request["op"] == "history":
+            return self._history(prefixes, request["position"])
         if request["op"] == "state":
-            prefixes = request["prefixes"]
-            if not isinstance(prefixes, list):
-                raise TypeError("prefixes is a list")
             heads = {
                 topic: count
                 for (session, source), stream in self._streams.items()
@@ -333,6 +380,22 @@ class Outlet:
                 *(frame for message in messages for frame in encode(message)),
             ]
         raise ValueError(f"no such request: {request['op']!r}")
+
+    def _history(self, prefixes: list[str], position: object) -> list[bytes]:
+        if not isinstance(position, int):
+            raise TypeError("position is a count")
+        found, next_position = self._ring.page(position, prefixes)
+        if position == 0:
+            found = [
+                encode(m)
+                for m in self._state.messages(prefixes)
+                if not self._ring.holds(m.topic, m.seq)
+            ] + found
+        answer = {"op": "history", "epoch": self.epoch, "position": position}
+        return [
+            msgpack.packb(answer | {"next": next_position}),
+            *(frame for frames in found for frame in frames),
+        ]
 
     def close(self, linger_ms: int = 500) -> None:
         """Let what was published leave, then disconnect."""
@@ -366,9 +429,7 @@ class Inlet:
         self._subscriber = _connect(self._context, zmq.SUB, where)
         for prefix in {*prefixes, *(_progress_of(prefix) for prefix in prefixes)}:
             self._subscriber.subscribe(prefix)
-        self._subscriber.connect(where)
         self._requests = _connect(self._context, zmq.DEALER, control)
-        self._requests.connect(control)
         self.sockets = (self._subscriber, self._requests)
         self._reassembler = Reassembler(prefixes, from_start=from_start)
 
@@ -408,14 +469,19 @@ class Inlet:
         messages: list[Message] = []
         while True:
             try:
-                _, packed, *frames = self._requests.recv_multipart(zmq.DONTWAIT)
+                sender, packed, *frames = self._requests.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return messages
             except ValueError:
                 self.counts["frames"] += 1
                 continue
             try:
-                messages += self._take_answer(unpack_map(packed), frames, now_ns)
+                answer = unpack_map(packed)
+                if answer["op"] == "unreachable":
+                    continue  # the request is repeated, then given up
+                if sender != str(answer["epoch"]).encode():
+                    raise TypeError("it comes from another outlet than it says")
+                messages += self._take_answer(answer, frames, now_ns)
             except (KeyError, TypeError, DecodeError) as error:
                 self.counts["bad answer"] += 1
                 log.warning("dropped an answer that cannot be read: %s", error)
@@ -425,22 +491,26 @@ class Inlet:
     ) -> list[Message]:
         triples = [frames[i : i + 3] for i in range(0, len(frames), 3)]
         found = [message for triple in triples if (message := self._decode(triple)) is not None]
-        epoch = answer.get("epoch")
-        if answer["op"] == "resent" and isinstance(epoch, int):
-            first, last = answer["first"], answer["last"]
-            if isinstance(first, int) and isinstance(last, int):
-                topic = str(answer["topic"])
-                return self._reassembler.resent(epoch, topic, first, last, found, now_ns)
-        if answer["op"] == "state" and isinstance(epoch, int):
-            heads = answer["heads"]
-            if isinstance(heads, dict):
-                return self._reassembler.state(epoch, heads, found, now_ns)
-        return []  # unreachable: the request is repeated, then given up
+        op, epoch = answer["op"], _count(answer["epoch"])
+        if op == "resent":
+            first, last = _count(answer["first"]), _count(answer["last"])
+            return self._reassembler.resent(epoch, str(answer["topic"]), first, last, found, now_ns)
+        if op == "history":
+            position, onward = _count(answer["position"]), answer["next"]
+            next_position = None if onward is None else _count(onward)
+            return self._reassembler.history(epoch, position, found, next_position, now_ns)
+        if op == "state" and isinstance(answer["heads"], dict):
+            heads = {topic: _count(head) for topic, head in answer["heads"].items()}
+            return self._reassembler.state(epoch, heads, found, now_ns)
+        raise TypeError(f"no such answer: {op!r}")
 
     def _send(self, request: Request) -> None:
         if isinstance(request, Resend):
             body: dict[str, object] = {"op": "resend", "topic": request.topic}
             body |= {"first": request.first, "last": request.last}
+        elif isinstance(request, AskHistory):
+            body = {"op": "history", "prefixes": list(request.prefixes)}
+            body |= {"position": request.position}
         else:
             body = {"op": "state", "prefixes": list(request.prefixes)}
         try:
@@ -456,6 +526,12 @@ class Inlet:
         self._context.term()
 
 
+def _count(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError(f"{value!r} is not a count")
+    return value
+
+
 def _progress_of(prefix: str) -> str:
     """Return the prefix of the heartbeats of the streams under ``prefix``."""
     _, slash, rest = prefix.partition("/")
@@ -469,9 +545,9 @@ def measure_clock_offset(address: str, probes: int = 4, timeout_s: float = 1.0) 
         BusError: no hub answers at the address.
     """
     clock = WallClock()
-    context = zmq.Context()
-    socket = _connect(context, zmq.DEALER, address)
-    socket.connect(ports(address)[2])
+    control = ports(address)[2]
+    context = zmq.Context(io_threads=1)
+    socket = _connect(context, zmq.DEALER, control)
     answered: list[ClockProbe] = []
     deadline = time.monotonic() + timeout_s
     try:

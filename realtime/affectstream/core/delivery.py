@@ -11,9 +11,11 @@ Rules:
 3. While one topic of an outlet has a hole, everything later from that outlet waits, so that a
    watermark never overtakes what it vouches for.
 4. A hole is asked for up to ``ATTEMPTS`` times. What cannot be had is said as a ``Gap`` in its
-   place.
+   place. What was resent is checked like everything else: a resent watermark waits too.
 5. A reader that meets an outlet for the first time either asks for all that the ring still has,
-   or for the last state of what is open; nothing is passed on before the answer.
+   page by page in the order of publication, or for the last state of what is open; nothing is
+   passed on before the answer.
+6. A reader that holds too much while it waits lets later messages go and asks for them again.
 """
 
 from __future__ import annotations
@@ -21,13 +23,23 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from affectstream.messages import Emotion, Gap, Message, Progress, StreamClosed, StreamOpened
+from affectstream.messages import (
+    KINDS,
+    Emotion,
+    Gap,
+    Message,
+    Progress,
+    StreamClosed,
+    StreamOpened,
+)
 
 RETRY_NS = 250_000_000
 ATTEMPTS = 4
 MAX_HELD = 20_000
 MAX_RESEND = 1_000
+MAX_PAGE_BYTES = 1024 * 1024
 MAX_TOPICS = 65_536
 MAX_OUTLETS = 1_024
 MAX_RETAINED_ESTIMATES = 64
@@ -39,6 +51,7 @@ class Ring:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
+        self._dropped = 0
         self._frames: OrderedDict[tuple[str, int], list[bytes]] = OrderedDict()
 
     def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
@@ -48,12 +61,33 @@ class Ring:
         while self.bytes > self.max_bytes and len(self._frames) > 1:
             _, old = self._frames.popitem(last=False)
             self.bytes -= sum(map(len, old))
+            self._dropped += 1
 
     def find(self, topic: str, first: int, last: int) -> list[list[bytes]]:
         """Return the frames of those messages ``first..last`` of ``topic`` that are still here."""
         last = min(last, first + MAX_RESEND - 1)
         wanted = (self._frames.get((topic, seq)) for seq in range(first, last + 1))
         return [frames for frames in wanted if frames is not None]
+
+    def holds(self, topic: str, seq: int) -> bool:
+        """Return whether that message is still here."""
+        return (topic, seq) in self._frames
+
+    def page(self, position: int, prefixes: Sequence[str]) -> tuple[list[list[bytes]], int | None]:
+        """Return messages under ``prefixes`` from ``position`` on, and the next page's position.
+
+        Positions count what was ever kept; None as the next one says that this page is the last.
+        """
+        found: list[list[bytes]] = []
+        size = 0
+        skip = max(0, position - self._dropped)
+        for index, ((topic, _), frames) in enumerate(islice(self._frames.items(), skip, None)):
+            if len(found) >= MAX_RESEND or size >= MAX_PAGE_BYTES:
+                return found, self._dropped + skip + index
+            if matches(topic, prefixes):
+                found.append(frames)
+                size += sum(map(len, frames))
+        return found, None
 
 
 class LastState:
@@ -102,7 +136,16 @@ class AskState:
     prefixes: tuple[str, ...]
 
 
-Request = Resend | AskState
+@dataclass(frozen=True, slots=True)
+class AskHistory:
+    """Ask the outlet ``epoch`` for what its ring holds under ``prefixes`` from ``position`` on."""
+
+    epoch: int
+    prefixes: tuple[str, ...]
+    position: int
+
+
+Request = Resend | AskState | AskHistory
 
 
 def matches(topic: str, prefixes: Iterable[str]) -> bool:
@@ -110,17 +153,30 @@ def matches(topic: str, prefixes: Iterable[str]) -> bool:
     return any(topic.startswith(prefix) for prefix in prefixes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """Messages ``first..last`` of ``topic`` cannot be had."""
+
+    topic: str
+    first: int
+    last: int
+    reason: str
+
+
 @dataclass(slots=True)
 class _Outlet:
     """What a reader knows of one outlet."""
 
     expected: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    earlier: deque[Message | _Lost] = field(default_factory=deque)  # resent: before what is held
     held: deque[Message] = field(default_factory=deque)
-    refilled: dict[tuple[str, int], Message] = field(default_factory=dict)
+    let_go: dict[str, int] = field(default_factory=dict)  # heads that found no place in held
     asked: Request | None = None
     attempts: int = 0
     retry_ns: int = 0
     known: bool = False
+    history_at: int | None = None
+    silent: bool = False  # it did not answer: what is missing now is not asked for
 
 
 class Reassembler:
@@ -142,9 +198,14 @@ class Reassembler:
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take a message in; return those whose turn has come."""
         outlet = self._meet(message.epoch, now_ns)
+        if len(outlet.held) >= MAX_HELD:
+            self.counts["let go"] += 1
+            if isinstance(message, Progress) or len(outlet.let_go) >= MAX_TOPICS:
+                return []  # a later one will say as much
+            head = max(message.seq + 1, outlet.let_go.get(message.topic, 0))
+            outlet.let_go[message.topic] = head
+            return []
         outlet.held.append(message)
-        if len(outlet.held) > MAX_HELD:
-            return self._give_up(message.epoch, now_ns, "reader too slow")
         return self._drain(message.epoch, now_ns)
 
     def resent(
@@ -154,23 +215,39 @@ class Reassembler:
         outlet = self._outlets.get(epoch)
         if outlet is None or outlet.asked != Resend(epoch, topic, first, last):
             return []
-        for message in found:
-            outlet.refilled[(topic, message.seq)] = message
+        by_seq = {m.seq: m for m in found if m.epoch == epoch and m.topic == topic}
         outlet.asked = None
-        delivered = []
-        lost = 0
-        for seq in range(first, last + 1):
-            message_or_none = outlet.refilled.pop((topic, seq), None)
-            if message_or_none is None:
-                lost += 1
-                continue
-            delivered.extend(self._gap(topic, lost, "no longer in the outlet's ring"))
-            lost = 0
-            delivered.append(message_or_none)
-        delivered.extend(self._gap(topic, lost, "no longer in the outlet's ring"))
-        outlet.expected[topic] = last + 1
+        items: list[Message | _Lost] = []
+        next_seq = first
+        for seq in sorted(seq for seq in by_seq if first <= seq <= last):
+            if seq > next_seq:
+                items.append(_Lost(topic, next_seq, seq - 1, "no longer in the outlet's ring"))
+            items.append(by_seq[seq])
+            self.counts["resent"] += 1
+            next_seq = seq + 1
+        if next_seq <= last:
+            items.append(_Lost(topic, next_seq, last, "no longer in the outlet's ring"))
+        outlet.earlier.extendleft(reversed(items))
+        return self._drain(epoch, now_ns)
+
+    def history(
+        self,
+        epoch: int,
+        position: int,
+        found: Sequence[Message],
+        next_position: int | None,
+        now_ns: int,
+    ) -> list[Message]:
+        """Take the answer to an ``AskHistory``: one page, in the order of publication."""
+        outlet = self._outlets.get(epoch)
+        if outlet is None or outlet.asked != AskHistory(epoch, self._prefixes, position):
+            return []
+        outlet.asked = None
+        outlet.earlier.extend(m for m in found if m.epoch == epoch)
+        onward = next_position is not None and next_position > position
+        outlet.history_at = next_position if onward else None
         self.counts["resent"] += len(found)
-        return self._wanted(delivered) + self._drain(epoch, now_ns)
+        return self._drain(epoch, now_ns)
 
     def state(
         self, epoch: int, heads: dict[str, int], messages: Sequence[Message], now_ns: int
@@ -181,7 +258,8 @@ class Reassembler:
             return []
         outlet.known, outlet.asked = True, None
         outlet.expected.update(heads)
-        return self._wanted(messages) + self._drain(epoch, now_ns)
+        state = [m for m in messages if m.epoch == epoch]
+        return self._wanted(state) + self._drain(epoch, now_ns)
 
     def requests(self) -> list[Request]:
         """Return the requests that are to be sent now, once."""
@@ -199,7 +277,7 @@ class Reassembler:
             if outlet.asked is None or now_ns < outlet.retry_ns:
                 continue
             if outlet.attempts >= ATTEMPTS:
-                delivered += self._give_up(epoch, now_ns, "the outlet does not answer")
+                delivered += self._give_up(epoch, now_ns)
             else:
                 self._ask(outlet, outlet.asked, now_ns, again=True)
         return delivered
@@ -209,12 +287,13 @@ class Reassembler:
         if outlet is None:
             outlet = self._outlets[epoch] = _Outlet()
             if self._from_start:
-                outlet.known = True
+                outlet.known, outlet.history_at = True, 0
             else:
                 self._ask(outlet, AskState(epoch, self._prefixes), now_ns)
             if len(self._outlets) > MAX_OUTLETS:
-                self._outlets.popitem(last=False)
+                _, forgotten = self._outlets.popitem(last=False)
                 self.counts["outlets forgotten"] += 1
+                self.counts["lost"] += len(forgotten.held) + len(forgotten.earlier)
         self._outlets.move_to_end(epoch)
         return outlet
 
@@ -225,67 +304,108 @@ class Reassembler:
         self._requests.append(request)
 
     def _drain(self, epoch: int, now_ns: int) -> list[Message]:
-        """Deliver from the head of the queue until a hole."""
+        """Deliver what comes next until something has to be asked for."""
         outlet = self._outlets[epoch]
         delivered: list[Message] = []
-        while outlet.held and outlet.asked is None:
-            message = outlet.held[0]
-            topic = message.topic
-            expected = outlet.expected.setdefault(topic, 0)
-            if message.seq < expected:
-                self.counts["duplicates"] += 1
-                outlet.held.popleft()
+        while outlet.asked is None and (queue := self._queue(epoch, outlet, now_ns)):
+            item = queue[0]
+            if isinstance(item, _Lost):
+                queue.popleft()
+                delivered += self._gap(outlet, item)
                 continue
-            hole = self._hole(outlet, message)
+            expected = outlet.expected.setdefault(item.topic, 0)
+            if item.seq < expected:
+                self.counts["duplicates"] += 1
+                queue.popleft()
+                continue
+            hole = self._hole(outlet, item)
             if hole is not None:
-                self._ask(outlet, Resend(epoch, *hole), now_ns)
-                break
-            outlet.expected[topic] = message.seq + 1
-            outlet.expected.move_to_end(topic)
-            if len(outlet.expected) > MAX_TOPICS:
-                outlet.expected.popitem(last=False)
-            delivered.append(outlet.held.popleft())
+                self._fill(epoch, outlet, hole, now_ns)
+                continue
+            self._expect(outlet, item.topic, item.seq + 1)
+            delivered.append(item)
+            queue.popleft()
         return self._wanted(delivered)
+
+    def _queue(
+        self, epoch: int, outlet: _Outlet, now_ns: int
+    ) -> deque[Message] | deque[Message | _Lost] | None:
+        """Return the queue whose turn it is, or None after asking or when there is nothing."""
+        if outlet.earlier:
+            return outlet.earlier
+        if outlet.history_at is not None:
+            self._ask(outlet, AskHistory(epoch, self._prefixes, outlet.history_at), now_ns)
+            return None
+        if outlet.held:
+            return outlet.held
+        for topic, head in list(outlet.let_go.items()):
+            expected = outlet.expected.get(topic, 0)
+            if head > expected:
+                self._fill(epoch, outlet, (topic, expected, head - 1), now_ns)
+                return outlet.earlier or None
+            del outlet.let_go[topic]
+        return None
 
     def _hole(self, outlet: _Outlet, message: Message) -> tuple[str, int, int] | None:
         """Return the first hole before ``message``: topic, first and last."""
         expected = outlet.expected[message.topic]
-        if message.seq > expected:
-            return (message.topic, expected, min(message.seq, expected + MAX_RESEND) - 1)
+        if message.seq > expected and matches(message.topic, self._prefixes):
+            return (message.topic, expected, message.seq - 1)
         if isinstance(message, Progress):
             for kind, head in message.heads.items():
                 topic = f"{kind}/{message.session}/{message.source}"
                 expected = outlet.expected.get(topic, 0)
-                if head > expected and matches(topic, self._prefixes):
-                    return (topic, expected, min(head, expected + MAX_RESEND) - 1)
+                if head > expected and kind in KINDS and matches(topic, self._prefixes):
+                    return (topic, expected, head - 1)
         return None
 
-    def _give_up(self, epoch: int, now_ns: int, reason: str) -> list[Message]:
+    def _fill(self, epoch: int, outlet: _Outlet, hole: tuple[str, int, int], now_ns: int) -> None:
+        topic, first, last = hole
+        if outlet.silent:
+            outlet.earlier.appendleft(_Lost(topic, first, last, "the outlet does not answer"))
+        else:
+            last = min(last, first + MAX_RESEND - 1)
+            self._ask(outlet, Resend(epoch, topic, first, last), now_ns)
+
+    def _give_up(self, epoch: int, now_ns: int) -> list[Message]:
         outlet = self._outlets[epoch]
         asked, outlet.asked = outlet.asked, None
-        delivered: list[Message] = []
-        if isinstance(asked, Resend):
-            delivered += self._gap(asked.topic, asked.last - asked.first + 1, reason)
-            outlet.expected[asked.topic] = asked.last + 1
-        elif isinstance(asked, AskState):
+        self.counts["requests given up"] += 1
+        if isinstance(asked, AskState):
             # Without its state the outlet is followed from here on.
             outlet.known = True
             for message in outlet.held:
                 outlet.expected.setdefault(message.topic, message.seq)
                 if isinstance(message, Progress):
                     for kind, head in message.heads.items():
-                        outlet.expected.setdefault(
-                            f"{kind}/{message.session}/{message.source}", head
-                        )
-        return delivered + self._drain(epoch, now_ns)
+                        topic = f"{kind}/{message.session}/{message.source}"
+                        outlet.expected.setdefault(topic, head)
+        outlet.history_at = None
+        outlet.silent = True  # one silence is enough for all that waits now
+        delivered = self._drain(epoch, now_ns)
+        outlet.silent = False
+        return delivered
 
-    def _gap(self, topic: str, count: int, reason: str) -> list[Message]:
-        if count == 0:
-            return []
-        kind, session, source = topic.split("/")
+    def _expect(self, outlet: _Outlet, topic: str, seq: int) -> None:
+        outlet.expected[topic] = seq
+        outlet.expected.move_to_end(topic)
+        if len(outlet.expected) > MAX_TOPICS:
+            outlet.expected.popitem(last=False)
+
+    def _gap(self, outlet: _Outlet, lost: _Lost) -> list[Message]:
+        kind, session, source = lost.topic.split("/")
+        count = lost.last - lost.first + 1
+        self._expect(outlet, lost.topic, lost.last + 1)
         self.counts["lost"] += count
         return [
-            Gap(session=session, source=source, of=source, lost=kind, count=count, reason=reason)
+            Gap(
+                session=session,
+                source=source,
+                of=source,
+                lost=kind,
+                count=count,
+                reason=lost.reason,
+            )
         ]
 
     def _wanted(self, messages: Iterable[Message]) -> list[Message]:
