@@ -62,13 +62,13 @@ class SegmenterSettings:
         progress_ms: a watermark at least this often.
     """
 
-    pre_roll_ms: int = 60
+    pre_roll_ms: int = 40
     post_roll_ms: int = 40
     silence_ms: int = 400
     shortest_ms: int = 250
-    faint_ms: int = 600
+    faint_ms: int = 450
     clear_db: float = 35.0
-    onset_range_db: float = 20.0
+    onset_range_db: float = 18.0
     blip_silence_ms: int = 200
     voiced_share: float = 0.5
     longest_ms: int = 15_000

@@ -1,0 +1,52 @@
+"""What tests of every folder share: helpers beside this file, and the machine's own parts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # so that a test can say `from virtual_microphone import ...`
+
+from espeak import Espeak, Spoken, is_installed  # noqa: E402
+from virtual_microphone import VirtualMicrophone, missing_packages  # noqa: E402
+
+__all__ = ["Spoken"]
+
+
+def lacks(what: str) -> None:
+    """Skip for want of a system package, or fail where the machine must have it."""
+    if os.environ.get("AFFECTSTREAM_REQUIRE_SYSTEM") == "1":
+        pytest.fail(f"this machine must have {what}")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def virtual_microphone() -> Iterator[VirtualMicrophone]:
+    """A microphone to speak into; its workers are started with its ``environment``."""
+    missing = missing_packages()
+    if missing:
+        lacks(f"the packages {' '.join(missing)}")
+    with VirtualMicrophone() as microphone:
+        yield microphone
+
+
+@pytest.fixture(scope="session")
+def espeak() -> Espeak:
+    """A synthesiser that knows its word times."""
+    if not is_installed():
+        lacks("the package espeak-ng")
+    return Espeak()
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of corpora: ``$AFFECTSTREAM_DATA``, else ``../shared/data``."""
+    folder = Path(os.environ.get("AFFECTSTREAM_DATA", HERE.parents[1] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the corpora in {folder}; set AFFECTSTREAM_DATA")
+    return folder

@@ -1,0 +1,149 @@
+"""A real microphone without a sound card: PulseAudio's null sink, recorded by PortAudio.
+
+What is played into the sink comes out of its monitor, which is the default input. The daemon runs
+as our child, with a runtime folder of its own, and is stopped with us.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+SINK = "virtmic"
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages that the virtual microphone lacks on this machine."""
+    found = {
+        "pulseaudio": shutil.which("pulseaudio") and shutil.which("pactl"),
+        "pulseaudio-utils": shutil.which("paplay"),
+        "libportaudio2": ctypes.util.find_library("portaudio"),
+        "libasound2-plugins": any(
+            Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")
+        ),
+    }
+    return [package for package, there in found.items() if not there]
+
+
+class VirtualMicrophone:
+    """Plays sound into the default input device of processes started with ``environment``."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="virtmic-"))
+        runtime = self._folder / "run"
+        runtime.mkdir(mode=0o700)
+        asound = self._folder / "asound.conf"
+        asound.write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
+        self.environment = {
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(runtime),
+            "HOME": str(self._folder),
+            "PULSE_SOURCE": f"{SINK}.monitor",
+            "ALSA_CONFIG_PATH": f"/usr/share/alsa/alsa.conf:{asound}",
+        }
+        self._log = (self._folder / "pulseaudio.log").open("w")
+        self._daemon = subprocess.Popen(
+            [
+                "pulseaudio",
+                "-n",
+                "--daemonize=no",
+                "--exit-idle-time=-1",
+                "-L",
+                "module-native-protocol-unix",
+            ],
+            env=self.environment,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        self._module = ""
+        try:
+            self._wait()
+            self.plug()
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self._daemon.poll() is not None:
+                raise RuntimeError(Path(self._log.name).read_text())
+            if self._pactl("info").returncode == 0:
+                return
+            time.sleep(0.05)
+        raise RuntimeError("PulseAudio does not answer")
+
+    def _pactl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["pactl", *arguments], env=self.environment, capture_output=True, text=True, timeout=10
+        )
+
+    def plug(self) -> None:
+        """Plug the microphone in."""
+        loaded = self._pactl("load-module", "module-null-sink", f"sink_name={SINK}")
+        if loaded.returncode:
+            raise RuntimeError(loaded.stderr)
+        self._module = loaded.stdout.strip()
+
+    def unplug(self) -> None:
+        """Pull the microphone out."""
+        self._pactl("unload-module", self._module)
+
+    def play(self, samples: NDArray[np.int16], rate_hz: int = 16_000) -> subprocess.Popen[bytes]:
+        """Speak into the microphone; return the player, which ends with the sound."""
+        path = self._folder / f"{time.monotonic_ns()}.wav"
+        write_wav(path, samples, rate_hz)
+        return subprocess.Popen(["paplay", "-d", SINK, str(path)], env=self.environment)
+
+    def python(self, code: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a Python process that hears this microphone."""
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def close(self) -> None:
+        """Stop the daemon."""
+        self._daemon.terminate()
+        try:
+            self._daemon.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._daemon.kill()
+            self._daemon.wait()
+        self._log.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int = 16_000) -> Path:
+    """Write s16 samples, shape (n,) or (n, channels)."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return path
