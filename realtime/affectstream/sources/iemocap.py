@@ -117,7 +117,8 @@ def read_derived(path: Path) -> list[CorpusDialogue]:
     """Read the derived set: ``utterances.csv`` and ``egemaps47.npy`` in the folder ``path``.
 
     Raises:
-        CorpusError: a file is missing, or the two files have different numbers of rows.
+        CorpusError: a file is missing, the two files have different numbers of rows, or a row
+            is no utterance.
     """
     table_path, statistics_path = path / "utterances.csv", path / "egemaps47.npy"
     for needed in (table_path, statistics_path):
@@ -135,9 +136,16 @@ def read_derived(path: Path) -> list[CorpusDialogue]:
         )
     dialogues: dict[str, list[CorpusUtterance]] = defaultdict(list)
     sessions: dict[str, int] = {}
-    for row in rows:
-        dialogues[row["dialog"]].append(_derived_utterance(row, statistics))
-        sessions[row["dialog"]] = int(row["session"])
+    for line, row in enumerate(rows, 2):
+        try:
+            utterance = _derived_utterance(row, statistics)
+            sessions[utterance.dialogue] = int(row["session"])
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise CorpusError(
+                f"{table_path}, line {line} is no utterance ({error}); copy both files again "
+                "from the same source"
+            ) from error
+        dialogues[utterance.dialogue].append(utterance)
     return [
         CorpusDialogue(name, sessions[name], tuple(sorted(utterances, key=dialogue_order)))
         for name, utterances in sorted(dialogues.items())

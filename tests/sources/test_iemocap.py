@@ -1,0 +1,254 @@
+"""Reading the corpus, derived and raw."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affectstream.sources.iemocap import CorpusError, read_derived
+from affectstream.sources.iemocap_media import (
+    MocapBlock,
+    audio_blocks,
+    find_channels,
+    mocap_blocks,
+)
+from affectstream.sources.iemocap_raw import open_corpus, read_raw
+from affectstream.sources.mocap_frames import MocapLoss
+from iemocap_copy import DIALOGUES, RATE_HZ, write_copy
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return write_copy(tmp_path / "copy")
+
+
+def session(copy: Path) -> Path:
+    return copy / "Session1" / "dialog"
+
+
+def test_a_whole_copy_gives_every_utterance_with_words_labels_and_times(copy: Path) -> None:
+    corpus = open_corpus(copy)
+
+    assert corpus.kind == "raw"
+    assert [dialogue.id for dialogue in corpus.dialogues] == [d.name for d in DIALOGUES]
+    first = corpus.dialogues[0]
+    assert [u.id[-4:] for u in first.utterances] == ["F000", "M000", "F001", "M001"]
+    angry = first.utterances[1]
+    assert (angry.speaker, angry.label, angry.text) == (
+        "Ses01M",
+        "anger",
+        "Do you have your forms?",
+    )
+    assert (angry.start_ns, angry.end_ns) == (1_500_000_000, 2_400_000_000)
+    assert (angry.valence, angry.activation, angry.dominance) == (1.5, 4.0, 4.5)
+    assert first.utterances[3].dominance == 5.0, "scales are clipped to 1..5"
+    assert first.utterances[2].label is None
+    assert corpus.warnings == tuple(
+        f"{copy / f'Session{n}'} is missing: its dialogues are left out" for n in (2, 3, 4, 5)
+    )
+
+
+def test_who_wore_the_markers_is_in_the_dialogues_name(copy: Path) -> None:
+    speakers = [d.recording.mocap_speaker for d in read_raw(copy).dialogues if d.recording]
+
+    assert speakers == ["Ses01F", "Ses01M"]
+
+
+def test_the_release_folder_is_found_inside_the_one_named(tmp_path: Path) -> None:
+    write_copy(tmp_path / "IEMOCAP_full_release")
+
+    assert len(read_raw(tmp_path).dialogues) == 2
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_speakers_channel_is_heard(copy: Path, place: int) -> None:
+    channels = find_channels(read_raw(copy).dialogues[place])
+
+    woman = 0 if DIALOGUES[place].woman_left else 1
+    assert channels.of == {"Ses01F": woman, "Ses01M": 1 - woman}
+    assert channels.margin_db == pytest.approx(14, abs=2)
+
+
+def test_a_mono_wav_is_both_speakers(copy: Path) -> None:
+    path = session(copy) / "wav" / "Ses01F_impro01.wav"
+    with wave.open(str(path), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(RATE_HZ)
+        wav.writeframes(bytes(2 * RATE_HZ))
+
+    channels = find_channels(read_raw(copy).dialogues[0])
+
+    assert (channels.of, channels.margin_db) == ({"Ses01F": 0, "Ses01M": 0}, 0.0)
+
+
+def test_audio_comes_in_blocks_within_the_bounds(copy: Path) -> None:
+    dialogue = read_raw(copy).dialogues[0]
+
+    whole = np.concatenate([b.samples for b in audio_blocks(dialogue, 0)])
+    part = list(audio_blocks(dialogue, 0, start_ns=500_000_000, end_ns=1_210_000_000))
+
+    assert len(whole) == round(DIALOGUES[0].duration_s * RATE_HZ)
+    assert part[0].first_sample == 8_000
+    assert part[0].start_ns == 500_000_000
+    assert {len(block.samples) for block in part[:-1]} == {320}
+    assert np.array_equal(np.concatenate([b.samples for b in part]), whole[8_000:19_360])
+
+
+def test_motion_joins_the_three_files_within_the_bounds(copy: Path) -> None:
+    dialogue = read_raw(copy).dialogues[0]
+
+    blocks = list(mocap_blocks(dialogue, start_ns=50_000_000, end_ns=1_000_000_000))
+
+    assert all(isinstance(block, MocapBlock) for block in blocks)
+    motion = [block for block in blocks if isinstance(block, MocapBlock)]
+    times_ns = [t for block in motion for t in block.times_ns]
+    values = np.concatenate([block.values for block in motion])
+    assert motion[0].layout.name == "iemocap.rotated+hand+head"
+    assert values.shape == (len(times_ns), 165 + 18 + 6)
+    assert times_ns == sorted(set(times_ns))
+    assert 50_000_000 <= times_ns[0] < times_ns[-1] < 1_000_000_000
+    lost = np.isnan(values).all(1)
+    assert lost.sum() == 2, "frames 10 and 11 were lost by the tracker and stay NaN"
+    assert values[-1, 0] == values[-1, 165] == values[-1, 183], "rows of one frame are joined"
+
+
+def test_a_file_that_lacks_frames_gives_nan_and_says_so(copy: Path) -> None:
+    path = session(copy) / "MOCAP_hand" / "Ses01F_impro01.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:52] + lines[62:]))
+
+    items = list(mocap_blocks(read_raw(copy).dialogues[0]))
+
+    losses = [(i.lost, i.count, i.reason) for i in items if isinstance(i, MocapLoss)]
+    assert losses == [("iemocap.hand", 10, "no such frame")]
+    values = np.concatenate([i.values for i in items if isinstance(i, MocapBlock)])
+    assert np.isnan(values[50:60, 165:183]).all()
+    assert not np.isnan(values[50:60, :165]).any()
+
+
+def test_without_labels_the_words_are_kept(copy: Path) -> None:
+    shutil.rmtree(session(copy) / "EmoEvaluation")
+
+    corpus = read_raw(copy)
+
+    assert [len(d.utterances) for d in corpus.dialogues] == [4, 2]
+    assert {u.label for d in corpus.dialogues for u in d.utterances} == {None}
+    assert math.isnan(corpus.dialogues[0].utterances[0].valence)
+    assert f"{session(copy) / 'EmoEvaluation'} is missing or empty" in corpus.warnings
+    assert "Ses01F_impro01: no labels; 4 utterances are kept without any" in corpus.warnings
+
+
+def test_without_words_sound_or_motion_the_labels_are_kept(copy: Path) -> None:
+    for name in ("transcriptions", "wav", "MOCAP_rotated", "MOCAP_hand", "MOCAP_head"):
+        shutil.rmtree(session(copy) / name)
+
+    corpus = read_raw(copy)
+
+    assert [len(d.utterances) for d in corpus.dialogues] == [4, 2]
+    assert sum("is missing or empty" in warning for warning in corpus.warnings) == 5
+    with pytest.raises(CorpusError, match="no sound; copy dialog/wav"):
+        find_channels(corpus.dialogues[0])
+    with pytest.raises(CorpusError, match="no motion capture; copy"):
+        list(mocap_blocks(corpus.dialogues[0]))
+
+
+def test_one_missing_file_is_named(copy: Path) -> None:
+    missing = session(copy) / "wav" / "Ses01M_script01_1b.wav"
+    missing.unlink()
+
+    assert f"{missing} is missing" in read_raw(copy).warnings
+
+
+def test_bad_lines_are_named_and_the_rest_is_used(copy: Path) -> None:
+    path = session(copy) / "EmoEvaluation" / "Ses01F_impro01.txt"
+    path.write_text(
+        path.read_text()
+        .replace("[0.5000 - 1.2000]", "[0.5000 - ?]")
+        .replace("[3.4000 - 4.0000]", "[3.4000 - 1.0000]")
+    )
+
+    corpus = read_raw(copy)
+
+    assert [u.id[-4:] for u in corpus.dialogues[0].utterances] == ["M000", "F001"]
+    told = "\n".join(corpus.warnings)
+    assert f"{path}, line 3: no evaluation: '[0.5000 - ?]" in told
+    assert f"{path}, line 15: Ses01F_impro01_M001 ends (1.0 s) before it starts (3.4 s)" in told
+    assert "2 transcribed stretches have no evaluation and are left out" in told
+
+
+def test_archive_leftovers_are_not_dialogues(copy: Path) -> None:
+    (session(copy) / "EmoEvaluation" / "._Ses01F_impro01.txt").write_bytes(b"\0\5\x16\7")
+    (session(copy) / "EmoEvaluation" / "notes.txt").write_text("hello")
+
+    corpus = read_raw(copy)
+
+    assert len(corpus.dialogues) == 2
+    assert any("'notes' names no dialogue" in warning for warning in corpus.warnings)
+
+
+def test_a_truncated_wav_gives_what_it_has(copy: Path) -> None:
+    path = session(copy) / "wav" / "Ses01F_impro01.wav"
+    path.write_bytes(path.read_bytes()[: 44 + 4 * RATE_HZ])
+
+    dialogue = read_raw(copy).dialogues[0]
+
+    assert sum(len(block.samples) for block in audio_blocks(dialogue, 1)) == RATE_HZ
+    assert find_channels(dialogue).of["Ses01F"] == 0
+
+
+@pytest.mark.parametrize("what", ["nothing", "empty", "other", "empty session"])
+def test_what_is_no_corpus_is_refused_in_one_sentence(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "corpus"
+    if what != "nothing":
+        path.mkdir()
+    if what == "other":
+        (path / "holiday.txt").write_text("sun")
+    if what == "empty session":
+        (path / "Session1").mkdir()
+
+    with pytest.raises(CorpusError) as refused:
+        open_corpus(path)
+
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert any(remedy in str(refused.value) for remedy in ("name the folder", "copy dialog"))
+
+
+@pytest.mark.corpus
+def test_the_derived_set_is_recognised(data_folder: Path) -> None:
+    corpus = open_corpus(data_folder / "iemocap-derived")
+
+    assert corpus.kind == "derived"
+    assert len(corpus.dialogues) == 151
+    assert sum(len(dialogue.utterances) for dialogue in corpus.dialogues) == 10_039
+    labels = [u.label for dialogue in corpus.dialogues for u in dialogue.utterances]
+    assert sum(label is not None for label in labels) == 5_531
+    for dialogue in corpus.dialogues:
+        ends = [utterance.end_ns for utterance in dialogue.utterances]
+        assert ends == sorted(ends)
+
+
+def test_a_derived_set_without_one_of_its_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "utterances.csv").write_text("row,id\n")
+
+    with pytest.raises(CorpusError, match=r"egemaps47\.npy is missing"):
+        open_corpus(tmp_path)
+    np.save(tmp_path / "egemaps47.npy", np.zeros((3, 47), np.float32))
+    with pytest.raises(CorpusError, match=r"0 rows but egemaps47\.npy has 3"):
+        read_derived(tmp_path)
+
+
+@pytest.mark.parametrize("row", ["0,a", "x,Ses01F_impro01_F000,1,Ses01F_impro01,s,?,2,neu,1,1,1,t"])
+def test_a_derived_row_that_is_none_is_named(tmp_path: Path, row: str) -> None:
+    header = "row,id,session,dialog,speaker,start,end,emotion,valence,activation,dominance,text"
+    (tmp_path / "utterances.csv").write_text(f"{header}\n{row}\n")
+    np.save(tmp_path / "egemaps47.npy", np.zeros((1, 47), np.float32))
+
+    with pytest.raises(CorpusError, match=r"utterances\.csv, line 2.*copy both files again"):
+        open_corpus(tmp_path)
