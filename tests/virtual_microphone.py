@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SINK = "virtmic"
+PROTOCOL = ("-L", "module-native-protocol-unix")
 
 
 def missing_packages() -> list[str]:

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import psutil
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.bus import Hub, Inlet
+from affectstream.bus import Hub
 from affectstream.messages import (
     Audio,
     Gap,
-    Message,
     Progress,
     Transcript,
     UtteranceEnded,
 )
+from bus_listener import Listener, free_address
 from espeak import Espeak
 from virtual_microphone import VirtualMicrophone
 
 MODEL = Path(__file__).parents[2] / "realtime" / "affectstream" / "data" / "vosk-tiny"
 RATE_HZ = 16_000
-M = TypeVar("M", bound=Message)
 MICROPHONE = """
 import logging, sys
 from affectstream.runner import stop_on_signals
@@ -47,37 +44,6 @@ from affectstream.sources.asr import run_transcriber
 with stop_on_signals() as stopping:
     run_transcriber(address=sys.argv[1], session="s1", model=sys.argv[2], stopping=stopping)
 """
-
-
-class Listener:
-    """Collects everything that a session publishes."""
-
-    def __init__(self, address: str) -> None:
-        self._inlet = Inlet(address, [""], from_start=True)
-        self.messages: list[Message] = []
-
-    def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited {seconds} s; last: {self.messages[-3:]}"
-            self._inlet.sockets[0].poll(50)
-            self.messages += self._inlet.read()
-
-    def for_seconds(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        self.until(lambda: time.monotonic() >= end, seconds + 5)
-
-    def of(self, kind: type[M]) -> list[M]:
-        return [message for message in self.messages if isinstance(message, kind)]
-
-    def close(self) -> None:
-        self._inlet.close()
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{min(probe.getsockname()[1], 65_000)}"
 
 
 @contextmanager

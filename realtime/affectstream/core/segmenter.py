@@ -36,6 +36,9 @@ from affectstream.messages import (
 from affectstream.timebase import NS_PER_MS, samples_to_ns
 
 FRAME_SAMPLES = 320
+MOST_HEARD = 100
+"""Voiced frames that are remembered of what may yet turn out to be speech."""
+
 _MS = SAMPLE_RATE_HZ // 1000
 _LOST_LAG_NS = 300 * NS_PER_MS  # a device that comes back is heard from within this
 
@@ -261,6 +264,7 @@ class UtteranceSegmenter:
         speech.voiced_end = end
         if speech.utterance is None:
             speech.heard.append((start, heard))
+            del speech.heard[:-MOST_HEARD]
             self._believe(speech, out)
 
     def _believe(self, speech: _Speech, out: list[Message]) -> None:

@@ -106,7 +106,7 @@ class Transcriber:
             case Audio():
                 self._hear(microphone, message, out)
             case UtteranceStarted():
-                self._finish(microphone, out)
+                self._finish(microphone, out, next_start_ns=message.start_ns)
                 self._start(microphone, message)
                 self._catch_up(microphone, out)
             case UtteranceEnded():
@@ -253,7 +253,9 @@ class Transcriber:
         if microphone.origin_ns is not None and heard_all:
             self._finish(microphone, out)
 
-    def _finish(self, microphone: _Microphone, out: list[Message]) -> None:
+    def _finish(
+        self, microphone: _Microphone, out: list[Message], next_start_ns: int | None = None
+    ) -> None:
         """Say the final text of the utterance, if there is one, and let the watermark pass."""
         utterance, microphone.utterance = microphone.utterance, None
         if utterance is None:
@@ -262,15 +264,18 @@ class Transcriber:
         end_ns = utterance.end_ns
         if end_ns is None:  # its end was never said
             end_ns = microphone.time_ns(hearing.position) if hearing else utterance.start_ns
+            end_ns = min(end_ns, next_start_ns or end_ns)
         end_ns = max(end_ns, utterance.start_ns)
         microphone.heard_until_ns = end_ns
         if hearing is None or hearing.heard_samples == 0:
             out.append(self._no_audio(microphone, utterance.start_ns, end_ns))
         else:
-            words = hearing.finish(microphone.position(end_ns) + CONTEXT_SAMPLES)
+            heard = hearing.finish(microphone.position(end_ns) + CONTEXT_SAMPLES)
+            words = self._timed(heard, microphone.time_ns(hearing.begin))
+            if next_start_ns is not None:  # the rest is the next utterance's
+                words = tuple(word for word in words if word.start_ns < next_start_ns)
             text = " ".join(word.text for word in words)
-            timed = self._timed(words, microphone.time_ns(hearing.begin))
-            out.append(self._transcript(microphone, utterance, text, end_ns, timed, final=True))
+            out.append(self._transcript(microphone, utterance, text, end_ns, words, final=True))
         self._promise(microphone, out)
 
     def _say_partial(

@@ -37,11 +37,11 @@ class TimelineResampler:
             self.next_out = max(self.next_out, self.position(first_sample))
             if self._soxr is not None:
                 self._stream = self._soxr.ResampleStream(
-                    self.rate_hz, SAMPLE_RATE_HZ, 1, dtype="int16"
+                    self.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32"
                 )
         self._next_in = first_sample + len(samples)
         if self._stream is not None:
-            samples = self._stream.resample_chunk(np.ascontiguousarray(samples))
+            samples = _rounded(self._stream.resample_chunk(samples.astype(np.float32)))
         return out + self._emit(samples)
 
     def end_run(self) -> list[CapturedAudio]:
@@ -49,9 +49,9 @@ class TimelineResampler:
         self._next_in = None
         if self._stream is None:
             return []
-        rest = self._stream.resample_chunk(np.zeros(0, np.int16), last=True)
+        rest = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         self._stream = None
-        return self._emit(rest)
+        return self._emit(_rounded(rest))
 
     def hole(self, resumes_at: int, samples: int, reason: str) -> list[CapturedAudio | AudioLost]:
         """End the run and say that ``samples`` are missing before position ``resumes_at``.
@@ -73,6 +73,11 @@ class TimelineResampler:
             return []
         first, self.next_out = self.next_out, self.next_out + len(samples)
         return [CapturedAudio(first, samples)]
+
+
+def _rounded(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Return s16 samples; soxr's own rounding dithers at random, so that chunks would matter."""
+    return np.clip(np.rint(samples), -32_768, 32_767).astype(np.int16)
 
 
 def _soxr() -> Any:
