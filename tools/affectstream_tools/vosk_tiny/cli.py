@@ -20,7 +20,7 @@ application = typer.Typer(
 @application.command()
 def build(
     out: Annotated[Path, typer.Option(help="The model's folder.")],
-    copies: Annotated[int, typer.Option(min=1, help="Voices per training sentence.")] = 10,
+    copies: Annotated[int, typer.Option(min=1, help="Voices per training sentence.")] = 14,
     salads: Annotated[int, typer.Option(min=0, help="Sentences of random words.")] = 1200,
     non_speech: Annotated[int, typer.Option(min=0, help="Clips without any speech.")] = 150,
     hidden: Annotated[int, typer.Option(min=8, help="Width of the network.")] = 128,
@@ -50,15 +50,17 @@ def evaluate(
     from affectstream_tools.vosk_tiny import data, evaluation, speech
 
     voices = speech.EVALUATION_VOICES if sentences == "fresh" else speech.DEVELOPMENT_VOICES
-    score = evaluation.evaluate(
-        evaluation.load_model(model), data.sentences(sentences), voices, ratio_db
-    )
+    loaded, total = evaluation.load_model(model), evaluation.Score()
+    for voice in voices:
+        score = evaluation.evaluate(loaded, data.sentences(sentences), [voice], ratio_db)
+        typer.echo(f"{voice:15s} WER {100 * score.word_error_rate:5.1f} %")
+        total += score
     if verbose:
-        for said, heard in score.wrong:
+        for said, heard in total.wrong:
             typer.echo(f"  {said}\n    {heard}")
     typer.echo(
-        f"{score.sentences} sentences, {score.words} words: "
-        f"WER {100 * score.word_error_rate:.2f} %, {len(score.wrong)} sentences wrong, "
-        f"word starts within {score.start_error_ms:.0f} ms (median), "
-        f"{score.processing_s / score.audio_s:.4f} of real time"
+        f"{total.sentences} sentences, {total.words} words: "
+        f"WER {100 * total.word_error_rate:.2f} %, {len(total.wrong)} sentences wrong, "
+        f"word starts within {total.start_error_ms:.0f} ms (median), "
+        f"{total.processing_s / total.audio_s:.4f} of real time"
     )

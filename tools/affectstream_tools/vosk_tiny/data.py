@@ -59,7 +59,7 @@ class TrainingData:
 class Amount:
     """How much speech is made: copies of each sentence, random word salads, non-speech clips."""
 
-    copies: int = 10
+    copies: int = 14
     salads: int = 1200
     non_speech: int = 150
 

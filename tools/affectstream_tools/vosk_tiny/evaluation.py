@@ -38,6 +38,11 @@ class Score:
     processing_s: float = 0.0
     wrong: list[tuple[str, str]] = field(default_factory=list)
 
+    def __iadd__(self, other: Score) -> Score:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
+
     @property
     def word_error_rate(self) -> float:
         """Insertions, deletions and substitutions over the words spoken."""

@@ -32,7 +32,10 @@ TRAINING_VARIANTS = (
     "", "+m1", "+m3", "+m4", "+m6", "+m8", "+f1", "+f2", "+f4", "+Andy", "+Annie", "+Alicia",
     "+adam", "+linda", "+steph", "+steph2", "+Michael", "+max", "+paul", "+rob", "+john",
     "+grandma", "+grandpa", "+klatt", "+Gene", "+belinda", "+caleb", "+david", "+norbert",
-    "+pablo", "+travis", "+zac",
+    "+pablo", "+travis", "+zac", "+Alex", "+Andrea", "+Denis", "+Diogo", "+Henrique", "+Hugo",
+    "+Jacky", "+Lee", "+Mario", "+announcer", "+antonio", "+aunty", "+boris", "+ed", "+edward2",
+    "+gustave", "+iven", "+klatt2", "+klatt3", "+marcelo", "+miguel", "+pedro", "+quincy",
+    "+robert", "+sandro", "+steph3", "+victor",
 )  # fmt: skip
 DEVELOPMENT_VOICES = ("en-us+m7", "en-us+f5", "en-us+m2", "en-us+f3", "en+m5")
 """Never trained on; the decoder's options were chosen with them."""
