@@ -24,7 +24,13 @@ from affectstream_models.context_network import (
 )
 from affectstream_models.context_offline import dialogue_outputs
 from affectstream_models.context_rows import PackedRows, maskable, relations_to
-from affectstream_models.context_steps import NO_ACOUSTIC, NO_TEXT, StackedMembers, mean_scores
+from affectstream_models.context_steps import (
+    NO_ACOUSTIC,
+    NO_TEXT,
+    Scores,
+    StackedMembers,
+    mean_scores,
+)
 from affectstream_models.context_values import (
     CLASSES,
     MODALITIES,
@@ -273,9 +279,7 @@ class ContextModel:
         )
 
 
-def _estimates(
-    scores: tuple[Tensor, Tensor, Tensor], count: int, masked: Sequence[tuple[int, str]]
-) -> list[Estimate]:
+def _estimates(scores: Scores, count: int, masked: Sequence[tuple[int, str]]) -> list[Estimate]:
     """Estimates of the first ``count`` rows; row ``count + i`` is ``masked[i]`` left out."""
     classes, means, levels = scores
     influence: list[dict[str, float]] = [{} for _ in range(count)]

@@ -135,7 +135,9 @@ def _print_table(model: str, sessions: str, rows: Sequence[Row]) -> None:
             *(f"{value:.3f}" for value in (found.uar, found.wa, found.f1, found.ece)),
             " ".join(f"{value:.2f}" for value in row.concordance.values()),
         )
-    Console(stderr=True).print(table)
+    console = Console(stderr=True)
+    console.width = max(console.width, 100)  # a narrow pipe would cut the names
+    console.print(table)
 
 
 def _read(data: Path) -> list[CorpusDialogue]:

@@ -80,30 +80,45 @@ def evaluate(
     rows = []
     for look_ahead, modalities in cases:
         progress(f"look-ahead {look_ahead}, {'+'.join(modalities)}")
-        answers = [
-            (dialogue, utterance, estimate)
-            for dialogue in dialogues
-            for utterance, estimate in zip(
-                dialogue.utterances,
-                model.offline(
-                    [inputs_of(u, modalities) for u in dialogue.utterances],
-                    look_ahead,
-                    influence=False,
-                ),
-                strict=True,
-            )
-        ]
+        answers = predict(model, dialogues, look_ahead, modalities)
         improvised = [answer for answer in answers if answer[0].improvised]
         for part, chosen in (("all", answers), ("improvised", improvised)):
             if chosen:
                 pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
-                rows.append(Row(look_ahead, modalities, part, *_scores(pairs)))
+                rows.append(Row(look_ahead, modalities, part, *scores_of(pairs)))
     return rows
 
 
-def _scores(
+def predict(
+    model: ContextModel,
+    dialogues: Sequence[CorpusDialogue],
+    look_ahead: int | None,
+    modalities: Sequence[str],
+) -> list[tuple[CorpusDialogue, CorpusUtterance, Estimate]]:
+    """The model's estimate of every utterance, in the dialogues' order."""
+    return [
+        (dialogue, utterance, estimate)
+        for dialogue in dialogues
+        for utterance, estimate in zip(
+            dialogue.utterances,
+            model.offline(
+                [inputs_of(utterance, modalities) for utterance in dialogue.utterances],
+                look_ahead,
+                influence=False,
+            ),
+            strict=True,
+        )
+    ]
+
+
+def scores_of(
     answers: Sequence[tuple[CorpusUtterance, Estimate]],
 ) -> tuple[Scores, dict[str, float]]:
+    """Scores of the labelled utterances, and the scales' concordance over all of them.
+
+    Raises:
+        ValueError: no utterance has one of the four classes.
+    """
     labelled = [
         (CLASSES.index(utterance.label), estimate.categorical)
         for utterance, estimate in answers

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from affectstream_models.context_features import collate
 from affectstream_models.context_network import (
@@ -60,39 +61,42 @@ def train_member(
     *,
     progress: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> ContextMember:
-    """Train one network; the same arguments give the same weights on the same machine."""
-    torch.manual_seed(seed)
+    """Train one network; the same arguments give the same weights on the same machine.
+
+    The weights returned are the mean over the last epochs (Izmailov et al. 2018).
+    """
     rng = np.random.default_rng(seed)
-    member = ContextMember(config)
-    averaged = {k: torch.zeros_like(v) for k, v in member.state_dict().items()}
-    taken = 0
-    optimizer = torch.optim.AdamW(
-        member.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-    )
-    steps = -(-len(dialogues) // schedule.dialogues_per_step) * schedule.epochs
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, schedule.learning_rate, total_steps=steps, pct_start=0.1, cycle_momentum=False
-    )
     class_weights = _class_weights(dialogues)
-    for epoch in range(schedule.epochs):
-        order = rng.permutation(len(dialogues))
-        losses = []
-        member.train()
-        for first in range(0, len(order), schedule.dialogues_per_step):
-            chosen = [dialogues[i] for i in order[first : first + schedule.dialogues_per_step]]
-            optimizer.zero_grad()
-            loss = _loss(member, _cropped(chosen, schedule, rng), schedule, class_weights, rng)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)
-            optimizer.step()
-            rate.step()
-            losses.append(loss.item())
-        if epoch >= schedule.average_from * schedule.epochs:
-            taken += 1
-            for key, value in member.state_dict().items():
-                averaged[key] += (value - averaged[key]) / taken
-        progress(epoch, float(np.mean(losses)))
-    member.load_state_dict(averaged)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        member = ContextMember(config).train()
+        average = AveragedModel(member)
+        optimizer = torch.optim.AdamW(
+            member.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        steps = -(-len(dialogues) // schedule.dialogues_per_step)
+        rate = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            schedule.learning_rate,
+            total_steps=steps * schedule.epochs,
+            pct_start=0.1,
+            cycle_momentum=False,
+        )
+        for epoch in range(schedule.epochs):
+            losses = []
+            for chosen in np.array_split(rng.permutation(len(dialogues)), steps):
+                parts = _cropped([dialogues[i] for i in chosen], schedule, rng)
+                optimizer.zero_grad()
+                loss = _loss(member, parts, schedule, class_weights, rng)
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)
+                optimizer.step()
+                rate.step()
+                losses.append(loss.item())
+            if epoch >= schedule.average_from * schedule.epochs:
+                average.update_parameters(member)
+            progress(epoch, float(np.mean(losses)))
+    member.load_state_dict(average.module.state_dict())
     return member.eval()
 
 
