@@ -227,19 +227,16 @@ class MocapReplay:
         if not self._started:
             self._pacer.start(0, now_ns)
             self._started = True
-        if self._ended:
-            return []
-        until_ns = self._position_ns
-        while until_ns < self._position_ns + _MOST_PER_READ_NS:
-            if self._pacer.due_ns(until_ns + BLOCK_NS) > now_ns:
+        out: list[MocapItem] = []
+        last_ns = self._position_ns + _MOST_PER_READ_NS
+        while not self._ended and self._position_ns < last_ns:
+            until_ns = self._position_ns + BLOCK_NS
+            if self._pacer.due_ns(until_ns) > now_ns:
                 break
-            until_ns += BLOCK_NS
-        if until_ns == self._position_ns:
-            return []
-        out = self._take(until_ns)
-        self._position_ns = until_ns
-        if not self._ended:
-            out.append(MocapPosition(until_ns))
+            out += self._take(until_ns)
+            self._position_ns = until_ns
+            if not self._ended:
+                out.append(MocapPosition(until_ns))
         return out
 
     def close(self) -> None:
