@@ -1,0 +1,103 @@
+"""Time as integers."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectstream.timebase import (
+    NS_PER_S,
+    ClockProbe,
+    Interval,
+    StampGuard,
+    WallClock,
+    best_offset_ns,
+    ns_to_samples,
+    ns_to_seconds,
+    samples_to_ns,
+    seconds_to_ns,
+)
+
+RATES = st.sampled_from((8_000, 16_000, 22_050, 44_100, 48_000))
+INSTANTS = st.integers(0, 1 << 61)
+
+
+@given(samples=st.integers(0, 1 << 50), rate=RATES)
+def test_a_sample_count_survives_the_way_to_nanoseconds_and_back(samples: int, rate: int) -> None:
+    assert ns_to_samples(samples_to_ns(samples, rate), rate) == samples
+
+
+@given(samples=st.integers(0, 1 << 40), rate=RATES)
+def test_later_samples_are_never_earlier_in_time(samples: int, rate: int) -> None:
+    assert samples_to_ns(samples, rate) < samples_to_ns(samples + 1, rate)
+
+
+def test_an_hour_of_blocks_does_not_drift() -> None:
+    assert samples_to_ns(44_100 * 3600, 44_100) == 3600 * NS_PER_S
+
+
+@given(seconds=st.floats(0, 1e6))
+def test_seconds_survive_the_way_to_nanoseconds_and_back(seconds: float) -> None:
+    assert ns_to_seconds(seconds_to_ns(seconds)) == pytest.approx(seconds, abs=1e-9)
+
+
+def test_an_interval_cannot_end_before_it_starts() -> None:
+    with pytest.raises(ValueError, match="cannot end"):
+        Interval(2, 1)
+
+
+def test_an_interval_is_half_open() -> None:
+    span = Interval(10, 20)
+    assert (span.contains(10), span.contains(19), span.contains(20)) == (True, True, False)
+    assert span.overlap_ns(Interval(20, 30)) == 0
+    assert span.overlap_ns(Interval(15, 30)) == 5
+    assert span.duration_ns == 10
+    assert not Interval(5, 5).contains(5)
+
+
+@given(st.lists(INSTANTS, min_size=4, max_size=4))
+def test_overlap_is_the_same_both_ways_and_never_longer_than_either(ends: list[int]) -> None:
+    a, b = Interval(*sorted(ends[:2])), Interval(*sorted(ends[2:]))
+    assert a.overlap_ns(b) == b.overlap_ns(a)
+    assert 0 <= a.overlap_ns(b) <= min(a.duration_ns, b.duration_ns)
+
+
+def test_the_wall_clock_is_near_the_system_s_and_never_runs_backwards() -> None:
+    clock = WallClock()
+    assert abs(clock.now_ns() - time.time_ns()) < NS_PER_S
+    readings = [clock.now_ns() for _ in range(1000)]
+    assert readings == sorted(readings)
+
+
+def test_the_wall_clock_does_not_follow_an_adjustment_of_the_system_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = WallClock()
+    before = clock.now_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert clock.now_ns() >= before
+
+
+@given(offset=st.integers(-(10**12), 10**12), there=st.integers(0, 10**6))
+def test_a_probe_errs_by_half_its_round_trip_at_most(offset: int, there: int) -> None:
+    probe = ClockProbe(sent_ns=0, remote_ns=there + offset, received_ns=10**6)
+    assert abs(probe.offset_ns - offset) <= probe.round_trip_ns // 2
+
+
+def test_the_probe_with_the_lowest_round_trip_wins() -> None:
+    assert best_offset_ns([ClockProbe(0, 500, 100), ClockProbe(0, 105, 10)]) == 100
+    with pytest.raises(ValueError, match="no clock probe"):
+        best_offset_ns([])
+
+
+@given(st.lists(INSTANTS))
+def test_guarded_stamps_strictly_increase_and_every_clamp_is_counted(stamps: list[int]) -> None:
+    guard = StampGuard()
+    accepted = [guard.accept(stamp) for stamp in stamps]
+    assert all(a < b for a, b in pairwise(accepted))
+    assert guard.clamped == sum(a != b for a, b in zip(accepted, stamps, strict=True))
+    assert all(a >= b for a, b in zip(accepted, stamps, strict=True))
