@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -421,18 +422,22 @@ def test_the_worker_publishes_a_recording(tmp_path: Path) -> None:
     face = demo_folder() / "anna.csv"
     frames = len(face.read_text().splitlines()) - 1
     where = {"speaker": "anna", "session": "s", "address": address}
+    prefixes = ["mocap/s/", "stream.", "progress/s/"]
     received: list[Message] = []
+    rows = 0
     with (
         Hub(address),
-        closing(Inlet(address, ["mocap/s/", "stream.", "progress/s/"])) as inlet,
+        closing(Inlet(address, prefixes, from_start=True)) as inlet,
         ThreadPoolExecutor(1) as workers,
     ):
         worker = workers.submit(run_mocap, face, speed=math.inf, **where)
-        for _ in range(500):
+        deadline = time.monotonic() + 20
+        # What was said before we were subscribed comes in answer to our request.
+        while time.monotonic() < deadline and not (
+            rows == frames and any(m.kind == "stream.closed" for m in received)
+        ):
             received += inlet.read()
             rows = sum(message.rows for message in received if isinstance(message, Mocap))
-            if rows == frames and any(m.kind == "stream.closed" for m in received):
-                break  # what was said before we were heard comes in answer to our request
             inlet.sockets[0].poll(20)
         machine = worker.result(20)
 
