@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from affectstream.codec import decode, encode
 from affectstream.core.capture import AudioLost, Captured, CapturedAudio, DeviceLost
-from affectstream.core.segmenter import SegmenterSettings, UtteranceSegmenter
+from affectstream.core.segmenter import UtteranceSegmenter
+from affectstream.core.utterances import SegmenterSettings
 from affectstream.core.voice_activity import Heard, VoiceActivity, frame_level_db
 from affectstream.messages import (
     Audio,
@@ -34,7 +35,7 @@ MS = 16
 def loud_is_voice(frame: bytes) -> Heard:
     """Stand-in for a detector: what is loud is a voice."""
     level_db = frame_level_db(frame)
-    return Heard(level_db > -40, level_db, level_db + 70)
+    return Heard(level_db > -40, level_db)
 
 
 def segmenter(**options: object) -> UtteranceSegmenter:

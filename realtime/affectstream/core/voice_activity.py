@@ -3,9 +3,10 @@
 Knows: one detector's opinion, the level of a frame, and the level of the background.
 Refuses to know: utterances, time, and which detector is asked.
 
-A detector alone is fooled by breathing, by a noisy room and by its own hang-over, which would
-make an utterance's bounds late; a level alone takes a slammed door for speech. A frame counts as
-voiced when both agree.
+A detector alone is fooled by breathing and by its own hang-over, and after a while takes a steady
+vowel for noise; a level alone takes a slammed door for speech. A frame counts as voiced when it
+stands out from the background and the detector agrees, or when it repeats itself at the pitch of
+a voice; then half as much will do.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
+_SHORTEST_LAG, _LONGEST_LAG = 16_000 // 400, 16_000 // 70
 _SILENCE_DB = -75.0  # digital silence and converters' own noise are never the background
 _FADE_DB_PER_FRAME = 0.01  # the loudest level is forgotten by 0.5 dB in a second
 
@@ -34,12 +36,12 @@ class Heard:
     Attributes:
         voiced: whether it is a voice.
         level_db: its level in dB of full scale.
-        above_noise_db: how far it stands out from the background.
+        periodic: whether vocal folds move; breath and most noises are not periodic.
     """
 
     voiced: bool
     level_db: float = 0.0
-    above_noise_db: float = 60.0
+    periodic: bool = True
 
 
 class VoiceActivity:
@@ -47,9 +49,11 @@ class VoiceActivity:
 
     Args:
         detector: is asked for every frame, so that it can keep a state.
-        above_noise_db: how far a voice must stand out from the background.
+        above_noise_db: how far speech must stand out from the background; half as much is
+            enough for what is periodic.
         below_peak_db: how far below the loudest recent frame a voice may fall.
         noise_window_frames: over how many frames the background is the minimum.
+        periodic_above: autocorrelation from which on sound counts as periodic.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class VoiceActivity:
         above_noise_db: float = 12.0,
         below_peak_db: float = 34.0,
         noise_window_frames: int = 400,
+        periodic_above: float = 0.7,
     ) -> None:
         self._detector = detector
         self._above_noise_db = above_noise_db
@@ -68,6 +73,8 @@ class VoiceActivity:
         self._part_level = np.inf
         self._part_count = 0
         self._peak_db = -np.inf
+        self._periodic_above = periodic_above
+        self._last = b""
 
     def hear(self, frame: bytes) -> Heard:
         """Return what the frame (s16 mono) holds."""
@@ -75,8 +82,16 @@ class VoiceActivity:
         detected = self._detector.is_speech(frame)
         noise_db = self._background_db(level_db)
         self._peak_db = max(self._peak_db - _FADE_DB_PER_FRAME, level_db)
-        gate_db = max(noise_db + self._above_noise_db, self._peak_db - self._below_peak_db)
-        return Heard(detected and level_db > gate_db, level_db, level_db - noise_db)
+        two, self._last = self._last + frame, frame
+        near_db = level_db - (self._peak_db - self._below_peak_db)
+        above_db = level_db - noise_db
+        periodic = (
+            near_db > 0
+            and above_db > self._above_noise_db / 2
+            and periodicity(two) > self._periodic_above
+        )
+        clear = near_db > 0 and above_db > self._above_noise_db
+        return Heard(periodic or (clear and detected), level_db, periodic)
 
     def _background_db(self, level_db: float) -> float:
         self._part_level = min(self._part_level, level_db)
@@ -93,3 +108,24 @@ def frame_level_db(frame: bytes) -> float:
     samples = np.frombuffer(frame, dtype="<i2").astype(np.float32)
     variance = float(np.var(samples))
     return 10.0 * float(np.log10(variance / 32768.0**2 + 1e-12))
+
+
+def periodicity(pcm: bytes) -> float:
+    """Return how well s16 samples at 16 kHz repeat themselves at a voice's pitch, 0..1.
+
+    The largest normalised autocorrelation at a lag of 70 to 400 Hz; 0 for silence. White noise
+    reaches about 0.3 in 40 ms.
+    """
+    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+    samples -= samples.mean()
+    size = len(samples)
+    if size <= _LONGEST_LAG:
+        return 0.0
+    spectrum = np.fft.rfft(samples, 2 * size)
+    products = np.fft.irfft(np.abs(spectrum) ** 2)[: _LONGEST_LAG + 1]
+    energy = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    lags = np.arange(_SHORTEST_LAG, _LONGEST_LAG + 1)
+    norm = np.sqrt(energy[size - lags] * (energy[size] - energy[lags]))
+    if norm.min() <= 0.0:
+        return 0.0
+    return float(np.max(products[lags] / norm))
