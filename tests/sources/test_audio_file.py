@@ -100,6 +100,16 @@ def test_a_truncated_file_is_played_and_what_is_missing_said(
     assert "is truncated: 24000 of its 48000 samples are missing" in caplog.text
 
 
+def test_a_file_that_does_not_know_its_length_is_not_truncated(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(0.1, 16_000))
+    header = bytearray(path.read_bytes())
+    header[4:8] = header[40:44] = b"\xff\xff\xff\xff"  # as ffmpeg writes into a pipe
+    path.write_bytes(header)
+    captured = play(AudioFile(path))
+    assert len(joined(captured)) == 1600
+    assert not [item for item in captured if isinstance(item, AudioLost)]
+
+
 def test_files_that_cannot_be_played_say_why(tmp_path: Path) -> None:
     text = tmp_path / "text.wav"
     text.write_text("this is no sound at all, but it is long enough for a header")

@@ -220,7 +220,7 @@ def test_a_device_that_does_not_exist_is_named(virtual_microphone: VirtualMicrop
     wrong = MICROPHONE.replace('speaker="anna",', 'speaker="anna", device="no such thing",')
     process = virtual_microphone.python(wrong, free_address())
     error = process.communicate(timeout=20)[1]
-    assert "there is no input device 'no such thing'; choose one of these" in error
+    assert "there is no one input device 'no such thing'; choose one of these" in error
 
 
 def test_without_portaudio_the_remedy_is_named(tmp_path: Path) -> None:

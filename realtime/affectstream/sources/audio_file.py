@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BLOCK_MS = 20
 LONGEST_READ_S = 1.0
+UNKNOWN_BYTES = 0x7FFF_0000
+"""Programs that write a wav into a pipe do not know its length, and claim the longest."""
 
 
 class _Reader(Protocol):
@@ -195,7 +197,8 @@ class AudioFile:
     def _finish(self) -> list[Captured]:
         self._exhausted = True
         missing = self._reader.frames - self._position
-        if missing <= 0:
+        unknown = 2 * self._reader.frames * self._reader.channels >= UNKNOWN_BYTES
+        if missing <= 0 or unknown:
             return [*self._resampler.end_run()]
         log.warning(
             "%s is truncated: %d of its %d samples are missing; copy it again",

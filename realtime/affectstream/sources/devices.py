@@ -121,7 +121,7 @@ def find_again() -> None:
 
 
 def resolve(device: str | int | None) -> str | int | None:
-    """Return the device's name, which stays when numbers change; None for the default.
+    """Return the device's full name, which stays when numbers change; None for the default.
 
     Raises:
         SourceError: there is no such input.
@@ -132,12 +132,13 @@ def resolve(device: str | int | None) -> str | int | None:
     sd = load_portaudio()
     try:
         found = sd.query_devices(wanted, "input")
+        host = sd.query_hostapis(found["hostapi"])["name"]
     except (ValueError, sd.PortAudioError) as error:
         names = ", ".join(f"{d.index}: {d.name}" for d in input_devices()) or "none"
         raise SourceError(
-            f"there is no input device {device!r}; choose one of these with --device: {names}"
+            f"there is no one input device {device!r}; choose one of these with --device: {names}"
         ) from error
-    return str(found["name"])
+    return f"{found['name']}, {host}"
 
 
 def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
