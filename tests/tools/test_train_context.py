@@ -22,8 +22,9 @@ from affectstream_tools.context_checkpoint import (
 )
 from affectstream_tools.context_targets import emotion_target, level_of
 from affectstream_tools.evaluate import evaluate, predict, scores_of
+from affectstream_tools.scenario_protocol import evaluate_scenarios
 from affectstream_tools.splits import (
-    hold_out_scenario,
+    hold_out_scenarios,
     hold_out_session,
     leave_one_session_out,
     of_sessions,
@@ -129,7 +130,7 @@ def test_levels_are_those_of_one_annotator() -> None:
 
 def test_splits_share_no_dialogue() -> None:
     corpus = make_corpus()
-    splits = [*leave_one_session_out(corpus), hold_out_scenario(corpus, 1, "impro01")]
+    splits = [*leave_one_session_out(corpus), hold_out_scenarios(corpus, 1, {"impro01"})]
     assert len(splits) == 4
     for split in splits:
         assert not {d.id for d in split.train} & {d.id for d in split.test}
@@ -137,6 +138,21 @@ def test_splits_share_no_dialogue() -> None:
     assert {(d.session, d.scenario) for d in splits[-1].train} == {(2, "script01"), (3, "script01")}
     with pytest.raises(ValueError, match=r"\[9\]"):
         of_sessions(corpus, {1, 9})
+
+
+def test_unseen_scenarios_are_scored_once_each() -> None:
+    corpus = make_corpus()
+    rows = evaluate_scenarios(corpus, VECTORS, RECIPE, session=3, seed=0, groups=2)
+    labelled = sum(u.label is not None for d in corpus if d.session == 3 for u in d.utterances)
+    assert [(r.look_ahead, r.part) for r in rows] == [
+        (0, "all"),
+        (0, "improvised"),
+        (8, "all"),
+        (8, "improvised"),
+    ]
+    assert rows[0].scores.utterances == labelled
+    with pytest.raises(ValueError, match="2 scenarios"):
+        evaluate_scenarios(corpus, VECTORS, RECIPE, session=3, seed=0, groups=3)
 
 
 def test_temperature_cools_a_doubter_and_heats_a_boaster() -> None:

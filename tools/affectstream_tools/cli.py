@@ -8,7 +8,8 @@ without the libraries of the others.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -58,16 +59,10 @@ def train_context(
     from affectstream_tools.context_checkpoint import Recipe, train_checkpoint
 
     torch.set_num_threads(threads)
-    dialogues = _read(data)
-    vectors_path = glove or data.parent / "glove-50d-5k" / "glove-50d-5k.json"
-    if not vectors_path.is_file():
-        _fail(f"{vectors_path} is missing; name the word vectors with --glove")
-    vectors = json.loads(vectors_path.read_text(encoding="utf-8"))
-    recipe = Recipe()
+    dialogues, vectors, recipe = _read(data), _vectors(data, glove), Recipe()
     rounds = len({dialogue.session for dialogue in dialogues if dialogue.session != test_session})
-    with _progress() as bar:
-        total = (rounds + 1) * recipe.members * recipe.schedule.epochs
-        task = bar.add_task("train", total=total)
+    total = (rounds + 1) * recipe.members * recipe.schedule.epochs
+    with _training(total) as step:
         result = train_checkpoint(
             dialogues,
             vectors,
@@ -75,15 +70,50 @@ def train_context(
             out,
             test_session=test_session,
             seed=seed,
-            progress=lambda name, epoch, loss: bar.update(
-                task, advance=1, description=f"{name} epoch {epoch} loss {loss:.3f}"
-            ),
+            progress=step,
         )
     typer.echo(f"wrote {out}, sha256 {result['sha256']}", err=True)
     if as_json:
         typer.echo(json.dumps(result))
     else:
         typer.echo(f"development (unseen sessions): {result['development']}")
+
+
+@evaluate_app.command("context-scenarios")
+def evaluate_context_scenarios(
+    data: Data,
+    test_session: Annotated[int, typer.Option(help="Session that is scored.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    groups: Annotated[int, typer.Option(min=2, help="Models to train.")] = 4,
+    glove: Annotated[Path | None, typer.Option(help=GLOVE_HELP)] = None,
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train and score with neither the test session nor the test scenarios in training."""
+    import torch
+
+    from affectstream_tools.context_checkpoint import Recipe
+    from affectstream_tools.scenario_protocol import evaluate_scenarios
+
+    torch.set_num_threads(threads)
+    dialogues, vectors, recipe = _read(data), _vectors(data, glove), Recipe()
+    total = groups * recipe.members * recipe.schedule.epochs
+    try:
+        with _training(total) as step:
+            rows = evaluate_scenarios(
+                dialogues,
+                vectors,
+                recipe,
+                session=test_session,
+                seed=seed,
+                groups=groups,
+                progress=step,
+            )
+    except ValueError as error:
+        _fail(str(error))
+    _print_table("unseen scenarios", str(test_session), rows)
+    if as_json:
+        typer.echo(json.dumps({"rows": [row.to_dict() for row in rows]}))
 
 
 @evaluate_app.command("context")
@@ -147,6 +177,26 @@ def _read(data: Path) -> list[CorpusDialogue]:
         return read_derived(data)
     except CorpusError as error:
         _fail(str(error))
+
+
+def _vectors(data: Path, glove: Path | None) -> dict[str, list[float]]:
+    path = glove or data.parent / "glove-50d-5k" / "glove-50d-5k.json"
+    if not path.is_file():
+        _fail(f"{path} is missing; name the word vectors with --glove")
+    vectors: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
+    return vectors
+
+
+@contextmanager
+def _training(total: int) -> Iterator[Callable[[str, int, float], None]]:
+    """A progress bar over epochs, as the callback that moves it."""
+    with _progress() as bar:
+        task = bar.add_task("train", total=total)
+
+        def step(name: str, epoch: int, loss: float) -> None:
+            bar.update(task, advance=1, description=f"{name} epoch {epoch} loss {loss:.3f}")
+
+        yield step
 
 
 def _progress() -> Progress:

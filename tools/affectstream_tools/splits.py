@@ -48,12 +48,14 @@ def leave_one_session_out(dialogues: Sequence[CorpusDialogue]) -> Iterator[Split
         yield hold_out_session(dialogues, session)
 
 
-def hold_out_scenario(dialogues: Sequence[CorpusDialogue], session: int, scenario: str) -> Split:
-    """One scenario of one session is scored; neither the session nor the scenario is learned from.
+def hold_out_scenarios(
+    dialogues: Sequence[CorpusDialogue], session: int, scenarios: Collection[str]
+) -> Split:
+    """Some scenarios of one session are scored; neither session nor scenarios are learned from.
 
     Scripts and improvisation scenarios recur in every session, so that a model that has seen a
     test scenario can recognise it by its words alone.
     """
-    test = tuple(d for d in dialogues if d.session == session and d.scenario == scenario)
-    train = tuple(d for d in dialogues if d.session != session and d.scenario != scenario)
-    return Split(f"session {session}, {scenario}", train, test)
+    test = tuple(d for d in dialogues if d.session == session and d.scenario in scenarios)
+    train = tuple(d for d in dialogues if d.session != session and d.scenario not in scenarios)
+    return Split(f"session {session}, {' '.join(sorted(scenarios))}", train, test)

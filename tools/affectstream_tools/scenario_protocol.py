@@ -1,0 +1,58 @@
+"""The context model scored on scenarios that it has not seen.
+
+Knows: which scenarios recur, how the model is trained. Refuses to know: the shipped weights,
+which have seen every scenario; this protocol trains its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance
+from affectstream_models.context import MODALITIES, ContextModel, Estimate
+from affectstream_tools.context_checkpoint import Progress, Recipe, Vectors, train_network
+from affectstream_tools.evaluate import Row, predict, scores_of
+from affectstream_tools.splits import hold_out_scenarios, of_sessions
+
+
+def evaluate_scenarios(
+    dialogues: Sequence[CorpusDialogue],
+    vectors: Vectors,
+    recipe: Recipe,
+    *,
+    session: int,
+    seed: int,
+    groups: int = 4,
+    progress: Progress = lambda name, epoch, loss: None,
+) -> list[Row]:
+    """Score one session with neither it nor the scored scenario in training.
+
+    The scenarios are dealt into ``groups``, and one model is trained without each group. The
+    rows pool all groups: causal, and with the recipe's look-ahead.
+
+    Raises:
+        ValueError: the session has fewer scenarios than there are groups.
+    """
+    names = sorted({dialogue.scenario for dialogue in of_sessions(dialogues, {session})})
+    if len(names) < groups:
+        raise ValueError(f"session {session} has {len(names)} scenarios; use at most that many")
+    look_aheads = (0, recipe.look_ahead)
+    answers: dict[int, list[tuple[CorpusDialogue, CorpusUtterance, Estimate]]] = {
+        look_ahead: [] for look_ahead in look_aheads
+    }
+    for group in range(groups):
+        split = hold_out_scenarios(dialogues, session, names[group::groups])
+        network, _ = train_network(
+            split.train, vectors, recipe, seed, name=split.name, progress=progress
+        )
+        model = ContextModel(network, id=split.name, sha256="")
+        for look_ahead, found in answers.items():
+            found += predict(model, split.test, look_ahead, MODALITIES)
+    rows = []
+    for look_ahead, found in answers.items():
+        improvised = [answer for answer in found if answer[0].improvised]
+        for part, chosen in (("all", found), ("improvised", improvised)):
+            if chosen:
+                pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
+                rows.append(Row(look_ahead, MODALITIES, part, *scores_of(pairs)))
+    return rows
