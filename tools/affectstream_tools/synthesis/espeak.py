@@ -4,7 +4,8 @@ Knows: libespeak-ng's C interface.
 Refuses to know: what the speech is for.
 
 The library is bound directly because its events carry sample positions, which the command line
-program does not print. It has one global state, so one ``Espeak`` per process is used at a time.
+program does not print. It has one global state, so a process has one ``Espeak``, however often it
+asks for one; it is not to be used by two threads at once.
 """
 
 from __future__ import annotations
@@ -98,13 +99,26 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class Espeak:
-    """The synthesiser.
+    """The synthesiser; every ``Espeak()`` is the same one.
+
+    It keeps a state from one sentence to the next, so the same sentences give the same samples
+    only in the same order from the start of a process.
 
     Raises:
         SynthesisError: the library is not installed or does not start.
     """
 
-    def __init__(self) -> None:
+    _only: Espeak | None = None
+
+    def __new__(cls) -> Espeak:
+        """Return the process's synthesiser, started if need be."""
+        if cls._only is None:
+            made = super().__new__(cls)
+            made._start()
+            cls._only = made  # kept for ever: the library calls back into it
+        return cls._only
+
+    def _start(self) -> None:
         try:
             self._library: Any = ctypes.CDLL("libespeak-ng.so.1")
         except OSError as error:
@@ -120,7 +134,7 @@ class Espeak:
             raise SynthesisError("espeak-ng does not start; install the package espeak-ng-data")
         self._pcm: list[bytes] = []
         self._events: list[PhoneEvent | WordEvent] = []
-        self._callback = _Callback(self._collect)  # kept: the library calls it later
+        self._callback = _Callback(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)
         self._variants = self._variant_folder()
 
@@ -169,7 +183,7 @@ class Espeak:
             event = events[index]
             if event.type == _EVENT_PHONEME:
                 self._events.append(PhoneEvent(event.sample, bytes(event.id.string).decode()))
-            elif event.type == _EVENT_WORD:
+            elif event.type == _EVENT_WORD and event.text_position > 0:  # 0: the text's end
                 self._events.append(WordEvent(event.sample, event.text_position - 1))
             index += 1
         return 0
