@@ -222,7 +222,7 @@ def subscribe_in_a_process(
             lost = sum(gap.count for gap in of_kind(got, Gap))
             if len(got) - len(of_kind(got, Gap)) + lost >= total:
                 break
-            zmq.select(inlet.sockets, [], [], timeout=0.005)
+            zmq.select(list(inlet.sockets), [], [], timeout=0.005)
         results.put([(m.topic, m.seq, getattr(m, "count", 0)) for m in got])
     finally:
         inlet.close()
