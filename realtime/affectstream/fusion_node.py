@@ -16,6 +16,7 @@ import msgspec
 
 from affectstream.core.aligner import AlignedUtterance, Change, UtteranceAligner
 from affectstream.core.dialogue import ContextModel, Dialogue, revise
+from affectstream.errors import UsageError
 from affectstream.messages import (
     Emotion,
     Gap,
@@ -61,16 +62,19 @@ class PretrainedModel:
         path: a safetensors checkpoint, or None for the one that is shipped.
 
     Raises:
-        OSError, ValueError: there is no such checkpoint, or it is not one.
+        UsageError: there is no such checkpoint, or it is not one.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         import torch
 
-        from affectstream_models.checkpoints import load, load_pretrained
+        from affectstream_models.checkpoints import CheckpointError, load, load_pretrained
 
         torch.set_num_threads(1)  # a dialogue's step is too small to share out
-        self._network: Network = load(path) if path else load_pretrained()
+        try:
+            self._network: Network = load(path) if path else load_pretrained()
+        except (CheckpointError, OSError) as error:
+            raise UsageError(str(error)) from error
         self.look_ahead = self._network.look_ahead
         self.identity = ModelIdentity(id=self._network.id, sha256=self._network.sha256)
 

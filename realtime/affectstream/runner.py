@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -69,7 +69,7 @@ class PacedInput(Protocol):
 
 
 @contextmanager
-def stop_on_signals() -> Any:
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether SIGINT or SIGTERM has come."""
     stopped = threading.Event()
     previous = {

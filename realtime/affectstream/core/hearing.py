@@ -1,21 +1,24 @@
 """What a recogniser gets to hear of one microphone.
 
 Knows: audio by position, the little of it that is kept, and what fills a hole.
-Refuses to know: utterances' ids, messages and recognisers' kinds.
+Refuses to know: messages, and which recogniser it is.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from affectstream.core.capture import SAMPLE_RATE_HZ
+from affectstream.timebase import ns_to_samples, samples_to_ns
 
 CHUNK_SAMPLES = SAMPLE_RATE_HZ // 5
 """A recogniser is fed 200 ms at a time, and says at most as often what it has understood."""
 
+BACKLOG_SAMPLES = 20 * SAMPLE_RATE_HZ
 LONGEST_FILL_SAMPLES = 20 * SAMPLE_RATE_HZ
 
 
@@ -113,3 +116,55 @@ class Hearing:
             if text is not None:
                 self._text = text
         return self._text if self._text != before else None
+
+
+@dataclass(slots=True)
+class HeardUtterance:
+    """An utterance that is being recognised.
+
+    Attributes:
+        hearing: None as long as no audio came.
+        end_ns: None as long as it is open.
+        deadline_ns: processing time until which a closed one waits for its audio.
+    """
+
+    id: str
+    speaker: str
+    start_ns: int
+    hearing: Hearing | None = None
+    end_ns: int | None = None
+    deadline_ns: int = 0
+
+
+@dataclass(slots=True)
+class HeardMicrophone:
+    """A microphone that is being transcribed.
+
+    Attributes:
+        origin_ns: event time of sample 0, once audio came.
+        heard_until_ns: the end of the utterance before.
+        watermark_ns: the microphone's.
+        promised_ns: the watermark of its transcripts.
+    """
+
+    source: str
+    speaker: str | None
+    origin_ns: int | None = None
+    backlog: Backlog = field(default_factory=partial(Backlog, BACKLOG_SAMPLES))
+    utterance: HeardUtterance | None = None
+    heard_until_ns: int = 0
+    watermark_ns: int | None = None
+    promised_ns: int = 0
+
+    @property
+    def transcripts(self) -> str:
+        """The name of its stream of transcripts."""
+        return f"asr.{self.source}"
+
+    def position(self, instant_ns: int) -> int:
+        """Return the sample at an instant of event time."""
+        return ns_to_samples(instant_ns - (self.origin_ns or 0), SAMPLE_RATE_HZ)
+
+    def time_ns(self, position: int) -> int:
+        """Return the event time of a sample."""
+        return (self.origin_ns or 0) + samples_to_ns(position, SAMPLE_RATE_HZ)

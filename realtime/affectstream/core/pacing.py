@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from affectstream.errors import UsageError
+
 
 class Pacer:
     """Maps event time to the processing time at which it is to be played.
@@ -21,7 +23,7 @@ class Pacer:
 
     def __init__(self, speed: float = 1.0) -> None:
         if not speed > 0:
-            raise ValueError(f"a speed of {speed} cannot be played; choose one above 0, or max")
+            raise UsageError(f"a speed of {speed} cannot be played; choose one above 0, or max")
         self.speed = speed
         self._event_ns: int | None = None
         self._anchor_ns = 0
@@ -58,5 +60,5 @@ def parse_speed(text: str) -> float:
     except ValueError:
         speed = math.nan
     if not 0 < speed < math.inf:
-        raise ValueError(f"{text!r} is not a speed; write a number above 0, or max")
+        raise UsageError(f"{text!r} is not a speed; write a number above 0, or max")
     return speed

@@ -11,11 +11,15 @@ its end was known, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 
 from affectstream.core.capture import SAMPLE_RATE_HZ
-from affectstream.core.hearing import Backlog, HeardWord, Hearing, Recognizer
+from affectstream.core.hearing import (
+    HeardMicrophone,
+    HeardUtterance,
+    HeardWord,
+    Hearing,
+    Recognizer,
+)
 from affectstream.messages import (
     Audio,
     Gap,
@@ -33,42 +37,8 @@ from affectstream.timebase import NS_PER_MS, ns_to_samples, samples_to_ns, secon
 CONTEXT_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
 """What a recogniser hears before an utterance, and at least after it."""
 
-BACKLOG_SAMPLES = 20 * SAMPLE_RATE_HZ
-
 PATIENCE_NS = 300 * NS_PER_MS
 """How long the end of an utterance waits for audio that belongs to it."""
-
-
-@dataclass(slots=True)
-class _Utterance:
-    id: str
-    speaker: str
-    start_ns: int
-    hearing: Hearing | None = None
-    end_ns: int | None = None  # once it has ended
-    deadline_ns: int = 0
-
-
-@dataclass(slots=True)
-class _Microphone:
-    source: str
-    speaker: str | None
-    origin_ns: int | None = None  # event time of sample 0
-    backlog: Backlog = field(default_factory=partial(Backlog, BACKLOG_SAMPLES))
-    utterance: _Utterance | None = None
-    heard_until_ns: int = 0  # the end of the utterance before
-    watermark_ns: int | None = None  # the microphone's
-    promised_ns: int = 0  # ours
-
-    @property
-    def transcripts(self) -> str:
-        return f"asr.{self.source}"
-
-    def position(self, instant_ns: int) -> int:
-        return ns_to_samples(instant_ns - (self.origin_ns or 0), SAMPLE_RATE_HZ)
-
-    def time_ns(self, position: int) -> int:
-        return (self.origin_ns or 0) + samples_to_ns(position, SAMPLE_RATE_HZ)
 
 
 class Transcriber:
@@ -86,7 +56,7 @@ class Transcriber:
         self._make_recognizer = make_recognizer
         self._session = session
         self._engine = engine
-        self._microphones: dict[str, _Microphone] = {}
+        self._microphones: dict[str, HeardMicrophone] = {}
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take a message of a microphone; return what is to be published."""
@@ -99,7 +69,7 @@ class Transcriber:
         if microphone is None:
             if not isinstance(message, UtteranceStarted | UtteranceEnded | Audio):
                 return []
-            microphone = self._microphones[message.source] = _Microphone(message.source, None)
+            microphone = self._microphones[message.source] = HeardMicrophone(message.source, None)
         if isinstance(message, UtteranceStarted | UtteranceEnded):
             out += self._introduce(microphone, message.speaker, message.start_ns)
         match message:
@@ -146,13 +116,13 @@ class Transcriber:
         known = self._microphones.pop(message.source, None)
         if known is not None:
             self._finish(known, out)
-        microphone = _Microphone(message.source, None)
+        microphone = HeardMicrophone(message.source, None)
         self._microphones[message.source] = microphone
         if message.speaker is not None:
             out += self._introduce(microphone, message.speaker, message.start_ns)
         return out
 
-    def _introduce(self, microphone: _Microphone, speaker: str, start_ns: int) -> list[Message]:
+    def _introduce(self, microphone: HeardMicrophone, speaker: str, start_ns: int) -> list[Message]:
         if microphone.speaker is not None:
             return []
         microphone.speaker, microphone.promised_ns = speaker, start_ns
@@ -167,7 +137,7 @@ class Transcriber:
             )
         ]
 
-    def _close(self, microphone: _Microphone, reason: str, out: list[Message]) -> None:
+    def _close(self, microphone: HeardMicrophone, reason: str, out: list[Message]) -> None:
         self._finish(microphone, out)
         self._promise(microphone, out)
         del self._microphones[microphone.source]
@@ -181,7 +151,7 @@ class Transcriber:
                 )
             )
 
-    def _promise(self, microphone: _Microphone, out: list[Message]) -> None:
+    def _promise(self, microphone: HeardMicrophone, out: list[Message]) -> None:
         """Follow the microphone's watermark, but never past an end whose text is not out."""
         if microphone.watermark_ns is None or microphone.speaker is None:
             return
@@ -200,7 +170,7 @@ class Transcriber:
 
     # Utterances
 
-    def _hear(self, microphone: _Microphone, audio: Audio, out: list[Message]) -> None:
+    def _hear(self, microphone: HeardMicrophone, audio: Audio, out: list[Message]) -> None:
         if audio.sample_rate_hz != SAMPLE_RATE_HZ:
             return  # the utterance will be reported as one without audio
         if microphone.origin_ns is None:
@@ -221,12 +191,12 @@ class Transcriber:
             self._finish(microphone, out)
 
     def _start(
-        self, microphone: _Microphone, message: UtteranceStarted | UtteranceEnded
-    ) -> _Utterance:
-        microphone.utterance = _Utterance(message.utterance, message.speaker, message.start_ns)
+        self, microphone: HeardMicrophone, message: UtteranceStarted | UtteranceEnded
+    ) -> HeardUtterance:
+        microphone.utterance = HeardUtterance(message.utterance, message.speaker, message.start_ns)
         return microphone.utterance
 
-    def _catch_up(self, microphone: _Microphone, out: list[Message]) -> None:
+    def _catch_up(self, microphone: HeardMicrophone, out: list[Message]) -> None:
         """Let a recogniser hear what was captured before the utterance was announced."""
         utterance = microphone.utterance
         if utterance is None or microphone.origin_ns is None:
@@ -240,7 +210,7 @@ class Transcriber:
         self._say_partial(microphone, utterance, text, out)
 
     def _end(
-        self, microphone: _Microphone, message: UtteranceEnded, now_ns: int, out: list[Message]
+        self, microphone: HeardMicrophone, message: UtteranceEnded, now_ns: int, out: list[Message]
     ) -> None:
         utterance = microphone.utterance
         if utterance is None or utterance.id != message.utterance:
@@ -254,7 +224,7 @@ class Transcriber:
             self._finish(microphone, out)
 
     def _finish(
-        self, microphone: _Microphone, out: list[Message], next_start_ns: int | None = None
+        self, microphone: HeardMicrophone, out: list[Message], next_start_ns: int | None = None
     ) -> None:
         """Say the final text of the utterance, if there is one, and let the watermark pass."""
         utterance, microphone.utterance = microphone.utterance, None
@@ -279,7 +249,11 @@ class Transcriber:
         self._promise(microphone, out)
 
     def _say_partial(
-        self, microphone: _Microphone, utterance: _Utterance, text: str | None, out: list[Message]
+        self,
+        microphone: HeardMicrophone,
+        utterance: HeardUtterance,
+        text: str | None,
+        out: list[Message],
     ) -> None:
         if not text or utterance.hearing is None:
             return
@@ -288,8 +262,8 @@ class Transcriber:
 
     def _transcript(
         self,
-        microphone: _Microphone,
-        utterance: _Utterance,
+        microphone: HeardMicrophone,
+        utterance: HeardUtterance,
         text: str,
         end_ns: int,
         words: tuple[Word, ...],
@@ -309,7 +283,7 @@ class Transcriber:
             words=words,
         )
 
-    def _no_audio(self, microphone: _Microphone, start_ns: int, end_ns: int) -> Gap:
+    def _no_audio(self, microphone: HeardMicrophone, start_ns: int, end_ns: int) -> Gap:
         return Gap(
             session=self._session,
             source=microphone.transcripts,

@@ -1,0 +1,5 @@
+"""``python -m affectstream``."""
+
+from affectstream.cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""The terminal's view of a live dialogue.
+
+Knows: the latest estimate of each utterance, who speaks now, and how to draw that with rich.
+Refuses to know: sockets and processes; it is fed messages.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from affectstream.core.revisions import RevisionBook
+from affectstream.messages import (
+    Emotion,
+    Gap,
+    Message,
+    StreamClosed,
+    StreamOpened,
+    Transcript,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+from affectstream.wording import NOTICE, clock, line
+
+COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
+ROWS = 14
+
+
+class LiveView:
+    """Shows a dialogue as it goes: a table on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console, title: str, origin_ns: int = 0) -> None:
+        self._console, self._title, self._origin_ns = console, title, origin_ns
+        self._book = RevisionBook()
+        self._rows: OrderedDict[str, Emotion] = OrderedDict()
+        self._changes: Counter[str] = Counter()
+        self._speaking: OrderedDict[str, str] = OrderedDict()
+        self._streams: dict[str, str] = {}
+        self._gaps: deque[str] = deque(maxlen=3)
+        self.counts: Counter[str] = Counter()
+        self._live = Live(console=console, refresh_per_second=8, get_renderable=self.render)
+
+    def __enter__(self) -> LiveView:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(NOTICE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def receive(self, message: Message) -> None:
+        """Take one message in."""
+        if isinstance(message, Emotion) and not self._accept(message):
+            return
+        if isinstance(message, UtteranceStarted):
+            self._speaking[message.speaker] = "…"
+        elif isinstance(message, Transcript) and not message.final:
+            if message.speaker in self._speaking:
+                self._speaking[message.speaker] = message.text
+        elif isinstance(message, UtteranceEnded):
+            self._speaking.pop(message.speaker, None)
+        elif isinstance(message, StreamOpened):
+            self._streams[message.source] = message.modality
+        elif isinstance(message, StreamClosed):
+            self._streams.pop(message.source, None)
+        elif isinstance(message, Gap):
+            self.counts["gaps"] += 1
+            self._gaps.append(line(message) or "")
+        if not self._console.is_terminal and (words := line(message, self._origin_ns)):
+            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+    def _accept(self, emotion: Emotion) -> bool:
+        if not self._book.accept(emotion):
+            return False
+        self.counts[emotion.status] += 1
+        known = self._rows.get(emotion.utterance)
+        if known is not None and known.label != emotion.label:
+            self._changes[emotion.utterance] += 1
+        self._rows[emotion.utterance] = emotion
+        while len(self._rows) > ROWS:
+            gone, _ = self._rows.popitem(last=False)
+            self._changes.pop(gone, None)
+        return True
+
+    def render(self) -> RenderableType:
+        """Return the picture of now."""
+        table = Table(expand=True, box=None, padding=(0, 1), header_style="dim")
+        for name in ("time", "who", "words"):
+            table.add_column(name, ratio=4 if name == "words" else None, overflow="ellipsis")
+        table.add_column("emotion", min_width=26)
+        for name in ("valence", "activation", "state"):
+            table.add_column(name)
+        for emotion in self._rows.values():
+            table.add_row(*self._cells(emotion))
+        speaking = [f"{who}: {words}" for who, words in self._speaking.items()]
+        below = [
+            Text("speaking  " + ("   ".join(speaking) or "–"), style="green", no_wrap=True),
+            Text("streams   " + (", ".join(sorted(self._streams)) or "–"), style="dim"),
+            *(Text(gap, style="red") for gap in self._gaps),
+            Text(NOTICE, style="dim italic"),
+        ]
+        return Panel(Group(table, Text(), *below), title=self._title, border_style="dim")
+
+    def _cells(self, emotion: Emotion) -> list[RenderableType]:
+        share = emotion.categorical[emotion.label]
+        bar = "█" * round(10 * share) + "░" * (10 - round(10 * share))
+        label = Text(f"{bar} {emotion.label} {share:.0%}", style=COLOURS.get(emotion.label, ""))
+        means = [
+            f"{emotion.dimensional[name].mean:.1f}" if name in emotion.dimensional else "–"
+            for name in ("valence", "activation")
+        ]
+        mark = "  was revised" if self._changes[emotion.utterance] else ""
+        state = Text(f"{emotion.status} r{emotion.revision}{mark}")
+        state.stylize("bold" if emotion.status == "final" else "dim")
+        return [
+            clock(emotion.end_ns, self._origin_ns),
+            emotion.speaker,
+            Text(emotion.text or "–", style="" if emotion.text else "dim"),
+            label,
+            *means,
+            state,
+        ]

@@ -1,0 +1,211 @@
+"""`affectstream replay`: a corpus through the real bus, scored as it goes.
+
+Knows: which dialogues are played, and how the running score is shown.
+Refuses to know: how the stream is made (``sources.replay``) and how it is scored (``scoring``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from affectstream.core.pacing import Pacer
+from affectstream.core.revisions import RevisionBook
+from affectstream.messages import Emotion, Gap, Message, StreamClosed
+from affectstream.processes import Processes, free_address
+from affectstream.runner import run, stop_on_signals
+from affectstream.scoring import LiveScore
+from affectstream.sources.errors import SourceError
+from affectstream.sources.iemocap import CorpusDialogue
+from affectstream.sources.iemocap_raw import Corpus, open_corpus
+from affectstream.sources.replay import CorpusReplay
+from affectstream.sources.scripts import Script, derived_script, raw_script
+from affectstream.wording import line
+
+
+class ScoredListener:
+    """Hears the node's messages, scores them, and shows them.
+
+    Args:
+        dialogues: those that are played.
+        console: where events are printed, or None to keep quiet.
+    """
+
+    def __init__(self, dialogues: Sequence[CorpusDialogue], console: Console | None) -> None:
+        self.score = LiveScore()
+        self.counts: Counter[str] = Counter()
+        self._book = RevisionBook()
+        self._console = console
+        self._corpus = {(d.id, u.id): (u, d.improvised) for d in dialogues for u in d.utterances}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[score]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=console is None or not console.is_terminal,
+        )
+        self._task = self._progress.add_task("replay", total=len(self._corpus), score="")
+
+    def __call__(self, message: Message) -> None:
+        """Take one message of the node in."""
+        if isinstance(message, Emotion):
+            self._estimate(message)
+        elif isinstance(message, Gap):
+            self.counts["gaps"] += 1
+            self._say(message)
+        elif isinstance(message, StreamClosed):
+            self.counts["dialogues"] += 1
+            if self._console is not None and not self._console.is_terminal:
+                self._console.print(f"{message.session}: {self.running()}", highlight=False)
+
+    def _estimate(self, emotion: Emotion) -> None:
+        known = self._corpus.get((emotion.session, emotion.utterance))
+        if known is None or not self._book.accept(emotion):
+            self.counts["not of this replay" if known is None else "out of order"] += 1
+            return
+        self.counts[emotion.status] += 1
+        self.score.add(emotion, *known)
+        if emotion.status == "final":
+            self._progress.update(self._task, advance=1, score=self.running())
+        if emotion.status in ("provisional", "final"):
+            self._say(emotion)
+
+    def _say(self, message: Message) -> None:
+        if self._console is not None and self._console.is_terminal:
+            self._progress.console.print(line(message), highlight=False, markup=False)
+
+    def running(self) -> str:
+        """Return the score so far in a few words."""
+        first, last = self.score.row("provisional"), self.score.row("final")
+        return (
+            f"UAR {first.uar:.3f} → {last.uar:.3f}  WA {first.weighted_accuracy:.3f} → "
+            f"{last.weighted_accuracy:.3f}  F1 {first.weighted_f1:.3f} → {last.weighted_f1:.3f}"
+        )
+
+    def __enter__(self) -> ScoredListener:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def table(self) -> Table:
+        """Return the table by look-ahead, all and improvised only."""
+        table = Table(title="4 classes (anger, happiness + excitement, neutral, sadness)")
+        for name in ("estimate", "UAR", "WA", "wF1", "n", "improv. UAR", "WA", "wF1", "n"):
+            table.add_column(name, justify="left" if name == "estimate" else "right")
+        rows = [f"look-ahead {look_ahead}" for look_ahead in self.score.look_aheads]
+        for name in ("provisional", *rows, "final"):
+            cells: list[str] = []
+            for improvised in (False, True):
+                counts = self.score.row(name, improvised=improvised)
+                scores = (counts.uar, counts.weighted_accuracy, counts.weighted_f1)
+                cells += [*(f"{value:.3f}" for value in scores), str(counts.utterances)]
+            table.add_row(name, *cells)
+        return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """What is replayed, how fast, and to whom.
+
+    Attributes:
+        sessions, dialogues: those that are wanted; empty means all.
+        look_ahead: for a node of our own, as on its command line.
+        live_asr: recognise the words of a raw copy instead of reading them.
+        address: of a node that runs already; None starts one.
+    """
+
+    path: Path
+    sessions: tuple[int, ...] = ()
+    dialogues: tuple[str, ...] = ()
+    speed: float = math.inf
+    look_ahead: str = "8"
+    transcript_delay_ns: int = 0
+    live_asr: bool = False
+    vosk_model: Path | None = None
+    address: str | None = None
+    checkpoint: Path | None = None
+
+    def choose(self, corpus: Corpus) -> list[CorpusDialogue]:
+        """Return the dialogues that are wanted.
+
+        Raises:
+            SourceError: there are none.
+        """
+        chosen = [
+            d
+            for d in corpus.dialogues
+            if (not self.sessions or d.session in self.sessions)
+            and (not self.dialogues or d.id in self.dialogues)
+        ]
+        if not chosen:
+            there = ", ".join(map(str, sorted({d.session for d in corpus.dialogues})))
+            raise SourceError(f"{self.path} has no such dialogues; its sessions are {there}")
+        return chosen
+
+    def script(self, corpus: Corpus, dialogue: CorpusDialogue) -> Script:
+        """Return what is published of one dialogue."""
+        if corpus.kind == "derived":
+            return derived_script(dialogue, self.transcript_delay_ns)
+        return raw_script(dialogue, self.transcript_delay_ns, transcripts=not self.live_asr)
+
+
+def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
+    """Play what ``plan`` says, show the score, and return it.
+
+    Raises:
+        SourceError: the corpus cannot be read, or no fusion node answers.
+        ProcessError: a process of our own failed.
+    """
+    corpus = open_corpus(plan.path)
+    if plan.live_asr and corpus.kind == "derived":
+        raise SourceError("the derived set has no audio to recognise; leave --live-asr away")
+    for warning in corpus.warnings:
+        console.print(f"-- {warning}", highlight=False, markup=False, soft_wrap=True)
+    dialogues = plan.choose(corpus)
+    listener = ScoredListener(dialogues, console)
+    with stop_on_signals() as stopped, Processes() as processes, listener:
+        address = plan.address or _start_node(plan, processes, console, stopped)
+        machine = CorpusReplay(
+            (plan.script(corpus, dialogue) for dialogue in dialogues),
+            Pacer(plan.speed),
+            listener,
+            **({"ahead": 5, "listeners": 1} if plan.live_asr else {}),
+        )
+        run(
+            machine,
+            address=address,
+            prefixes=CorpusReplay.PREFIXES,
+            stopping=lambda: machine.done or stopped(),
+        )
+        processes.check()
+        memory = processes.memory_mib()
+    console.print(listener.table())
+    summary = listener.score.as_dict()
+    summary["estimates"] = dict(listener.counts)
+    summary["memory_mib"] = {name: round(size, 1) for name, size in memory.items()}
+    return summary
+
+
+def _start_node(
+    plan: ReplayPlan, processes: Processes, console: Console, stopped: Callable[[], bool]
+) -> str:
+    address = free_address()
+    chosen = ("--checkpoint", str(plan.checkpoint)) if plan.checkpoint else ()
+    processes.start(
+        "fusion", "fusion", "--address", address, "--look-ahead", plan.look_ahead, *chosen
+    )
+    with console.status("loading the model"):
+        processes.wait_for_hub(address, stopped)
+    return address

@@ -1,0 +1,33 @@
+"""`affectstream subscribe`: emotion events, readable or as JSON lines.
+
+Knows: how events are printed. Refuses to know: where they come from (``client``).
+"""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from affectstream.client import Subscriber
+from affectstream.processes import stop_when_told
+from affectstream.wording import NOTICE, line
+
+
+def print_events(address: str, session: str | None, json_lines: bool) -> None:
+    """Print events until Ctrl-C; with ``json_lines`` each is one line of JSON.
+
+    Raises:
+        BusError: ``address`` is not an address.
+    """
+    with stop_when_told() as stopping, Subscriber(address, session) as subscriber:
+        if not json_lines:
+            sys.stderr.write(f"{NOTICE}\n")
+        while not stopping():
+            event = subscriber.receive(timeout_s=0.2)
+            if event is None:
+                continue
+            words = msgspec.json.encode(event).decode() if json_lines else line(event)
+            if words is not None:
+                sys.stdout.write(f"{words}\n")
+                sys.stdout.flush()

@@ -1,0 +1,69 @@
+"""Messages in words, for a terminal or a log.
+
+Knows: how to say each message in one line.
+Refuses to know: terminals, colours and where lines go.
+"""
+
+from __future__ import annotations
+
+from affectstream.messages import (
+    Emotion,
+    Gap,
+    Message,
+    StreamClosed,
+    StreamOpened,
+    Transcript,
+    UtteranceStarted,
+)
+from affectstream.timebase import NS_PER_MS, NS_PER_S
+
+YEAR_NS = 365 * 24 * 3600 * NS_PER_S
+
+NOTICE = (
+    "Emotion inferred from voice and face is an estimate. In the EU it is forbidden at work and in "
+    "education (AI Act, Art. 5(1)(f)), and people must be told (Art. 50(3))."
+)
+
+
+def clock(event_ns: int, origin_ns: int = 0) -> str:
+    """Return event time as ``mm:ss.s`` since ``origin_ns``; live streams as the time of day."""
+    if origin_ns == 0 and event_ns > YEAR_NS:
+        origin_ns = event_ns - event_ns % (24 * 3600 * NS_PER_S)
+        tenths = (event_ns - origin_ns) // (100 * NS_PER_MS)
+        return f"{tenths // 36000:02d}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}"
+    tenths = (event_ns - origin_ns) // (100 * NS_PER_MS)
+    return f"{tenths // 600:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
+
+
+def line(message: Message, origin_ns: int = 0) -> str | None:
+    """Return the message in one line, or None where it says nothing to a person."""
+    match message:
+        case Emotion():
+            return _emotion(message, origin_ns)
+        case Transcript() if message.final:
+            when = clock(message.end_ns, origin_ns)
+            return f"{when}  {message.speaker:<9} said         “{message.text}”"
+        case UtteranceStarted():
+            return f"{clock(message.start_ns, origin_ns)}  {message.speaker:<9} speaks"
+        case Gap():
+            what = f"{message.count or ''} {message.lost} of {message.of}".strip()
+            return f"-- {message.session}: lost {what}: {message.reason}"
+        case StreamOpened() if message.modality != "emotion":
+            return f"-- {message.session}: {message.source} opened ({message.modality})"
+        case StreamClosed():
+            return f"-- {message.session}: {message.source} closed ({message.reason})"
+        case _:
+            return None
+
+
+def _emotion(emotion: Emotion, origin_ns: int) -> str:
+    share = emotion.categorical[emotion.label]
+    scales = "  ".join(
+        f"{name[0].upper()} {value.mean:.1f}" for name, value in emotion.dimensional.items()
+    )
+    evidence = " + ".join(emotion.modalities) or "context alone"
+    return (
+        f"{clock(emotion.end_ns, origin_ns)}  {emotion.speaker:<9} {emotion.status:<11} "
+        f"{emotion.label:<9} {share:4.0%}  {scales}  "
+        f"[{emotion.utterance} r{emotion.revision}, {emotion.look_ahead} later, {evidence}]"
+    )
