@@ -250,6 +250,14 @@ def test_a_lost_device_is_said_at_once_and_its_length_when_it_is_back() -> None:
     assert ms(ended.start_ns) == pytest.approx(ms(back) + 100, abs=60)
 
 
+def test_a_device_that_is_back_without_a_hole_leads_the_watermark_again() -> None:
+    machine = segmenter()
+    feed(machine, [CapturedAudio(0, sound(1000)), DeviceLost("it was disconnected")])
+    assert machine.next_wake_ns() is not None
+    machine.receive(CapturedAudio(16_000, sound(100)), START_NS)
+    assert machine.next_wake_ns() is None
+
+
 def test_closing_while_the_device_is_gone_says_how_much_is_missing() -> None:
     machine = segmenter()
     feed(machine, [CapturedAudio(0, sound(1000)), DeviceLost("it was disconnected")])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from affectstream.codec import decode, encode
-from affectstream.core.hearing import Backlog, HeardWord
-from affectstream.core.transcripts import BACKLOG_SAMPLES, Transcriber
+from affectstream.core.hearing import BACKLOG_SAMPLES, Backlog, HeardWord
+from affectstream.core.transcripts import Transcriber
 from affectstream.messages import (
     Audio,
     Gap,

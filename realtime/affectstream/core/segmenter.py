@@ -89,6 +89,7 @@ class UtteranceSegmenter:
         out = self._open()
         match message:
             case CapturedAudio():
+                self._lost_wake_ns = None
                 self._take_audio(message, out)
             case AudioLost():
                 self._lost_wake_ns = None

@@ -191,6 +191,7 @@ class Microphone:
         self._opened_ns = self._clock()
         self._tell(_Opened(device.rate_hz))
         device.start()
+        log.info("listening to %s at %d Hz", device.name, device.rate_hz)
         return device
 
     def _tell(self, event: _Opened | DeviceLost) -> None:
