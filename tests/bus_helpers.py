@@ -186,7 +186,7 @@ def publish_in_a_process(
     address: str, source: str, count: int, go: Event, done: Event, size: int = 0
 ) -> None:
     """Publish an opened stream of ``count`` transcripts, then stay and answer until ``done``."""
-    outlet = Outlet(address)
+    outlet = Outlet(address, ring_bytes=64 * 1024 * 1024)
     try:
         _wait(go, outlet)
         outlet.publish(opened(source))
