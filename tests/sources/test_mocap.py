@@ -17,14 +17,16 @@ from affectstream.bus import Hub, Inlet
 from affectstream.codec import decode, encode
 from affectstream.data import demo_folder
 from affectstream.messages import Gap, Message, Mocap, Progress, StreamClosed, StreamOpened
-from affectstream.sources.mocap import MocapReplay, MocapStream, run_mocap
-from affectstream.sources.mocap_files import BadRow, MocapError, MocapFile, MocapRow
+from affectstream.sources.mocap import MocapReplay, run_mocap
+from affectstream.sources.mocap_files import BadRow, MocapFile, MocapRow
+from affectstream.sources.mocap_formats import MocapError
 from affectstream.sources.mocap_frames import (
     MocapFrame,
     MocapLoss,
     MocapRecording,
     MocapTimeline,
 )
+from affectstream.sources.mocap_stream import MocapStream
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 from iemocap_copy import FACE_MARKERS, HAND_MARKERS, HEAD_CHANNELS, mocap_line, mocap_lines
 
@@ -245,6 +247,27 @@ def test_a_late_reader_gets_everything_in_the_same_blocks(tmp_path: Path) -> Non
     replay.close()
 
     assert sum(isinstance(item, MocapFrame) for item in items) == 240
+
+
+def test_a_start_in_the_future_is_waited_for(tmp_path: Path) -> None:
+    replay = MocapReplay(
+        MocapRecording([write(tmp_path / "a.txt", "head")]), not_before_ns=NS_PER_S
+    )
+
+    assert replay.next_read_ns() == NS_PER_S
+    assert replay.read(NS_PER_S // 2) == []
+    assert replay.read(NS_PER_S) == []
+    assert replay.next_read_ns() == NS_PER_S + 100 * NS_PER_MS
+    assert len(replay.read(NS_PER_S + 100 * NS_PER_MS)) == 13, "12 frames and the position"
+    replay.close()
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, math.nan])
+def test_a_speed_that_plays_nothing_is_refused(tmp_path: Path, speed: float) -> None:
+    recording = MocapRecording([write(tmp_path / "a.txt", "head")])
+
+    with closing(recording), pytest.raises(MocapError, match="give a number above 0"):
+        MocapReplay(recording, speed)
 
 
 def test_a_jump_in_frame_numbers_is_a_gap(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.sources.iemocap import CorpusDialogue, CorpusError, CorpusUtterance
-from affectstream.sources.mocap_files import MocapLayout
+from affectstream.sources.mocap_formats import MocapLayout
 from affectstream.sources.mocap_frames import MocapFrame, MocapLoss, MocapRecording
 from affectstream.timebase import NS_PER_MS, Interval, ns_to_samples, samples_to_ns
 

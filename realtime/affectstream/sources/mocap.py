@@ -1,204 +1,47 @@
 """A recording of motion capture, played as a stream.
 
-Knows: the messages of a mocap stream, and the pace at which a recording is played.
-Refuses to know: files' formats, and what a face does.
+Knows: the pace at which a recording is played.
+Refuses to know: files' formats, messages, and what a face does.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-
 from affectstream.core.pacing import Pacer
-from affectstream.messages import Gap, Message, Mocap, Progress, StreamClosed, StreamOpened
-from affectstream.sources.mocap_files import MocapError, MocapLayout
+from affectstream.runner import run
+from affectstream.sources.mocap_formats import MocapError
 from affectstream.sources.mocap_frames import MocapFrame, MocapLoss, MocapRecording
-from affectstream.timebase import NS_PER_MS, NS_PER_S, StampGuard
+from affectstream.sources.mocap_stream import (
+    BLOCK_NS,
+    MocapFailed,
+    MocapItem,
+    MocapPosition,
+    MocapStream,
+)
+from affectstream.timebase import NS_PER_S, WallClock
 
-logger = logging.getLogger(__name__)
-
-BLOCK_NS = 100 * NS_PER_MS
-"""How much event time a block spans."""
-_MOST_ROWS = 128  # a block of a very fast tracker is split: its times travel in the header
 _MOST_PER_READ_NS = NS_PER_S
-
-
-@dataclass(frozen=True, slots=True)
-class MocapPosition:
-    """The recording was played up to here: no frame before ``time_ns`` will come any more."""
-
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class MocapFailed:
-    """The recording cannot be read on."""
-
-    reason: str
-
-
-MocapItem = MocapFrame | MocapLoss | MocapPosition | MocapFailed
-
-
-class MocapStream:
-    """The machine: frames, losses and positions in, messages out.
-
-    Args:
-        start_ns: event time of the recording's time 0.
-    """
-
-    def __init__(
-        self, layout: MocapLayout, *, session: str, source: str, speaker: str, start_ns: int
-    ) -> None:
-        self.layout = layout
-        self.frames = 0
-        self.lost: dict[str, int] = {}
-        self.failure: str | None = None
-        self._session = session
-        self._source = source
-        self._speaker = speaker
-        self._start_ns = start_ns
-        self._opened = False
-        self._guard = StampGuard()
-        self._times_ns: list[int] = []
-        self._values: list[bytes] = []
-        self._watermark_ns = start_ns
-        self._end_ns = start_ns
-
-    def receive(self, message: MocapItem, now_ns: int) -> list[Message]:
-        """Take one item of the recording in."""
-        out = self._open()
-        if isinstance(message, MocapFrame):
-            out += self._frame(message)
-        elif isinstance(message, MocapLoss):
-            out += self._flush()
-            out.append(self._lost(message))
-        elif isinstance(message, MocapPosition):
-            out += self._position(self._start_ns + message.time_ns)
-        else:
-            self.failure = message.reason
-            out += self._flush()
-            out.append(self._gap("rest of the recording", 1, message.reason))
-        return out
-
-    def wake(self, now_ns: int) -> list[Message]:
-        """Say that the stream began, once."""
-        return self._open()
-
-    def next_wake_ns(self) -> int | None:
-        """Return 0 until the stream was opened."""
-        return None if self._opened else 0
-
-    def close(self, now_ns: int) -> list[Message]:
-        """Send the last block and say that the stream ended."""
-        out = self._open() + self._flush()
-        self._watermark_ns = max(self._watermark_ns, self._end_ns)
-        out.append(self._progress())
-        reason = "failed" if self.failure else "end of the recording"
-        out.append(
-            StreamClosed(
-                session=self._session, source=self._source, reason=reason, end_ns=self._end_ns
-            )
-        )
-        return out
-
-    def _open(self) -> list[Message]:
-        if self._opened:
-            return []
-        self._opened = True
-        return [
-            StreamOpened(
-                session=self._session,
-                source=self._source,
-                modality="mocap",
-                start_ns=self._start_ns,
-                speaker=self._speaker,
-                channels=self.layout.channels,
-                units=self.layout.units,
-                nominal_rate_hz=self.layout.rate_hz,
-            )
-        ]
-
-    def _frame(self, frame: MocapFrame) -> list[Message]:
-        out: list[Message] = []
-        wanted_ns = self._start_ns + frame.time_ns
-        # A frame may not lie before the watermark that was already given.
-        stamp_ns = self._guard.accept(max(wanted_ns, self._watermark_ns))
-        if self._times_ns and (
-            stamp_ns >= self._times_ns[0] + BLOCK_NS or len(self._times_ns) >= _MOST_ROWS
-        ):
-            out += self._flush()
-        if stamp_ns != wanted_ns:
-            out.append(self._gap("stamp", 1, "time out of order", stamp_ns, stamp_ns))
-        self.frames += 1
-        self._times_ns.append(stamp_ns)
-        self._values.append(np.ascontiguousarray(frame.values, "<f4").tobytes())
-        self._end_ns = stamp_ns + 1
-        return out
-
-    def _position(self, position_ns: int) -> list[Message]:
-        out = self._flush()
-        if position_ns > self._watermark_ns:
-            self._watermark_ns = position_ns
-            out.append(self._progress())
-        return out
-
-    def _flush(self) -> list[Message]:
-        if not self._times_ns:
-            return []
-        block = Mocap(
-            session=self._session,
-            source=self._source,
-            layout=self.layout.name,
-            speaker=self._speaker,
-            rows=len(self._times_ns),
-            columns=len(self.layout.channels),
-            times_ns=tuple(self._times_ns),
-            payload=b"".join(self._values),
-        )
-        self._times_ns, self._values = [], []
-        return [block]
-
-    def _progress(self) -> Message:
-        return Progress(session=self._session, source=self._source, watermark_ns=self._watermark_ns)
-
-    def _lost(self, loss: MocapLoss) -> Message:
-        start_ns, end_ns = self._start_ns + loss.start_ns, self._start_ns + loss.end_ns
-        return self._gap(loss.lost, loss.count, loss.reason, start_ns, end_ns)
-
-    def _gap(
-        self,
-        lost: str,
-        count: int,
-        reason: str,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> Message:
-        self.lost[lost] = self.lost.get(lost, 0) + count
-        logger.warning("%s: %d x %s lost: %s", self._source, count, lost, reason)
-        return Gap(
-            session=self._session,
-            source=self._source,
-            of=self._source,
-            lost=lost,
-            count=count,
-            reason=reason[:400],
-            start_ns=start_ns,
-            end_ns=end_ns,
-        )
 
 
 class MocapReplay:
     """The input: a recording's frames at their own pace, or ``speed`` times it.
 
-    It is anchored at the first read: the recording's time 0 is played then.
+    The recording's time 0 is played at the first read, but not before ``not_before_ns`` of
+    processing time, so that several recordings of one dialogue begin together.
+
+    Raises:
+        MocapError: the speed is not above 0.
     """
 
-    def __init__(self, recording: MocapRecording, speed: float = 1.0) -> None:
+    def __init__(
+        self, recording: MocapRecording, speed: float = 1.0, *, not_before_ns: int = 0
+    ) -> None:
+        if not speed > 0:
+            raise MocapError(f"a speed of {speed} plays nothing; give a number above 0")
+        self._not_before_ns = not_before_ns
         self._recording = recording
         self._items: Iterator[MocapFrame | MocapLoss] = recording.frames()
         self._next: MocapFrame | MocapLoss | None = None
@@ -220,10 +63,14 @@ class MocapReplay:
         """Return when the next block is complete."""
         if self._ended:
             return None
-        return self._pacer.due_ns(self._position_ns + BLOCK_NS) if self._started else 0
+        if not self._started:
+            return self._not_before_ns
+        return self._pacer.due_ns(self._position_ns + BLOCK_NS)
 
     def read(self, now_ns: int) -> list[MocapItem]:
         """Return what was played until ``now_ns``, at most a second of it at once."""
+        if now_ns < self._not_before_ns:
+            return []
         if not self._started:
             self._pacer.start(0, now_ns)
             self._started = True
@@ -267,7 +114,7 @@ def run_mocap(
     speaker: str,
     session: str,
     address: str,
-    start_ns: int = 0,
+    start_ns: int | None = None,
     speed: float = 1.0,
     stopping: Callable[[], bool] = lambda: False,
     source: str | None = None,
@@ -276,30 +123,28 @@ def run_mocap(
 
     Args:
         paths: one file, or the rotated, hand and head files of one recording.
-        start_ns: event time of the recording's time 0.
+        start_ns: event time of the recording's time 0, the same for all recordings of one
+            dialogue; None is now. A start in the future is waited for.
         speed: times the recording's own pace; ``math.inf`` for as fast as it can be read.
 
-    Returns:
-        The machine, with its counts (``frames``, ``lost``).
+    Returns: the machine, with its counts (``frames``, ``lost``).
 
     Raises:
-        MocapError: a file cannot be read, or more than half of its rows are bad; the stream was
-            closed properly before.
+        MocapError: a file cannot be read, or most of its rows are bad; the stream was closed.
     """
-    from affectstream.runner import run
-
+    clock = WallClock().now_ns
+    start_ns = clock() if start_ns is None else start_ns
     recording = MocapRecording([paths] if isinstance(paths, Path) else list(paths))
-    machine = MocapStream(
-        recording.layout,
-        session=session,
-        source=source or f"face.{speaker}",
-        speaker=speaker,
-        start_ns=start_ns,
-    )
-    try:
-        run(machine, address=address, inputs=[MocapReplay(recording, speed)], stopping=stopping)
-    finally:
-        recording.close()
+    with closing(recording):
+        machine = MocapStream(
+            recording.layout,
+            session=session,
+            source=source or f"face.{speaker}",
+            speaker=speaker,
+            start_ns=start_ns,
+        )
+        replay = MocapReplay(recording, speed, not_before_ns=start_ns)
+        run(machine, address=address, inputs=[replay], clock=clock, stopping=stopping)
     if machine.failure is not None:
         raise MocapError(machine.failure)
     return machine

@@ -17,13 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.sources.mocap_files import (
-    BadRow,
-    MocapError,
-    MocapFile,
-    MocapLayout,
-    MocapRow,
-)
+from affectstream.sources.mocap_files import BadRow, MocapFile, MocapRow
+from affectstream.sources.mocap_formats import MocapError, MocapLayout
 from affectstream.timebase import NS_PER_S, seconds_to_ns
 
 _TOLERANCE_NS = NS_PER_S

@@ -92,8 +92,8 @@ def _description(audio: DialogueAudio, seed: int) -> dict[str, Any]:
                 "name": name,
                 "channel": channel,
                 "voice": voice,
-                "face": f"{name}.csv",
-                "face_rate_hz": FRAME_RATE_HZ,
+                "mocap": f"{name}.csv",
+                "mocap_rate_hz": FRAME_RATE_HZ,
             }
             for channel, (name, voice) in enumerate(SPEAKERS.items())
         ],
