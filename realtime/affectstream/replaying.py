@@ -102,8 +102,8 @@ class ScoredListener:
     def table(self) -> Table:
         """Return the table by look-ahead, all and improvised only."""
         table = Table(title="4 classes (anger, happiness + excitement, neutral, sadness)")
-        for name in ("estimate", "UAR", "WA", "wF1", "n", "improv. UAR", "WA", "wF1", "n"):
-            table.add_column(name, justify="left" if name == "estimate" else "right")
+        for name in ("estimate", "UAR", "WA", "wF1", "n", "impr. UAR", "WA", "wF1", "n"):
+            table.add_column(name, justify="left" if name == "estimate" else "right", no_wrap=True)
         rows = [f"look-ahead {look_ahead}" for look_ahead in self.score.look_aheads]
         for name in ("provisional", *rows, "final"):
             cells: list[str] = []

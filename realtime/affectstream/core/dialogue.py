@@ -197,11 +197,11 @@ class Dialogue:
     def estimates(
         self, identity: ModelIdentity, now_ns: int, latency_ms: Mapping[str, float]
     ) -> list[Emotion]:
-        """Return what is new since the last call, newest utterance first, and let finals go."""
+        """Return what is new since the last call, first estimates first, and let finals go."""
         final = self._finals()
         emotions = []
-        for index in reversed(range(len(self._slots))):
-            slot = self._slots[index]
+        first_estimates_first = sorted(enumerate(self._slots), key=lambda item: item[1].emitted)
+        for index, slot in first_estimates_first:
             if slot.estimate is None or not (slot.fresh or index < final):
                 continue
             status: Status = "revised" if slot.emitted else "provisional"
