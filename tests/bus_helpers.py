@@ -30,7 +30,7 @@ from affectstream.messages import (
     Transcript,
 )
 
-DEADLINE_S = 20.0
+DEADLINE_S = 40.0
 SPAWN = multiprocessing.get_context("spawn")
 
 

@@ -161,7 +161,7 @@ def test_every_kind_of_message_is_tried() -> None:
     assert set(MESSAGES) == set(KINDS.values())
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 @pytest.mark.parametrize("kind", list(MESSAGES), ids=lambda kind: kind.__name__)
 def test_a_message_comes_back_as_it_was(kind: type[Message], data: st.DataObject) -> None:
@@ -169,13 +169,13 @@ def test_a_message_comes_back_as_it_was(kind: type[Message], data: st.DataObject
     assert decode(encode(message)) == message
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=5))
 def test_random_bytes_are_refused_and_nothing_else_happens(frames: list[bytes]) -> None:
     assert refusal(frames).reason in {"frames", "not MessagePack", "version"}
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_damaged_message_is_read_or_refused_and_nothing_else_happens(
     data: st.DataObject,
@@ -197,7 +197,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), JSON)
 def test_any_value_in_any_field_is_read_or_refused_and_nothing_else_happens(
     data: st.DataObject, value: Any
@@ -228,7 +228,7 @@ def test_an_old_reader_s_fields_are_all_that_a_newer_writer_adds_to(kind: type[M
     """A message with all optional fields left out, and one with new ones, are both read."""
     required = {field.name for field in msgspec.structs.fields(kind) if field.required}
 
-    @settings(max_examples=5)
+    @settings(max_examples=5, deadline=None)
     @given(MESSAGES[kind])
     def check(message: Message) -> None:
         topic, packed, payload = encode(message)
