@@ -97,7 +97,7 @@ def _start_bundled(
         who = ("--speaker", name, *where, *session, *pace)
         processes.start(f"microphone {name}", "play", str(folder / "dialogue.wav"),
                         "--channel", channel, *who)  # fmt: skip
-        processes.start(f"mocap {name}", "mocap", str(folder / speaker["face"]), *who)
+        processes.start(f"mocap {name}", "mocap", str(folder / speaker["mocap"]), *who)
 
 
 def _show(view: LiveView, inlet: Inlet, processes: Processes, stopped: object) -> str:

@@ -1,0 +1,39 @@
+# `make demo` and `make test` do everything on a machine with Python 3.11+, make and the package index.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check lock clean
+
+demo: .venv/.stamp-demo ## the system on a bundled dialogue: no microphone, service or download
+	$(BIN)/affectstream demo
+
+test: .venv/.stamp-test ## the whole suite
+	$(BIN)/python -m pytest
+
+check: .venv/.stamp-test ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: ## write constraints.txt anew from a clean environment
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet torch==2.13.0 && .venv-lock/bin/python -m pip install --quiet '.[all,dev]'
+	.venv-lock/bin/python tools/lock.py > constraints.txt
+	rm -rf .venv-lock
+
+.venv/bin/python:
+	@echo "making the environment in .venv (torch is large: minutes on a slow line)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.12, say")'
+	$(PYTHON) -m venv .venv
+
+.venv/.stamp-demo: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[fusion,mic]'
+	@touch $@
+
+.venv/.stamp-test: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[all,dev]'
+	@touch $@ .venv/.stamp-demo
+
+clean:
+	rm -rf .venv .venv-lock build dist
