@@ -115,6 +115,23 @@ def test_a_reader_from_the_start_gets_what_was_published_before_it_connected(wir
     assert not tally.lost
 
 
+def test_an_opening_that_the_ring_no_longer_has_still_reaches_a_reader_from_the_start(
+    wired: Bus,
+) -> None:
+    outlet = wired.outlet(ring_bytes=3000)
+    outlet.publish(opened())
+    for number in range(100):
+        outlet.publish(transcript(number))
+    inlet = wired.inlet("", from_start=True)
+    got: list[Message] = []
+    serve_until(lambda: texts(got)[-1:] == [99], outlets=[outlet], inlets=[(inlet, got)])
+    tally = Tally()
+    tally.take(got, ("",))
+    assert isinstance(got[0], StreamOpened)
+    assert isinstance(got[1], Gap)
+    assert got[1].count + len(texts(got)) == 100
+
+
 def test_a_late_reader_gets_open_streams_and_latest_estimates_and_no_duplicates(
     wired: Bus,
 ) -> None:
