@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from affectstream_tools.bench.cli import bench_app
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -31,6 +33,7 @@ train_app = typer.Typer(help="Train a model from a corpus.", no_args_is_help=Tru
 evaluate_app = typer.Typer(help="Score a model on a corpus.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(bench_app, name="bench")
 
 Data = Annotated[
     Path, typer.Option("--data", help="Derived set: utterances.csv and egemaps47.npy.")

@@ -1,0 +1,1 @@
+"""How quick the system is, and what it costs to run for long."""

@@ -1,0 +1,121 @@
+"""``affectstream-lab bench``: latency, and what a long dialogue costs.
+
+Knows: options and how results are printed. Refuses to know: how anything is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+bench_app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True)
+
+Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+
+@bench_app.command()
+def latency(
+    dialogues: Annotated[str, typer.Option(help="Dialogues at once, run by run.")] = "1,100",
+    utterances: Annotated[int, typer.Option(min=1, help="Measured in each run.")] = 1_500,
+    warm_up: Annotated[int, typer.Option(min=0, help="Before them, not measured.")] = 200,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Time from utterance.ended sent to the first estimate received, across processes."""
+    from affectstream_tools.bench.floor import measure_hop
+    from affectstream_tools.bench.latency import measure
+
+    with _reported() as bar:
+        floor = measure_hop(min(utterances, 1_000))
+        rows = []
+        for count in _counts(dialogues):
+            task = bar.add_task(f"{count} dialogues", total=utterances + warm_up)
+            row = measure(
+                count,
+                utterances=utterances,
+                warm_up=warm_up,
+                seed=seed,
+                on_progress=lambda done, task=task: bar.update(task, completed=done),
+            )
+            rows.append(row.to_dict())
+    _print("utterance.ended sent -> first estimate received", rows)
+    typer.echo(f"floor: one hop through the hub {floor['hop_p50_ms']} ms", err=True)
+    if as_json:
+        typer.echo(json.dumps({"dialogues": rows, "floor": floor}))
+
+
+@bench_app.command()
+def growth(
+    utterances: Annotated[int, typer.Option(min=20, help="Of the long dialogue.")] = 10_000,
+    window: Annotated[int, typer.Option(min=1, help="Utterances timed at each end.")] = 101,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Cost and memory of a dialogue's last utterance over those of its 10th."""
+    from affectstream_tools.bench.growth import measure_growth
+    from affectstream_tools.bench.memory import measure_fusion_memory, measure_microphone_memory
+
+    with _reported() as bar:
+        steps = (
+            ("cost", measure_growth, {"window": window}),
+            ("fusion node's memory", measure_fusion_memory, {}),
+        )
+        result: dict[str, object] = {}
+        for name, measure, more in steps:
+            task = bar.add_task(name, total=utterances)
+            result |= measure(
+                utterances,
+                seed=seed,
+                on_progress=lambda done, task=task: bar.update(task, completed=done),
+                **more,
+            )
+        bar.add_task("microphone's memory", total=None)
+        result |= measure_microphone_memory(minutes=max(1, utterances // 500))
+    _print("a long dialogue", [result])
+    if as_json:
+        typer.echo(json.dumps(result))
+
+
+@contextmanager
+def _reported() -> Iterator[Progress]:
+    """A progress bar; an error is one sentence and exit status 1."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from affectstream.errors import AffectstreamError
+
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            yield bar
+    except AffectstreamError as error:
+        typer.echo(f"affectstream-lab: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _counts(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdigit() and int(part) for part in parts):
+        typer.echo(f"affectstream-lab: {text!r} are not counts; write such as 1,100", err=True)
+        raise typer.Exit(2)
+    return [int(part) for part in parts]
+
+
+def _print(title: str, rows: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for _ in rows:
+        table.add_column(justify="right")
+    for name in rows[0]:
+        table.add_row(name, *(str(row[name]) for row in rows))
+    Console(stderr=True).print(table)

@@ -1,0 +1,127 @@
+"""How long from the end of an utterance to its first estimate, in somebody else's process.
+
+Knows: four processes (fusion node with its hub, worker, subscriber, and this one), the load, and
+percentiles.
+Refuses to know: how an estimate is made.
+
+All processes run on one host and so share its monotonic clock: the worker notes it just before
+it sends ``utterance.ended``, the subscriber when the SDK hands it the utterance's ``provisional``
+estimate. ZeroMQ, MessagePack, alignment, the model and the subscriber's decoding are all inside.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.queues import Queue
+from typing import Any
+
+import numpy as np
+
+from affectstream.errors import AffectstreamError
+from affectstream.processes import Processes, free_address
+from affectstream_tools.bench.latency_processes import Plan, Stamps, publish, subscribe
+
+ALONE_S = 0.06
+"""Seconds between the utterances of a dialogue that is alone (3 s would take an hour)."""
+
+EVERY_S = 3.0
+"""Seconds between the utterances of each of many dialogues."""
+
+LONGEST_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What one run measured, in milliseconds."""
+
+    n: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    mean_ms: float
+    utterances: int
+    missing: int
+    per_second: float
+    model_p50_ms: float
+    model_p99_ms: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures, rounded to microseconds."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
+
+
+def measure(
+    dialogues: int,
+    *,
+    utterances: int,
+    warm_up: int,
+    seed: int,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Latency:
+    """Run the processes and return the latency of ``utterances`` utterances in ``dialogues``.
+
+    Raises:
+        AffectstreamError: a process failed or did not answer.
+    """
+    every_s = max(ALONE_S, EVERY_S) if dialogues > 1 else ALONE_S
+    address = free_address()
+    plan = Plan(address, dialogues, utterances + warm_up, every_s / dialogues, seed)
+    spawn = multiprocessing.get_context("spawn")
+    sent: Queue[Any] = spawn.Queue()
+    received: Queue[Any] = spawn.Queue()
+    with Processes() as processes:
+        processes.start("fusion", "fusion", "--address", address)
+        processes.wait_for_hub(address)
+        reader = spawn.Process(target=subscribe, args=(plan, received), daemon=True)
+        writer = spawn.Process(target=publish, args=(plan, sent), daemon=True)
+        reader.start()
+        try:
+            _next(received, processes, on_progress)  # it is connected
+            writer.start()
+            departures = _next(sent, processes, on_progress)
+            arrivals = _next(received, processes, on_progress)
+        finally:
+            for process in (reader, writer):
+                if process.pid is not None:
+                    process.terminate()
+                    process.join()
+    return _figures(plan, departures, arrivals, warm_up)
+
+
+def _next(results: Queue[Any], processes: Processes, on_progress: Callable[[int], None]) -> Stamps:
+    """Return a process's result; numbers before it say how far it has come."""
+    for _ in range(int(LONGEST_S)):
+        processes.check()
+        try:
+            found = results.get(timeout=1.0)
+        except queue.Empty:
+            continue
+        if isinstance(found, dict):
+            return found
+        on_progress(found)
+    raise AffectstreamError(f"no result within {LONGEST_S:.0f} s; run it on a quieter machine")
+
+
+def _figures(plan: Plan, departures: Stamps, arrivals: Stamps, warm_up: int) -> Latency:
+    measured = list(departures)[warm_up:]
+    pairs = [(departures[key][0], arrivals[key]) for key in measured if key in arrivals]
+    if not pairs:
+        raise AffectstreamError("not one estimate came back; see `affectstream doctor`")
+    waited_ms = np.array([arrived[0] - left for left, arrived in pairs]) / 1e6
+    model_ms = np.array([arrived[1] for _, arrived in pairs]) / 1e6
+    began, ended = departures[measured[0]][0], departures[measured[-1]][0]
+    return Latency(
+        n=plan.dialogues,
+        p50_ms=float(np.percentile(waited_ms, 50)),
+        p99_ms=float(np.percentile(waited_ms, 99)),
+        max_ms=float(waited_ms.max()),
+        mean_ms=float(waited_ms.mean()),
+        utterances=len(pairs),
+        missing=len(measured) - len(pairs),
+        per_second=(len(measured) - 1) / max(1e-9, (ended - began) / 1e9),
+        model_p50_ms=float(np.percentile(model_ms, 50)),
+        model_p99_ms=float(np.percentile(model_ms, 99)),
+    )

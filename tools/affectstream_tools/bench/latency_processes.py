@@ -1,0 +1,110 @@
+"""The worker and the subscriber of the latency benchmark, each the whole of a process.
+
+Knows: when each utterance is due, and the monotonic clock at sending and at receiving.
+Refuses to know: percentiles.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from typing import Any
+
+import numpy as np
+
+from affectstream.bus import Outlet
+from affectstream.client import Subscriber
+from affectstream.messages import Emotion, UtteranceEnded
+from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
+from affectstream_tools.bench.load import DialogueLoad
+
+Stamps = dict[tuple[str, str], tuple[int, int]]
+"""(session, utterance) -> monotonic ns, and the model's share in ns."""
+
+PROGRESS_NS = 100 * NS_PER_MS
+SETTLE_NS = NS_PER_S
+PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is: where, how many dialogues and utterances, mean seconds between them."""
+
+    address: str
+    dialogues: int
+    utterances: int
+    every_s: float
+    seed: int
+
+
+def publish(plan: Plan, results: Queue[Any]) -> None:
+    """Publish the dialogues at random instants; put when each ``utterance.ended`` was sent."""
+    stamps: Stamps = {}
+    outlet = Outlet(plan.address)
+    loads = [DialogueLoad(f"d{i:03d}", plan.seed + i) for i in range(plan.dialogues)]
+    clock = WallClock()
+    for load in loads:
+        for message in load.opening(clock.now_ns()):
+            outlet.publish(message)
+    gc.freeze()
+    for load, is_utterance in _schedule(plan, loads, outlet):
+        now_ns = clock.now_ns()
+        for message in load.utterance(now_ns) if is_utterance else load.progress(now_ns):
+            if isinstance(message, UtteranceEnded):
+                stamps[load.session, message.utterance] = (time.monotonic_ns(), 0)
+            outlet.publish(message)
+        if is_utterance and len(stamps) % 20 == 0:
+            results.put(len(stamps))
+    results.put(stamps)
+    while True:  # the reader may still ask for something; the parent ends this process
+        outlet.service()
+        outlet.socket.poll(50)
+
+
+def _schedule(
+    plan: Plan, loads: list[DialogueLoad], outlet: Outlet
+) -> Iterator[tuple[DialogueLoad, bool]]:
+    """Yield, when it is due, the dialogue that speaks or reports progress.
+
+    Utterances arrive at random (exponential gaps) in dialogues drawn at random; every dialogue
+    reports progress ten times a second, one after the other.
+    """
+    random = np.random.default_rng(plan.seed)
+    start_ns = time.monotonic_ns() + SETTLE_NS
+    gaps_s = random.exponential(plan.every_s, size=plan.utterances)
+    due_ns = start_ns + np.cumsum(gaps_s * NS_PER_S).astype(np.int64)
+    speaks = random.integers(plan.dialogues, size=plan.utterances)
+    beat_ns, beats, spoken = PROGRESS_NS // plan.dialogues, 0, 0
+    first_beat_ns = time.monotonic_ns()
+    while spoken < plan.utterances:
+        next_beat_ns = first_beat_ns + beats * beat_ns
+        next_ns = min(int(due_ns[spoken]), next_beat_ns)
+        while (left_ns := next_ns - time.monotonic_ns()) > 0:
+            outlet.service()
+            outlet.socket.poll(-(-left_ns // NS_PER_MS))
+        if next_ns == next_beat_ns:
+            yield loads[beats % plan.dialogues], False
+            beats += 1
+        else:
+            yield loads[speaks[spoken]], True
+            spoken += 1
+
+
+def subscribe(plan: Plan, results: Queue[Any]) -> None:
+    """Put when the first estimate of each utterance was received."""
+    stamps: Stamps = {}
+    with Subscriber(plan.address) as subscriber:
+        subscriber.receive(timeout_s=0.5)  # time to connect
+        results.put({})
+        gc.freeze()
+        while len(stamps) < plan.utterances:
+            event = subscriber.receive(timeout_s=PATIENCE_S)
+            if event is None:
+                break
+            if isinstance(event, Emotion) and event.revision == 0:
+                model_ns = round(1e6 * event.latency_ms.get("model", 0.0))
+                stamps[event.session, event.utterance] = (time.monotonic_ns(), model_ns)
+    results.put(stamps)

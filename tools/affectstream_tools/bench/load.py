@@ -1,0 +1,106 @@
+"""The load of the benchmarks: made-up dialogues, as workers would publish them.
+
+Knows: which messages one utterance is, and in which order they are sent.
+Refuses to know: sockets, clocks, and what is measured.
+
+The words and statistics are random: what is measured is time and memory, never recognition.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from affectstream.messages import (
+    Message,
+    Observation,
+    Progress,
+    StreamOpened,
+    Transcript,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+from affectstream.timebase import NS_PER_MS
+
+WORDS = tuple(
+    "i you we it that this not do know want think tell why what never always sorry please stop "  # noqa: SIM905
+    "good bad fine happy sad angry home work mother friend money today again really love hate".split()
+)
+STATISTICS = 47
+HEARING_NS = 300 * NS_PER_MS
+"""A microphone says that an utterance is over once it has heard this much silence."""
+
+
+class DialogueLoad:
+    """One dialogue of two speakers: a microphone's stream and its transcript's, in event time.
+
+    Args:
+        session: the dialogue's name.
+        seed: of its words and statistics.
+    """
+
+    def __init__(self, session: str, seed: int) -> None:
+        self.session = session
+        self.count = 0
+        self._random = np.random.default_rng(seed)
+        self._end_ns = 0
+
+    def opening(self, now_ns: int) -> list[Message]:
+        """Return what opens the dialogue's streams at event time ``now_ns``."""
+        self._end_ns = now_ns
+        heard = {"session": self.session, "start_ns": now_ns}
+        return [
+            StreamOpened(source="mic.room", modality="speech", **heard),
+            StreamOpened(source="asr.mic.room", modality="text", of="mic.room", **heard),
+        ]
+
+    def progress(self, now_ns: int) -> list[Message]:
+        """Return both streams' watermarks at ``now_ns``."""
+        until_ns = now_ns - HEARING_NS
+        return [self._progress("asr.mic.room", until_ns), self._progress("mic.room", until_ns)]
+
+    def utterance(self, now_ns: int) -> list[Message]:
+        """Return the messages of an utterance whose end is noticed at ``now_ns``.
+
+        ``utterance.ended`` is the last but one; the microphone's watermark follows it. The final
+        transcript and the statistics come just before, so that nothing else is waited for.
+        """
+        end_ns = max(now_ns - HEARING_NS, self._end_ns + 2)
+        start_ns = max(self._end_ns + 1, end_ns - 1_500 * NS_PER_MS)
+        self._end_ns = end_ns
+        speaker = ("anna", "ben")[self.count % 2]
+        name = {
+            "session": self.session,
+            "utterance": f"{speaker}-{self.count:05d}",
+            "speaker": speaker,
+            "start_ns": start_ns,
+        }
+        self.count += 1
+        words = " ".join(self._random.choice(WORDS, size=int(self._random.integers(3, 15))))
+        statistics = self._random.normal(size=STATISTICS).astype("<f4")
+        return [
+            UtteranceStarted(source="mic.room", **name),
+            Observation(
+                source="mic.room",
+                end_ns=end_ns,
+                modality="acoustic",
+                front_end="egemaps47",
+                rows=1,
+                columns=STATISTICS,
+                payload=statistics.tobytes(),
+                **name,
+            ),
+            Transcript(
+                source="asr.mic.room",
+                text=words,
+                end_ns=end_ns,
+                final=True,
+                engine="bench",
+                **name,
+            ),
+            self._progress("asr.mic.room", end_ns),
+            UtteranceEnded(source="mic.room", end_ns=end_ns, **name),
+            self._progress("mic.room", end_ns),
+        ]
+
+    def _progress(self, source: str, watermark_ns: int) -> Progress:
+        return Progress(session=self.session, source=source, watermark_ns=max(0, watermark_ns))
