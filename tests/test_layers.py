@@ -24,10 +24,6 @@ IMPURE |= {"multiprocessing", "subprocess", "select", "signal", "concurrent", "q
 OPTIONAL = {"sounddevice", "webrtcvad", "vosk", "soxr", "soundfile", "safetensors"}
 
 
-DOCTOR = "affectstream.doctor"
-"""Looks, when asked, whether each library works; so it may import any of them, inside functions."""
-
-
 def modules(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.py"))
 
@@ -113,7 +109,7 @@ def test_the_realtime_part_does_not_need_the_tools(path: Path) -> None:
 @pytest.mark.parametrize("library", sorted(OPTIONAL))
 def test_an_optional_library_is_imported_in_one_module_at_most(library: str) -> None:
     users = [dotted(path) for path in ALL_REALTIME if library in tops(path)]
-    assert len(set(users) - {DOCTOR}) <= 1, users
+    assert len(users) <= 1, users
 
 
 @pytest.mark.parametrize("library", ["torch", "affectstream_models"])

@@ -16,6 +16,8 @@ from pathlib import Path
 from rich.console import Console
 
 from affectstream.bus import BusError, measure_clock_offset, ports
+from affectstream.sources.devices import input_devices, load_portaudio
+from affectstream.sources.errors import SourceError
 
 VOSK_REMEDY = (
     "unzip a model of your language from https://alphacephei.com/vosk/models (such as "
@@ -79,20 +81,21 @@ def _checkpoint() -> Finding:
 
 def _portaudio() -> Finding:
     def version() -> str:
-        import sounddevice
-
-        return str(sounddevice.get_portaudio_version()[1])
+        return str(load_portaudio().get_portaudio_version()[1])
 
     return _try("PortAudio", version, "apt install libportaudio2, or brew install portaudio")
 
 
 def _microphone() -> Finding:
     def default() -> str:
-        import sounddevice
+        found = input_devices()
+        chosen = [d for d in found if d.is_default] or found
+        if not chosen:
+            raise SourceError("none found")
+        others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"{chosen[0].name} (--device {chosen[0].index}){others}"
 
-        return str(sounddevice.query_devices(kind="input")["name"])
-
-    remedy = "connect a microphone, or choose one with --device (python -m sounddevice lists them)"
+    remedy = "connect a microphone and allow this program to use it"
     return _try("microphone", default, remedy)
 
 
