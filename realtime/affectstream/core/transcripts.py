@@ -152,13 +152,13 @@ class Transcriber:
             )
 
     def _promise(self, microphone: HeardMicrophone, out: list[Message]) -> None:
-        """Follow the microphone's watermark, but never past an end whose text is not out."""
+        """Follow the microphone's watermark, but stay before an end whose text is not out."""
         if microphone.watermark_ns is None or microphone.speaker is None:
             return
         watermark_ns = microphone.watermark_ns
         utterance = microphone.utterance
         if utterance is not None and utterance.end_ns is not None:
-            watermark_ns = min(watermark_ns, utterance.end_ns)
+            watermark_ns = min(watermark_ns, utterance.end_ns - 1)
         microphone.promised_ns = max(microphone.promised_ns, watermark_ns)
         out.append(
             Progress(
