@@ -42,6 +42,7 @@ VECTORS = {word: [float(len(word)), 1.0] for text in SAID.values() for word in t
 RECIPE = Recipe(
     schedule=Schedule(epochs=16, dialogues_per_step=1, learning_rate=2e-2),
     sizes={"ngram_dim": 6, "encoder_dim": 8, "fused_dim": 8, "hidden_dim": 8, "head_dim": 8},
+    members=1,
 )
 
 

@@ -45,7 +45,7 @@ class Recipe:
 
     schedule: Schedule = field(default_factory=Schedule)
     sizes: Mapping[str, Any] = field(default_factory=dict)
-    members: int = 1
+    members: int = 3
     least_ngrams: int = 2
     look_ahead: int = 8
 
