@@ -138,10 +138,10 @@ def test_later_utterances_change_an_estimate() -> None:
 
 def test_dialogues_do_not_disturb_one_another_in_a_batch() -> None:
     model = make_model()
-    dialogues = [make_dialogue(length, seed) for seed, length in enumerate([7, 0, 3, 11])]
+    dialogues = [make_dialogue(length, seed) for seed, length in enumerate([7, 0, 3, 11] * 4)]
     encoded = [model.encode(dialogue) for dialogue in dialogues]
     start = model.initial_state()
-    together = model.advance([start] * 4, encoded)
+    together = model.advance([start] * 16, encoded)
     windows = [
         list(zip([start, *states], chain, states, strict=False))
         for states, chain in zip(together, encoded, strict=True)
