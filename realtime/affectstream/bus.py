@@ -269,6 +269,7 @@ class Outlet:
         self._state = LastState()
         self._streams: dict[tuple[str, str], _Published] = {}
         self._closed: deque[tuple[str, str]] = deque()
+        self._no_beat_before_ns: int | None = None  # so that not every turn looks at all streams
 
     def publish(self, message: Message) -> None:
         """Number and send a message; never blocks."""
@@ -307,6 +308,9 @@ class Outlet:
             self._closed.append(key)
             if len(self._closed) > MAX_CLOSED_STREAMS:
                 self._forget(self._closed.popleft())
+        known = self._no_beat_before_ns
+        if stream.beat_ns is not None and (known is None or stream.beat_ns < known):
+            self._no_beat_before_ns = stream.beat_ns
 
     def _forget(self, key: tuple[str, str]) -> None:
         stream = self._streams.get(key)
@@ -314,9 +318,8 @@ class Outlet:
             del self._streams[key]
 
     def next_wake_ns(self) -> int | None:
-        """Return when the next heartbeat is due."""
-        due = (s.beat_ns for s in self._streams.values() if s.beat_ns is not None)
-        return min(due, default=None)
+        """Return when the next heartbeat may be due; never later than it is."""
+        return self._no_beat_before_ns
 
     def service(self) -> None:
         """Answer requests and send the heartbeats that are due."""
@@ -327,10 +330,14 @@ class Outlet:
                 break
             self._answer(frames)
         now_ns = self._clock()
+        if self._no_beat_before_ns is None or now_ns < self._no_beat_before_ns:
+            return
         for stream in list(self._streams.values()):
             if stream.beat_ns is None or stream.progress is None or now_ns < stream.beat_ns:
                 continue
             self.publish(stream.progress)
+        due = (s.beat_ns for s in self._streams.values() if s.beat_ns is not None)
+        self._no_beat_before_ns = min(due, default=None)
 
     def _answer(self, frames: list[bytes]) -> None:
         try:

@@ -164,6 +164,7 @@ def fusion(
     with_hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Run the hub too.")] = True,
 ) -> None:
     """Run the fusion node: utterances in, emotion events out."""
+    import gc
     from contextlib import ExitStack
 
     from affectstream.bus import Hub
@@ -171,6 +172,8 @@ def fusion(
     from affectstream.runner import run
 
     model = PretrainedModel(checkpoint)
+    gc.collect()
+    gc.freeze()  # torch and the weights stay; searching them for garbage would stop the node
     with ExitStack() as stack:
         if with_hub:
             stack.enter_context(Hub(address))

@@ -125,14 +125,19 @@ def _unpack(topic: bytes, packed: bytes, payload: bytes) -> dict[str, Any]:
     return header
 
 
-def _depth(value: object, seen: int = 0) -> int:
-    if seen > MAX_DEPTH:
-        return seen
-    if isinstance(value, dict):
-        return max((_depth(item, seen + 1) for item in value.values()), default=seen + 1)
-    if isinstance(value, list):
-        return max((_depth(item, seen + 1) for item in value), default=seen + 1)
-    return seen
+def _depth(header: dict[str, Any]) -> int:
+    """Return how deep maps and arrays nest, level by level; no deeper than is refused."""
+    depth = 0
+    level: list[Any] = [header]
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, dict | list)
+        ]
+    return depth
 
 
 def _check_times(message: Message) -> None:

@@ -6,6 +6,7 @@ Refuses to know: sockets (``runner``), alignment and context (``core``), how a m
 
 from __future__ import annotations
 
+import heapq
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -118,15 +119,14 @@ class _Session:
         self.driver: str | None = None
         self.clock_ns = now_ns
         self.heard_ns = now_ns
-        self.dirty = True
         self.closing = False
+        self.planned_ns: int | None = None
 
-    def due(self, now_ns: int) -> bool:
-        """Return whether the dialogue, on the node's own clock, has something to do."""
-        if self.driver is not None:
-            return False
-        wake_ns = self.aligner.next_wake_ns()
-        return self.dirty or (wake_ns is not None and now_ns >= wake_ns)
+    def next_wake_ns(self) -> int:
+        """Return when the dialogue has something to do though nothing arrives."""
+        idle_ns = self.heard_ns + IDLE_NS
+        wake_ns = None if self.driver is not None else self.aligner.next_wake_ns()
+        return idle_ns if wake_ns is None else min(wake_ns, idle_ns)
 
 
 class FusionNode:
@@ -151,6 +151,8 @@ class FusionNode:
         self._model, self._look_ahead = model, look_ahead
         self._stopwatch = stopwatch
         self._sessions: dict[str, _Session] = {}
+        self._dirty: dict[str, _Session] = {}
+        self._plans: list[tuple[int, str]] = []  # a heap; what a session plans, or earlier
         self._refused: set[str] = set()
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
@@ -167,7 +169,8 @@ class FusionNode:
             session = self._begin(message.session, now_ns, said)
             if session is None:
                 return said
-        session.heard_ns, session.dirty = now_ns, True
+        session.heard_ns = now_ns
+        self._dirty[message.session] = session
         if isinstance(message, Gap):
             return self._repeat(message)
         if isinstance(message, Observation) and not _readable(message):
@@ -232,20 +235,31 @@ class FusionNode:
 
     def wake(self, now_ns: int) -> list[Message]:
         """Step, as one batch, every session on our clock that has something to do."""
-        for session in self._sessions.values():
-            if now_ns - session.heard_ns > IDLE_NS:
-                session.closing = session.dirty = True
-        due = [session for session in self._sessions.values() if session.due(now_ns)]
-        return self._step(due, now_ns) if due else []
+        while self._plans and self._plans[0][0] <= now_ns:
+            planned_ns, name = heapq.heappop(self._plans)
+            session = self._sessions.get(name)
+            if session is not None and session.planned_ns == planned_ns:
+                session.planned_ns = None
+                session.closing = session.closing or now_ns - session.heard_ns >= IDLE_NS
+                self._dirty[name] = session
+        dirty, self._dirty = self._dirty, {}
+        changed = [s for name, s in dirty.items() if self._sessions.get(name) is s]
+        due = [session for session in changed if session.driver is None or session.closing]
+        said = self._step(due, now_ns) if due else []
+        for session in changed:
+            self._plan(session)
+        return said
+
+    def _plan(self, session: _Session) -> None:
+        """Look at the session again when it has something to do, or earlier: see ``wake``."""
+        name, wake_ns = session.dialogue.session, session.next_wake_ns()
+        if name in self._sessions and (session.planned_ns is None or wake_ns < session.planned_ns):
+            session.planned_ns = wake_ns
+            heapq.heappush(self._plans, (wake_ns, name))
 
     def next_wake_ns(self) -> int | None:
-        """Return when a session on our clock has something to do."""
-        due = [
-            session.aligner.next_wake_ns()
-            for session in self._sessions.values()
-            if session.driver is None
-        ]
-        return min((d for d in due if d is not None), default=None)
+        """Return when a session may have something to do; never later than it has."""
+        return self._plans[0][0] if self._plans else None
 
     def close(self, now_ns: int) -> list[Message]:
         """Make final what is open and close every stream."""
@@ -257,7 +271,6 @@ class FusionNode:
         """Align, compute and say; the provisional estimates come first."""
         said: list[Message] = []
         for session in sessions:
-            session.dirty = False
             for change in self._changes(session, now_ns):
                 session.dialogue.put(change)
             if session.closing:

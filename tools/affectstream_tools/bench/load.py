@@ -21,9 +21,10 @@ from affectstream.messages import (
 )
 from affectstream.timebase import NS_PER_MS
 
-WORDS = tuple(
-    "i you we it that this not do know want think tell why what never always sorry please stop "  # noqa: SIM905
-    "good bad fine happy sad angry home work mother friend money today again really love hate".split()
+WORDS = (
+    *("i", "you", "we", "it", "that", "this", "not", "do", "know", "want", "think", "tell", "why"),
+    *("what", "never", "always", "sorry", "please", "stop", "good", "bad", "fine", "happy", "sad"),
+    *("angry", "home", "work", "mother", "friend", "money", "today", "again", "really", "love"),
 )
 STATISTICS = 47
 HEARING_NS = 300 * NS_PER_MS
