@@ -193,13 +193,31 @@ class UtteranceAligner:
             return None
         waiting = self._waiting.get(utterance)
         if waiting is None:
+            if len(self._waiting) >= MAX_WAITING:
+                self._make_room()
             waiting = self._waiting[utterance] = _Waiting(
                 speaker=message.source, start_ns=0, announced_ns=now_ns
             )
-            if len(self._waiting) > MAX_WAITING:
-                name, _ = self._waiting.popitem(last=False)
-                self._lose(message, f"{name} never ended, and {MAX_WAITING} others wait")
         return waiting
+
+    def _make_room(self) -> None:
+        """Give up the oldest that has not ended, else the oldest, and name it."""
+        unended = (name for name, waiting in self._waiting.items() if waiting.ended is None)
+        name = next(unended, next(iter(self._waiting)))
+        self._lose_utterance(self._waiting.pop(name), f"{name} was given up: too many others wait")
+        self._remember_done(name)
+
+    def _lose_utterance(self, waiting: _Waiting, reason: str) -> None:
+        self.gaps.append(
+            Gap(
+                session=self.session,
+                source=waiting.speaker,
+                of=waiting.speaker,
+                lost="utterance",
+                count=1,
+                reason=reason[:400],
+            )
+        )
 
     def _lose(self, message: Message, reason: str) -> None:
         self.gaps.append(
@@ -277,13 +295,16 @@ class UtteranceAligner:
 
     def _finish(self, utterance: AlignedUtterance) -> None:
         del self._waiting[utterance.id]
-        self._done[utterance.id] = None
-        if len(self._done) > MAX_WAITING:
-            self._done.popitem(last=False)
+        self._remember_done(utterance.id)
         oldest_ns = min((w.start_ns for w in self._waiting.values()), default=utterance.end_ns)
         for (speaker, _), track in self._tracks.items():
             if speaker == utterance.speaker:
                 track.forget_before(min(oldest_ns, utterance.end_ns))
+
+    def _remember_done(self, utterance: str) -> None:
+        self._done[utterance] = None
+        if len(self._done) > MAX_WAITING:
+            self._done.popitem(last=False)
 
     def next_wake_ns(self) -> int | None:
         """Return when the next deadline, partial or stall is due."""
@@ -302,16 +323,7 @@ class UtteranceAligner:
         changes = []
         for name, waiting in list(self._waiting.items()):
             if waiting.ended is None:
-                self.gaps.append(
-                    Gap(
-                        session=self.session,
-                        source=waiting.speaker,
-                        of=waiting.speaker,
-                        lost="utterance",
-                        count=1,
-                        reason=f"the dialogue was closed before {name} ended"[:400],
-                    )
-                )
+                self._lose_utterance(waiting, f"the dialogue was closed before {name} ended")
                 continue
             utterance = self._aligned(name, waiting, waiting.ended.end_ns)
             changes.append(Change(utterance, complete=True))

@@ -27,13 +27,23 @@ class FrameTrack:
         self._bytes = 0
 
     def add(self, block: Acoustic | Mocap) -> None:
-        """Keep a block; the oldest make room and are counted in ``dropped`` (rows)."""
+        """Keep a block; the oldest make room and are counted in ``dropped`` (rows).
+
+        Blocks of another width are another layout: they replace what was kept.
+        """
+        if not block.rows:
+            return
+        while self._blocks and self._blocks[-1][1].shape[1] != block.columns:
+            self._drop_oldest()
         self._blocks.append((_times(block), block.values))
         self._bytes += len(block.payload)
         while self._bytes > self.max_bytes and len(self._blocks) > 1:
-            _, old = self._blocks.popleft()
-            self._bytes -= old.nbytes
-            self.dropped += len(old)
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, old = self._blocks.popleft()
+        self._bytes -= old.nbytes
+        self.dropped += len(old)
 
     def cut(self, interval: Interval) -> NDArray[np.float32] | None:
         """Return the frames in ``interval``, shape (n, columns), or None where there are none."""

@@ -37,8 +37,13 @@ class Watermarks:
         self._streams: dict[str, _Stream] = {}
 
     def open(self, source: str, start_ns: int, now_ns: int) -> None:
-        """A stream begins; it promises nothing yet but what lies before its start."""
-        self._streams[source] = _Stream(start_ns, now_ns)
+        """A stream begins; it promises nothing yet but what lies before its start.
+
+        One that is open already keeps what it has promised.
+        """
+        known = self._streams.get(source)
+        promised_ns = start_ns if known is None else max(start_ns, known.watermark_ns)
+        self._streams[source] = _Stream(promised_ns, now_ns)
 
     def close(self, source: str) -> None:
         """A stream ended and need not be waited for."""
