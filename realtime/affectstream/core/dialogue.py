@@ -19,9 +19,10 @@ the cost of an utterance does not depend on how many came before it.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ from affectstream.messages import Dimension, Emotion, ModelIdentity, Status
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 MAX_OPEN = 512
 """Utterances that may be open at once; the oldest is made final beyond it (bounded look-ahead)."""
+MAX_REMEMBERED = 2_048
+"""Utterances whose partial revisions, or whose finals, are remembered."""
+
+_Value = TypeVar("_Value")
 
 
 class Estimate(Protocol):
@@ -88,6 +93,7 @@ class _Slot:
     after: Any = None
     estimate: Estimate | None = None
     seen: int = 0
+    revision: int = 0
     emitted: bool = False
     fresh: bool = False
 
@@ -108,8 +114,9 @@ class Dialogue:
         self.late = 0
         self._base = initial_state
         self._slots: list[_Slot] = []
-        self._partial: _Slot | None = None
-        self._revisions: dict[str, int] = {}
+        self._partials: list[_Slot] = []
+        self._partial_revisions: OrderedDict[str, int] = OrderedDict()
+        self._gone: OrderedDict[str, None] = OrderedDict()
         self._last_final: tuple[int, int, str, str] | None = None
         self._closed = False
 
@@ -117,12 +124,16 @@ class Dialogue:
     def dirty(self) -> bool:
         """Whether there is something to compute or to say."""
         stale = self._first_stale() < len(self._slots)
-        return stale or self._partial is not None or self._finals() > 0
+        return stale or bool(self._partials) or self._finals() > 0
 
     def put(self, change: Change) -> None:
         """Take a new, changed, complete or partial utterance in."""
+        if change.utterance.id in self._gone:
+            self.late += 1  # it was made final early, for want of room; final is last
+            return
         if change.partial:
-            self._partial = _Slot(change.utterance)
+            revision = self._partial_revisions.get(change.utterance.id, 0)
+            self._partials.append(_Slot(change.utterance, revision=revision))
             return
         index = self._place(change.utterance)
         slot = self._slots[index]
@@ -142,7 +153,8 @@ class Dialogue:
         if self._last_final is not None and utterance.order < self._last_final:
             self.late += 1  # older than a final: it can only be context from here on
         index = sum(slot.utterance.order < utterance.order for slot in self._slots)
-        self._slots.insert(index, _Slot(utterance))
+        revision = self._partial_revisions.pop(utterance.id, 0)
+        self._slots.insert(index, _Slot(utterance, revision=revision))
         self._invalidate(index)
         return index
 
@@ -164,8 +176,7 @@ class Dialogue:
     # The three steps of ``revise``, each batched over dialogues.
 
     def _unencoded(self) -> list[_Slot]:
-        slots = [*self._slots, *([self._partial] if self._partial else [])]
-        return [slot for slot in slots if slot.encoded is None]
+        return [slot for slot in (*self._slots, *self._partials) if slot.encoded is None]
 
     def _first_stale(self) -> int:
         return next((i for i, s in enumerate(self._slots) if s.after is None), len(self._slots))
@@ -210,12 +221,12 @@ class Dialogue:
             emotions.append(self._emotion(slot, status, identity, now_ns, latency_ms))
             slot.emitted, slot.fresh = True, False
         for slot in self._slots[:final]:
-            self._revisions.pop(slot.utterance.id, None)
+            _remember(self._gone, slot.utterance.id, None)
         if final:
             self._base = self._slots[final - 1].after
             self._last_final = self._slots[final - 1].utterance.order
             del self._slots[:final]
-        return self._take_partial(identity, now_ns, latency_ms) + emotions
+        return self._take_partials(identity, now_ns, latency_ms) + emotions
 
     def _finals(self) -> int:
         """Return how many of the oldest open utterances are final."""
@@ -225,13 +236,16 @@ class Dialogue:
             return unbroken
         return 0 if self.look_ahead is None else max(0, unbroken - self.look_ahead)
 
-    def _take_partial(
+    def _take_partials(
         self, identity: ModelIdentity, now_ns: int, latency_ms: Mapping[str, float]
     ) -> list[Emotion]:
-        partial, self._partial = self._partial, None
-        if partial is None or partial.estimate is None:
-            return []
-        return [self._emotion(partial, "partial", identity, now_ns, latency_ms)]
+        partials, self._partials = self._partials, []
+        emotions = [
+            self._emotion(slot, "partial", identity, now_ns, latency_ms) for slot in partials
+        ]
+        for slot in partials:
+            _remember(self._partial_revisions, slot.utterance.id, slot.revision)
+        return emotions
 
     def _emotion(
         self,
@@ -243,13 +257,13 @@ class Dialogue:
     ) -> Emotion:
         assert slot.estimate is not None
         utterance, estimate = slot.utterance, slot.estimate
-        revision = self._revisions.get(utterance.id, 0)
-        self._revisions[utterance.id] = revision + 1
+        revision, slot.revision = slot.revision, slot.revision + 1
         latency = dict(latency_ms)
         if status == "provisional":
             latency["wait"] = (now_ns - utterance.announced_ns) / 1e6
             if utterance.sent_ns:
-                latency["wire"] = (utterance.announced_ns - utterance.sent_ns) / 1e6
+                # another host's clock may be ahead of ours
+                latency["wire"] = max(0, utterance.announced_ns - utterance.sent_ns) / 1e6
         return Emotion(
             session=self.session,
             source=self.source,
@@ -289,7 +303,8 @@ def revise(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
             slot.after = after
     _advance_partials(dialogues, model)
     jobs = [(d, window, n) for d, first in stale for window, n in d._windows(first)]
-    jobs += [(d, _partial_window(d), 0) for d in dialogues if d._partial is not None]
+    # An utterance that goes on sees nothing later, so its window is itself.
+    jobs += [(d, [slot], 0) for d in dialogues for slot in d._partials]
     if not jobs:
         return
     triples = [_triples(d, window) for d, window, _ in jobs]
@@ -311,7 +326,7 @@ def _encode(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
 
 
 def _advance_partials(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
-    partial = [(d, d._partial) for d in dialogues if d._partial is not None]
+    partial = [(d, slot) for d in dialogues for slot in d._partials]
     if not partial:
         return
     befores = [d._before(len(d._slots)) for d, _ in partial]
@@ -320,16 +335,9 @@ def _advance_partials(dialogues: Sequence[Dialogue], model: ContextModel) -> Non
         slot.after = after
 
 
-def _partial_window(dialogue: Dialogue) -> list[_Slot]:
-    """An utterance that goes on sees nothing later, so its window is itself."""
-    assert dialogue._partial is not None
-    return [dialogue._partial]
-
-
 def _triples(dialogue: Dialogue, window: list[_Slot]) -> list[tuple[Any, Any, Any]]:
     slots = dialogue._slots
-    is_partial = window[0] is dialogue._partial
-    first = len(slots) if is_partial else slots.index(window[0])
+    first = next((i for i, slot in enumerate(slots) if slot is window[0]), len(slots))
     before = dialogue._before(first)
     triples = []
     for slot in window:
@@ -350,6 +358,12 @@ def _same_evidence(known: AlignedUtterance, news: AlignedUtterance) -> bool:
         and (known.start_ns, known.end_ns, known.speaker)
         == (news.start_ns, news.end_ns, news.speaker)
     )
+
+
+def _remember(book: OrderedDict[str, _Value], name: str, value: _Value) -> None:
+    book[name] = value
+    if len(book) > MAX_REMEMBERED:
+        book.popitem(last=False)
 
 
 def _probability(value: float) -> float:
