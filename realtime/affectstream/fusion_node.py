@@ -165,7 +165,7 @@ class FusionNode:
         session = self._sessions.get(message.session)
         if session is None:
             if not isinstance(message, _BEGINNINGS):
-                return []
+                return self._homeless(message)
             session = self._begin(message.session, now_ns, said)
             if session is None:
                 return said
@@ -199,6 +199,7 @@ class FusionNode:
                 Gap(session=name, source=SOURCE, of=SOURCE, lost="session", count=1, reason=reason)
             )
             return None
+        self._refused.discard(name)
         session = self._sessions[name] = _Session(name, self._model, self._look_ahead, now_ns)
         said.append(
             StreamOpened(
@@ -209,6 +210,14 @@ class FusionNode:
             )
         )
         return session
+
+    def _homeless(self, message: Message) -> list[Message]:
+        """Name a text that comes before its dialogue has begun, or after it was closed."""
+        if not isinstance(message, Transcript) or not message.final:
+            return []
+        if message.session in self._refused:
+            return []  # the dialogue was refused, and that was said
+        return [_gap(message, "its dialogue is not open")]
 
     def _repeat(self, gap: Gap) -> list[Message]:
         """Say on the bus what our own inlet lost; a worker's own gap is on the bus already."""
@@ -222,6 +231,7 @@ class FusionNode:
     def _track_streams(self, session: _Session, message: Message) -> None:
         if isinstance(message, StreamOpened):
             session.open.add(message.source)
+            session.closing = False
             if message.drives_clock:
                 session.driver = message.source
                 session.clock_ns = message.start_ns
