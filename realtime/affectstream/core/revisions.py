@@ -16,8 +16,9 @@ MAX_REMEMBERED = 4_096
 class RevisionBook:
     """Accepts estimates that are news and keeps the latest of each utterance.
 
-    Estimates of a node that was restarted (another epoch) begin anew unless the node says they
-    are final; duplicates and estimates that were overtaken are refused and counted.
+    Estimates of a node that was restarted (another epoch) begin anew, unless the utterance was
+    final already; so does an utterance of another time under a name that was used before.
+    Duplicates and estimates that were overtaken are refused and counted.
     """
 
     def __init__(self) -> None:
@@ -28,10 +29,15 @@ class RevisionBook:
         """Return whether the estimate is news; if so it is the utterance's latest."""
         key = (emotion.session, emotion.utterance)
         known = self._latest.get(key)
-        if known is not None and known.status == "final":
+        if known is not None and known.status == "final" and emotion.start_ns == known.start_ns:
             self.counts["after final"] += 1
             return False
-        if known is not None and emotion.revision <= known.revision:
+        if (
+            known is not None
+            and known.status != "final"
+            and emotion.epoch == known.epoch
+            and emotion.revision <= known.revision
+        ):
             self.counts["overtaken"] += 1
             return False
         self._latest[key] = emotion
