@@ -75,6 +75,7 @@ class LiveScore:
         self.utterances = 0
         self.changed = 0
         self._tables: dict[tuple[str, bool], Confusion] = defaultdict(Confusion)
+        self._first: dict[tuple[str, str], str] = {}
         self._history: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
 
     def add(self, emotion: Emotion, utterance: CorpusUtterance, improvised: bool) -> None:
@@ -82,14 +83,14 @@ class LiveScore:
         if emotion.status == "partial":
             return
         key = (emotion.session, emotion.utterance)
-        history = self._history[key]
-        first = next(iter(history.values()), emotion.label)
-        history[emotion.look_ahead] = emotion.label
-        if emotion.status == "provisional":
+        if key not in self._history:  # without look-ahead the first estimate may be final at once
+            self._first[key] = emotion.label
             self._count("provisional", emotion.label, utterance, improvised)
-        elif emotion.status == "final":
+        history = self._history[key]
+        history[emotion.look_ahead] = emotion.label
+        if emotion.status == "final":
             self.utterances += 1
-            self.changed += first != emotion.label
+            self.changed += self._first.pop(key) != emotion.label
             self._count("final", emotion.label, utterance, improvised)
             for look_ahead in self.look_aheads:
                 label = _at(history, look_ahead)

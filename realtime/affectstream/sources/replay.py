@@ -137,6 +137,8 @@ class CorpusReplay:
 
     def next_wake_ns(self) -> int | None:
         """Return when the next instant is due, or when patience with the node ends."""
+        if self.done:
+            return None
         if self._waits:
             return (self._heard_ns or 0) + PATIENCE_NS
         return 0 if self._next is None else self._pacer.due_ns(self._next.at_ns)
