@@ -252,13 +252,18 @@ class Reassembler:
     def state(
         self, epoch: int, heads: dict[str, int], messages: Sequence[Message], now_ns: int
     ) -> list[Message]:
-        """Take the answer to an ``AskState``: the topics' heads and what is open."""
+        """Take the answer to an ``AskState``: the topics' heads and what is open.
+
+        What was heard since the question is held, and is news though the answer covers it.
+        """
         outlet = self._outlets.get(epoch)
         if outlet is None or outlet.known:
             return []
         outlet.known, outlet.asked = True, None
         outlet.expected.update(heads)
-        state = [m for m in messages if m.epoch == epoch]
+        for held in outlet.held:
+            outlet.expected[held.topic] = min(held.seq, outlet.expected.get(held.topic, held.seq))
+        state = [m for m in messages if m.epoch == epoch and m.seq < outlet.expected[m.topic]]
         return self._wanted(state) + self._drain(epoch, now_ns)
 
     def requests(self) -> list[Request]:
