@@ -65,6 +65,11 @@ def run_demo(
                 memory = processes.memory_mib()
         finally:
             inlet.close()
+    console.print(
+        f"{ended}: {view.counts['final']} utterances are final, estimates were revised "
+        f"{view.counts['revised']} times, {view.counts['gaps'] or 'no'} gaps",
+        highlight=False,
+    )
     return {
         "ended": ended,
         "finals": view.counts["final"],
@@ -115,5 +120,7 @@ def _show(view: LiveView, inlet: Inlet, processes: Processes, stopped: object) -
                 return "end of the dialogue"
         if time.monotonic() - checked > 0.5:
             processes.check()
+            for warning in processes.warnings():
+                view.say(f"-- {warning}")
             checked = time.monotonic()
     return "stopped"

@@ -75,7 +75,11 @@ class LiveView:
             self.counts["gaps"] += 1
             self._gaps.append(line(message) or "")
         if not self._console.is_terminal and (words := line(message, self._origin_ns)):
-            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+            self.say(words)
+
+    def say(self, words: str) -> None:
+        """Print a line that stays, above the table where there is one."""
+        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     def _accept(self, emotion: Emotion) -> bool:
         if not self._book.accept(emotion):

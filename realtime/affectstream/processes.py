@@ -26,6 +26,9 @@ from affectstream.errors import AffectstreamError
 from affectstream.runner import stop_on_signals
 
 LEASH = "AFFECTSTREAM_LEASH"
+MARK = "affectstream: "
+"""How the lines begin that this program itself writes to standard error."""
+MAX_WORDS = 64 * 1024
 STOP_S = 1.5
 START_S = 60.0
 
@@ -39,12 +42,26 @@ class _Child:
     name: str
     process: subprocess.Popen[bytes]
     words: IO[bytes]
+    heard: int = 0
+
+    def new_words(self) -> list[str]:
+        """Return the warnings that the child has logged since the last call."""
+        said = self._read(self.heard)
+        said = said[: said.rfind(b"\n") + 1]
+        self.heard += len(said)
+        lines = said.decode(errors="replace").splitlines()
+        return [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
+
+    def _read(self, position: int) -> bytes:
+        """Read what the child wrote; its own position in the file is left alone."""
+        return os.pread(self.words.fileno(), MAX_WORDS, position)
 
     def last_words(self) -> str:
         """Return the last line that the child wrote to its standard error."""
-        self.words.seek(0)
-        lines = self.words.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else f"exit status {self.process.returncode}"
+        size = os.fstat(self.words.fileno()).st_size
+        said = self._read(max(0, size - MAX_WORDS)).decode(errors="replace").strip()
+        last = said.splitlines()[-1] if said else f"exit status {self.process.returncode}"
+        return last.strip().removeprefix(MARK)
 
 
 class Processes:
@@ -95,6 +112,10 @@ class Processes:
         for child in self._children:
             if child.process.poll() not in (None, 0):
                 raise ProcessError(f"{child.name}: {child.last_words()}")
+
+    def warnings(self) -> list[str]:
+        """Return what the children have warned of since the last call, with their names."""
+        return [f"{child.name}: {words}" for child in self._children for words in child.new_words()]
 
     def running(self) -> list[str]:
         """Return the names of the children that have not ended."""
