@@ -313,6 +313,3 @@ def main() -> None:
         _fail(f"this command needs {error.name}; pip install 'affectstream[{extra}]'")
     except AffectstreamError as error:
         _fail(str(error))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, which is no error
-        raise SystemExit(0) from None

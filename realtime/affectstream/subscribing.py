@@ -5,6 +5,7 @@ Knows: how events are printed. Refuses to know: where they come from (``client``
 
 from __future__ import annotations
 
+import os
 import sys
 
 import msgspec
@@ -28,6 +29,18 @@ def print_events(address: str, session: str | None, json_lines: bool) -> None:
             if event is None:
                 continue
             words = msgspec.json.encode(event).decode() if json_lines else line(event)
-            if words is not None:
-                sys.stdout.write(f"{words}\n")
-                sys.stdout.flush()
+            if words is not None and not _say(words):
+                return
+
+
+def _say(words: str) -> bool:
+    """Print a line; return whether there is still somebody who reads, which is no error."""
+    try:
+        sys.stdout.write(f"{words}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for what Python flushes when it ends
+        os.close(nowhere)
+        return False
+    return True

@@ -107,7 +107,7 @@ def measure_fusion_memory(
 
 
 def measure_microphone_memory(minutes: int, speed: float = 60.0) -> dict[str, object]:
-    """Return a microphone worker's resident memory (MiB) near the start and end of ``minutes``.
+    """Return a microphone worker's resident memory (MiB) near the start, the middle and the end.
 
     The worker is the real one; its microphone is the bundled dialogue, again and again.
 
@@ -131,6 +131,7 @@ def measure_microphone_memory(minutes: int, speed: float = 60.0) -> dict[str, ob
             inlet.close()
     return {
         "microphone_mib_early": round(sizes[0], 1),
+        "microphone_mib_half": round(sizes[len(sizes) // 2], 1),
         "microphone_mib": round(sizes[-1], 1),
         "microphone_utterances": heard,
     }
