@@ -69,7 +69,8 @@ def test_the_load_is_the_same_for_the_same_seed_and_never_goes_back_in_time() ->
 
 
 def test_latency_prints_both_percentiles_for_each_number_of_dialogues() -> None:
-    found = bench("latency", "--dialogues", "1,4", "--utterances", "12", "--warm-up", "3", "--json")
+    size = ("--dialogues", "1,4", "--utterances", "12", "--warm-up", "3", "--every-s", "0.2")
+    found = bench("latency", *size, "--json")
     rows = found["dialogues"]
     assert isinstance(rows, list)
     assert [row["n"] for row in rows] == [1, 4]

@@ -26,6 +26,9 @@ def latency(
     dialogues: Annotated[str, typer.Option(help="Dialogues at once, run by run.")] = "1,100",
     utterances: Annotated[int, typer.Option(min=1, help="Measured in each run.")] = 1_500,
     warm_up: Annotated[int, typer.Option(min=0, help="Before them, not measured.")] = 200,
+    every_s: Annotated[
+        float, typer.Option(min=0.05, help="Mean time between the utterances of one of many.")
+    ] = 3.0,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -43,6 +46,7 @@ def latency(
                 utterances=utterances,
                 warm_up=warm_up,
                 seed=seed,
+                every_s=every_s,
                 on_progress=lambda done, task=task: bar.update(task, completed=done),
             )
             rows.append(row.to_dict())

@@ -19,16 +19,14 @@ from multiprocessing.queues import Queue
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affectstream.errors import AffectstreamError
 from affectstream.processes import Processes, free_address
-from affectstream_tools.bench.latency_processes import Plan, Stamps, publish, subscribe
+from affectstream_tools.bench.latency_processes import STAGES, Plan, Stamps, publish, subscribe
 
 ALONE_S = 0.06
 """Seconds between the utterances of a dialogue that is alone (3 s would take an hour)."""
-
-EVERY_S = 3.0
-"""Seconds between the utterances of each of many dialogues."""
 
 LONGEST_S = 900.0
 
@@ -45,12 +43,17 @@ class Latency:
     utterances: int
     missing: int
     per_second: float
-    model_p50_ms: float
-    model_p99_ms: float
+    stages_p50_ms: dict[str, float]
+    stages_p99_ms: dict[str, float]
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, object]:
         """Return the figures, rounded to microseconds."""
-        return {name: round(value, 3) for name, value in asdict(self).items()}
+        return {
+            name: {k: round(v, 3) for k, v in value.items()}
+            if isinstance(value, dict)
+            else round(value, 3)
+            for name, value in asdict(self).items()
+        }
 
 
 def measure(
@@ -59,16 +62,20 @@ def measure(
     utterances: int,
     warm_up: int,
     seed: int,
+    every_s: float = 3.0,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Latency:
     """Run the processes and return the latency of ``utterances`` utterances in ``dialogues``.
 
+    Args:
+        every_s: mean seconds between a dialogue's utterances, where there are many dialogues.
+
     Raises:
         AffectstreamError: a process failed or did not answer.
     """
-    every_s = max(ALONE_S, EVERY_S) if dialogues > 1 else ALONE_S
     address = free_address()
-    plan = Plan(address, dialogues, utterances + warm_up, every_s / dialogues, seed)
+    between_s = every_s / dialogues if dialogues > 1 else ALONE_S
+    plan = Plan(address, dialogues, utterances + warm_up, between_s, seed)
     spawn = multiprocessing.get_context("spawn")
     sent: Queue[Any] = spawn.Queue()
     received: Queue[Any] = spawn.Queue()
@@ -111,7 +118,7 @@ def _figures(plan: Plan, departures: Stamps, arrivals: Stamps, warm_up: int) -> 
     if not pairs:
         raise AffectstreamError("not one estimate came back; see `affectstream doctor`")
     waited_ms = np.array([arrived[0] - left for left, arrived in pairs]) / 1e6
-    model_ms = np.array([arrived[1] for _, arrived in pairs]) / 1e6
+    stages_ms = np.array([arrived[1] for _, arrived in pairs])  # (n, stages)
     began, ended = departures[measured[0]][0], departures[measured[-1]][0]
     return Latency(
         n=plan.dialogues,
@@ -122,6 +129,10 @@ def _figures(plan: Plan, departures: Stamps, arrivals: Stamps, warm_up: int) -> 
         utterances=len(pairs),
         missing=len(measured) - len(pairs),
         per_second=(len(measured) - 1) / max(1e-9, (ended - began) / 1e9),
-        model_p50_ms=float(np.percentile(model_ms, 50)),
-        model_p99_ms=float(np.percentile(model_ms, 99)),
+        stages_p50_ms=_by_stage(stages_ms, 50),
+        stages_p99_ms=_by_stage(stages_ms, 99),
     )
+
+
+def _by_stage(stages_ms: NDArray[np.float64], percent: float) -> dict[str, float]:
+    return dict(zip(STAGES, np.percentile(stages_ms, percent, axis=0).tolist(), strict=True))

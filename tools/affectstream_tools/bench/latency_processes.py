@@ -21,8 +21,11 @@ from affectstream.messages import Emotion, UtteranceEnded
 from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
 from affectstream_tools.bench.load import DialogueLoad
 
-Stamps = dict[tuple[str, str], tuple[int, int]]
-"""(session, utterance) -> monotonic ns, and the model's share in ns."""
+STAGES = ("there", "node", "model", "back")
+"""To the node; from there to the estimate, the model in it; from the outlet to the subscriber."""
+
+Stamps = dict[tuple[str, str], tuple[int, tuple[float, ...]]]
+"""(session, utterance) -> monotonic ns, and the milliseconds of each of ``STAGES``."""
 
 PROGRESS_NS = 100 * NS_PER_MS
 SETTLE_NS = NS_PER_S
@@ -54,7 +57,7 @@ def publish(plan: Plan, results: Queue[Any]) -> None:
         now_ns = clock.now_ns()
         for message in load.utterance(now_ns) if is_utterance else load.progress(now_ns):
             if isinstance(message, UtteranceEnded):
-                stamps[load.session, message.utterance] = (time.monotonic_ns(), 0)
+                stamps[load.session, message.utterance] = (time.monotonic_ns(), ())
             outlet.publish(message)
         if is_utterance and len(stamps) % 20 == 0:
             results.put(len(stamps))
@@ -96,6 +99,7 @@ def _schedule(
 def subscribe(plan: Plan, results: Queue[Any]) -> None:
     """Put when the first estimate of each utterance was received."""
     stamps: Stamps = {}
+    clock = WallClock()
     with Subscriber(plan.address) as subscriber:
         subscriber.receive(timeout_s=0.5)  # time to connect
         results.put({})
@@ -105,6 +109,7 @@ def subscribe(plan: Plan, results: Queue[Any]) -> None:
             if event is None:
                 break
             if isinstance(event, Emotion) and event.revision == 0:
-                model_ns = round(1e6 * event.latency_ms.get("model", 0.0))
-                stamps[event.session, event.utterance] = (time.monotonic_ns(), model_ns)
+                arrived_ns, back_ms = time.monotonic_ns(), (clock.now_ns() - event.sent_ns) / 1e6
+                shares = [event.latency_ms.get(name, 0.0) for name in ("wire", "wait", "model")]
+                stamps[event.session, event.utterance] = (arrived_ns, (*shares, back_ms))
     results.put(stamps)
