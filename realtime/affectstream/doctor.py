@@ -126,7 +126,10 @@ def _ports(address: str) -> Finding:
                 host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
                 with socket.socket() as trial:
                     trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    trial.bind((host, int(port)))
+                    try:
+                        trial.bind((host, int(port)))
+                    except OSError as error:
+                        raise OSError(f"port {port} cannot be used: {error.strerror}") from error
         return f"{address}: free"
 
     return _try("ports", look, remedy)

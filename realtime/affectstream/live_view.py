@@ -29,6 +29,8 @@ from affectstream.wording import NOTICE, clock, line
 
 COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
 ROWS = 14
+WITH_SCALES, WITH_BARS = 70, 96
+"""Terminal widths from which there is room for valence and activation, and for bars."""
 
 
 class LiveView:
@@ -49,7 +51,7 @@ class LiveView:
         if self._console.is_terminal:
             self._live.start()
         else:
-            self._console.print(NOTICE)
+            self._console.print(NOTICE, soft_wrap=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,39 +98,48 @@ class LiveView:
 
     def render(self) -> RenderableType:
         """Return the picture of now."""
-        table = Table(expand=True, box=None, padding=(0, 1), header_style="dim")
-        for name in ("time", "who", "words"):
-            table.add_column(name, ratio=4 if name == "words" else None, overflow="ellipsis")
-        table.add_column("emotion", min_width=26)
-        for name in ("valence", "activation", "state"):
-            table.add_column(name)
+        width = self._console.width
+        table = Table(expand=True, box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("time", no_wrap=True)
+        table.add_column("who", no_wrap=True, max_width=10)
+        table.add_column("words", ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column("emotion", no_wrap=True)
+        if width >= WITH_SCALES:
+            table.add_column("val", no_wrap=True, justify="right")
+            table.add_column("act", no_wrap=True, justify="right")
+        table.add_column("state", no_wrap=True)
         for emotion in self._rows.values():
-            table.add_row(*self._cells(emotion))
+            table.add_row(*self._cells(emotion, width))
         speaking = [f"{who}: {words}" for who, words in self._speaking.items()]
         below = [
-            Text("speaking  " + ("   ".join(speaking) or "–"), style="green", no_wrap=True),
-            Text("streams   " + (", ".join(sorted(self._streams)) or "–"), style="dim"),
+            _single("speaking  " + ("   ".join(speaking) or "–"), "green"),
+            _single("streams   " + (", ".join(sorted(self._streams)) or "–"), "dim"),
+            _single("val, act  valence and activation, 1 to 5   ≠  changed its mind", "dim"),
             *(Text(gap, style="red") for gap in self._gaps),
             Text(NOTICE, style="dim italic"),
         ]
         return Panel(Group(table, Text(), *below), title=self._title, border_style="dim")
 
-    def _cells(self, emotion: Emotion) -> list[RenderableType]:
+    def _cells(self, emotion: Emotion, width: int) -> list[RenderableType]:
         share = emotion.categorical[emotion.label]
-        bar = "█" * round(10 * share) + "░" * (10 - round(10 * share))
-        label = Text(f"{bar} {emotion.label} {share:.0%}", style=COLOURS.get(emotion.label, ""))
+        full = round(10 * share)
+        bar = "█" * full + "░" * (10 - full) + " " if width >= WITH_BARS else ""
+        colour = COLOURS.get(emotion.label, "")
         means = [
             f"{emotion.dimensional[name].mean:.1f}" if name in emotion.dimensional else "–"
             for name in ("valence", "activation")
         ]
-        mark = "  was revised" if self._changes[emotion.utterance] else ""
-        state = Text(f"{emotion.status} r{emotion.revision}{mark}")
-        state.stylize("bold" if emotion.status == "final" else "dim")
+        mark = " ≠" if self._changes[emotion.utterance] else ""
+        count = f" {emotion.revision}" if emotion.status == "revised" else ""
         return [
             clock(emotion.end_ns, self._origin_ns),
-            emotion.speaker,
+            Text(emotion.speaker),
             Text(emotion.text or "–", style="" if emotion.text else "dim"),
-            label,
-            *means,
-            state,
+            Text(f"{bar}{emotion.label:<9} {share:4.0%}", style=colour),
+            *(means if width >= WITH_SCALES else ()),
+            Text(f"{emotion.status}{count}{mark}", "bold" if emotion.status == "final" else "dim"),
         ]
+
+
+def _single(words: str, style: str) -> Text:
+    return Text(words, style=style, no_wrap=True, overflow="ellipsis")
