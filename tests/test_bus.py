@@ -14,8 +14,9 @@ import msgpack
 import pytest
 import zmq
 
-from affectstream import bus
 from affectstream.bus import BusError, Hub, Inlet, Outlet, measure_clock_offset, ports
+from affectstream.bus import address as addresses
+from affectstream.bus import outlet as outlets
 from affectstream.codec import DecodeError
 from affectstream.messages import (
     Audio,
@@ -191,7 +192,7 @@ def lost_on_the_way(outlet: Outlet) -> Iterator[None]:
 def test_what_a_small_pipe_dropped_is_resent_or_said_as_lost(
     wired: Bus, monkeypatch: pytest.MonkeyPatch, ring_bytes: int
 ) -> None:
-    monkeypatch.setattr(bus, "HIGH_WATER", 5)
+    monkeypatch.setattr(addresses, "HIGH_WATER", 5)
     outlet = wired.outlet(ring_bytes=ring_bytes)
     inlet = wired.inlet("transcript/", "progress/", from_start=True)
     got: list[Message] = []
@@ -282,7 +283,7 @@ def test_a_stalled_reader_gets_the_rest_later_and_holds_up_nobody(
 ) -> None:
     """20 MB are more than the kernel buffers, and so small a pipe drops the rest at the hub."""
     wired.hub.close()
-    monkeypatch.setattr(bus, "HIGH_WATER", 300)
+    monkeypatch.setattr(addresses, "HIGH_WATER", 300)
     wired.hub = Hub(wired.address)
     go, done = SPAWN.Event(), SPAWN.Event()
     count, size = 12_000, 1_500
@@ -653,7 +654,7 @@ def test_a_clock_probe_without_a_hub_is_said_in_one_sentence() -> None:
 def test_closed_streams_are_forgotten_after_a_while(
     wired: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus, "MAX_CLOSED_STREAMS", 3)
+    monkeypatch.setattr(outlets, "MAX_CLOSED_STREAMS", 3)
     outlet = wired.outlet()
     for number in range(20):
         outlet.publish(opened(f"mic.{number}"))
@@ -673,6 +674,6 @@ def test_a_closed_stream_stops_beating_after_a_while() -> None:
         now_ns, beats = due_ns, beats + 1
         outlet.service()
         assert beats < 100
-    assert beats == bus.BEATS_AFTER_CLOSE
+    assert beats == outlets.BEATS_AFTER_CLOSE
     assert 20e9 < now_ns < 60e9
     outlet.close(linger_ms=0)

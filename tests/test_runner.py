@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import zmq
 
-from affectstream import bus
 from affectstream.bus import BusError, Hub, Inlet, Outlet
 from affectstream.messages import Message, StreamClosed, Transcript
 from affectstream.runner import run, stop_on_signals
@@ -138,7 +137,7 @@ def open_contexts(monkeypatch: pytest.MonkeyPatch) -> list[zmq.Context[Any]]:
             super().__init__(*arguments, **named)
             made.append(self)
 
-    monkeypatch.setattr(bus.zmq, "Context", Watched)
+    monkeypatch.setattr(zmq, "Context", Watched)
     return made
 
 

@@ -9,19 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectstream.codec import decode, encode
-from affectstream.core import delivery
+from affectstream.core import delivery, retention
 from affectstream.core.delivery import (
     ATTEMPTS,
     RETRY_NS,
     AskHistory,
     AskState,
-    LastState,
     Reassembler,
     Request,
     Resend,
-    Ring,
-    matches,
 )
+from affectstream.core.retention import LastState, Ring, matches
 from affectstream.messages import Gap, Message, Progress, StreamOpened, Transcript
 from bus_helpers import Tally, closed, emotion, of_kind, opened, progress, transcript
 
@@ -108,15 +106,15 @@ def test_the_ring_keeps_one_message_that_is_larger_than_itself() -> None:
 
 def test_a_resend_of_absurdly_many_is_answered_with_a_bounded_number() -> None:
     ring = Ring(max_bytes=1 << 20)
-    for seq in range(delivery.MAX_RESEND + 10):
+    for seq in range(retention.MAX_RESEND + 10):
         ring.keep("t", seq, [b"x"])
-    assert len(ring.find("t", 0, 1 << 61)) == delivery.MAX_RESEND
+    assert len(ring.find("t", 0, 1 << 61)) == retention.MAX_RESEND
 
 
 def test_pages_of_the_ring_hold_everything_once_in_order_of_publication(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "MAX_RESEND", 7)
+    monkeypatch.setattr(retention, "MAX_RESEND", 7)
     ring = Ring(max_bytes=1 << 20)
     for seq in range(30):
         ring.keep("a/s", seq, [b"a%d" % seq])
@@ -155,7 +153,7 @@ def test_the_last_state_keeps_a_bounded_number_of_estimates() -> None:
     state = LastState()
     for number in range(1000):
         state.note(emotion(number))
-    assert len(state.messages(("",))) == delivery.MAX_RETAINED_ESTIMATES
+    assert len(state.messages(("",))) == retention.MAX_RETAINED_ESTIMATES
 
 
 # Holes
@@ -345,7 +343,7 @@ def test_a_late_reader_follows_an_outlet_that_does_not_answer_from_where_it_is()
 def test_a_reader_from_the_start_gets_the_ring_in_the_order_of_publication(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "MAX_RESEND", 3)
+    monkeypatch.setattr(retention, "MAX_RESEND", 3)
     outlet = FakeOutlet()
     past = [outlet.publish(opened())]
     for number in range(10):

@@ -23,99 +23,21 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
+from affectstream.core import retention
+from affectstream.core.retention import matches
 from affectstream.messages import (
     KINDS,
-    Emotion,
     Gap,
     Message,
     Progress,
-    StreamClosed,
-    StreamOpened,
 )
 
 RETRY_NS = 250_000_000
 ATTEMPTS = 4
 MAX_HELD = 20_000
-MAX_RESEND = 1_000
-MAX_PAGE_BYTES = 1024 * 1024
 MAX_TOPICS = 65_536
 MAX_OUTLETS = 1_024
-MAX_RETAINED_ESTIMATES = 64
-
-
-class Ring:
-    """The latest messages of one outlet, as frames, bounded in bytes."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.bytes = 0
-        self._dropped = 0
-        self._frames: OrderedDict[tuple[str, int], list[bytes]] = OrderedDict()
-
-    def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
-        """Remember a message; the oldest make room."""
-        self._frames[(topic, seq)] = frames
-        self.bytes += sum(map(len, frames))
-        while self.bytes > self.max_bytes and len(self._frames) > 1:
-            _, old = self._frames.popitem(last=False)
-            self.bytes -= sum(map(len, old))
-            self._dropped += 1
-
-    def find(self, topic: str, first: int, last: int) -> list[list[bytes]]:
-        """Return the frames of those messages ``first..last`` of ``topic`` that are still here."""
-        last = min(last, first + MAX_RESEND - 1)
-        wanted = (self._frames.get((topic, seq)) for seq in range(first, last + 1))
-        return [frames for frames in wanted if frames is not None]
-
-    def holds(self, topic: str, seq: int) -> bool:
-        """Return whether that message is still here."""
-        return (topic, seq) in self._frames
-
-    def page(self, position: int, prefixes: Sequence[str]) -> tuple[list[list[bytes]], int | None]:
-        """Return messages under ``prefixes`` from ``position`` on, and the next page's position.
-
-        Positions count what was ever kept; None as the next one says that this page is the last.
-        """
-        found: list[list[bytes]] = []
-        size = 0
-        skip = max(0, position - self._dropped)
-        for index, ((topic, _), frames) in enumerate(islice(self._frames.items(), skip, None)):
-            if len(found) >= MAX_RESEND or size >= MAX_PAGE_BYTES:
-                return found, self._dropped + skip + index
-            if matches(topic, prefixes):
-                found.append(frames)
-                size += sum(map(len, frames))
-        return found, None
-
-
-class LastState:
-    """What a late reader must know: streams that are open, and their latest estimates."""
-
-    def __init__(self) -> None:
-        self._opened: dict[tuple[str, str], Message] = {}
-        self._estimates: dict[tuple[str, str], OrderedDict[str, Emotion]] = {}
-
-    def note(self, message: Message) -> None:
-        """Update the state by a message that was just published."""
-        stream = (message.session, message.source)
-        if isinstance(message, StreamOpened):
-            self._opened[stream] = message
-        elif isinstance(message, StreamClosed):
-            self._opened.pop(stream, None)
-            self._estimates.pop(stream, None)
-        elif isinstance(message, Emotion):
-            latest = self._estimates.setdefault(stream, OrderedDict())
-            latest[message.utterance] = message
-            latest.move_to_end(message.utterance)
-            if len(latest) > MAX_RETAINED_ESTIMATES:
-                latest.popitem(last=False)
-
-    def messages(self, prefixes: Sequence[str]) -> list[Message]:
-        """Return the state under ``prefixes``: openings first, then estimates, oldest first."""
-        estimates = [e for latest in self._estimates.values() for e in latest.values()]
-        return [m for m in (*self._opened.values(), *estimates) if matches(m.topic, prefixes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +68,6 @@ class AskHistory:
 
 
 Request = Resend | AskState | AskHistory
-
-
-def matches(topic: str, prefixes: Iterable[str]) -> bool:
-    """Return whether ``topic`` lies under one of the ``prefixes``."""
-    return any(topic.startswith(prefix) for prefix in prefixes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +286,7 @@ class Reassembler:
         if outlet.silent:
             outlet.earlier.appendleft(_Lost(topic, first, last, "the outlet does not answer"))
         else:
-            last = min(last, first + MAX_RESEND - 1)
+            last = min(last, first + retention.MAX_RESEND - 1)
             self._ask(outlet, Resend(epoch, topic, first, last), now_ns)
 
     def _give_up(self, epoch: int, now_ns: int) -> list[Message]:

@@ -1,0 +1,158 @@
+"""An inlet subscribes: whole, ordered streams come out, and what was lost is said.
+
+Knows: the two sockets of a subscriber, and how requests and their answers travel.
+Refuses to know: order and loss (``core.delivery``), and what the messages mean.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgpack
+import zmq
+
+from affectstream.bus.address import DEFAULT_ADDRESS, connect, ports
+from affectstream.codec import DecodeError, decode, unpack_map
+from affectstream.core.delivery import AskHistory, Reassembler, Request, Resend
+from affectstream.messages import Message
+from affectstream.timebase import WallClock
+
+log = logging.getLogger(__name__)
+
+READ_AT_ONCE = 500
+
+
+class Inlet:
+    """Subscribes to prefixes and returns whole, ordered streams; what is lost is said as ``Gap``.
+
+    One thread uses it: poll ``sockets``, then ``read``; ``read`` also when ``next_wake_ns`` says.
+
+    Args:
+        prefixes: topics' beginnings, such as ``emotion/`` or ``transcript/s1/``.
+        from_start: ask outlets for all they still hold; otherwise for the last state.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        prefixes: Sequence[str] = ("emotion/",),
+        *,
+        from_start: bool = False,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        where, _, control = ports(address)
+        self.counts: Counter[str] = Counter()
+        self._clock = clock or WallClock().now_ns
+        self._context = zmq.Context(io_threads=1)
+        self._subscriber = connect(self._context, zmq.SUB, where)
+        for prefix in {*prefixes, *(_progress_of(prefix) for prefix in prefixes)}:
+            self._subscriber.subscribe(prefix)
+        self._requests = connect(self._context, zmq.DEALER, control)
+        self.sockets = (self._subscriber, self._requests)
+        self._reassembler = Reassembler(prefixes, from_start=from_start)
+
+    def read(self) -> list[Message]:
+        """Return the messages whose turn has come, without waiting."""
+        now_ns = self._clock()
+        messages = self._reassembler.wake(now_ns)
+        for _ in range(READ_AT_ONCE):
+            try:
+                frames = self._subscriber.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            message = self._decode(frames)
+            if message is not None:
+                messages += self._reassembler.receive(message, now_ns)
+        messages += self._read_answers(now_ns)
+        for request in self._reassembler.requests():
+            self._send(request)
+        self.counts.update(self._reassembler.counts)
+        self._reassembler.counts.clear()
+        return messages
+
+    def next_wake_ns(self) -> int | None:
+        """Return when ``read`` has something to do though nothing arrived."""
+        return self._reassembler.next_wake_ns()
+
+    def _decode(self, frames: list[bytes]) -> Message | None:
+        try:
+            return decode(frames)
+        except DecodeError as error:
+            self.counts[error.reason] += 1
+            if self.counts[error.reason] in (1, 10, 100) or self.counts[error.reason] % 1000 == 0:
+                log.warning("dropped a message, %s (%d)", error, self.counts[error.reason])
+            return None
+
+    def _read_answers(self, now_ns: int) -> list[Message]:
+        messages: list[Message] = []
+        while True:
+            try:
+                sender, packed, *frames = self._requests.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return messages
+            except ValueError:
+                self.counts["frames"] += 1
+                continue
+            try:
+                answer = unpack_map(packed)
+                if answer["op"] == "unreachable":
+                    continue  # the request is repeated, then given up
+                if sender != str(answer["epoch"]).encode():
+                    raise TypeError("it comes from another outlet than it says")
+                messages += self._take_answer(answer, frames, now_ns)
+            except (KeyError, TypeError, DecodeError) as error:
+                self.counts["bad answer"] += 1
+                log.warning("dropped an answer that cannot be read: %s", error)
+
+    def _take_answer(
+        self, answer: dict[str, object], frames: list[bytes], now_ns: int
+    ) -> list[Message]:
+        triples = [frames[i : i + 3] for i in range(0, len(frames), 3)]
+        found = [message for triple in triples if (message := self._decode(triple)) is not None]
+        op, epoch = answer["op"], _count(answer["epoch"])
+        if op == "resent":
+            first, last = _count(answer["first"]), _count(answer["last"])
+            return self._reassembler.resent(epoch, str(answer["topic"]), first, last, found, now_ns)
+        if op == "history":
+            position, onward = _count(answer["position"]), answer["next"]
+            next_position = None if onward is None else _count(onward)
+            return self._reassembler.history(epoch, position, found, next_position, now_ns)
+        if op == "state" and isinstance(answer["heads"], dict):
+            heads = {topic: _count(head) for topic, head in answer["heads"].items()}
+            return self._reassembler.state(epoch, heads, found, now_ns)
+        raise TypeError(f"no such answer: {op!r}")
+
+    def _send(self, request: Request) -> None:
+        if isinstance(request, Resend):
+            body: dict[str, object] = {"op": "resend", "topic": request.topic}
+            body |= {"first": request.first, "last": request.last}
+        elif isinstance(request, AskHistory):
+            body = {"op": "history", "prefixes": list(request.prefixes)}
+            body |= {"position": request.position}
+        else:
+            body = {"op": "state", "prefixes": list(request.prefixes)}
+        try:
+            frames = [str(request.epoch).encode(), msgpack.packb(body)]
+            self._requests.send_multipart(frames, zmq.DONTWAIT)
+        except zmq.Again:
+            self.counts["requests not sent"] += 1  # it will be repeated
+
+    def close(self) -> None:
+        """Disconnect."""
+        for socket in self.sockets:
+            socket.close(linger=0)
+        self._context.term()
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError(f"{value!r} is not a count")
+    return value
+
+
+def _progress_of(prefix: str) -> str:
+    """Return the prefix of the heartbeats of the streams under ``prefix``."""
+    _, slash, rest = prefix.partition("/")
+    return f"progress/{rest}" if slash else "progress/"

@@ -1,0 +1,223 @@
+"""An outlet publishes: it numbers messages, keeps the latest, and answers requests for them.
+
+Knows: heads, heartbeats, and the two sockets of a publisher.
+Refuses to know: who reads, and what the messages mean.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgpack
+import msgspec
+import zmq
+
+from affectstream.bus.address import DEFAULT_ADDRESS, connect, ports
+from affectstream.codec import encode, unpack_map
+from affectstream.core.retention import LastState, Ring, matches
+from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
+from affectstream.timebase import NS_PER_MS, WallClock
+
+log = logging.getLogger(__name__)
+
+RING_BYTES = 16 * 1024 * 1024
+HEARTBEAT_NS = 500 * NS_PER_MS
+FIRST_BEAT_AFTER_CLOSE_NS = 50 * NS_PER_MS
+BEATS_AFTER_CLOSE = 10  # each after twice as long: 50 s in all
+MAX_CLOSED_STREAMS = 4_096
+
+
+@dataclass(slots=True)
+class _Published:
+    """What an outlet knows of one of its streams."""
+
+    heads: dict[str, int] = field(default_factory=dict)
+    progress: Progress | None = None
+    beat_ns: int | None = None
+    beats_left: int | None = None  # counted once the stream is closed
+
+    def next_beat(self, now_ns: int) -> None:
+        """Note that a heartbeat was sent."""
+        self.beat_ns = now_ns + HEARTBEAT_NS
+        if self.beats_left is not None:
+            self.beat_ns = now_ns + (
+                FIRST_BEAT_AFTER_CLOSE_NS << (BEATS_AFTER_CLOSE - self.beats_left)
+            )
+            self.beats_left -= 1
+            if self.beats_left <= 0:
+                self.beats_left, self.beat_ns = 0, None
+
+    def vouched(self) -> dict[str, int]:
+        """Return the heads that a heartbeat vouches for: all but its own."""
+        return {kind: count for kind, count in self.heads.items() if kind != "progress"}
+
+
+class Outlet:
+    """Publishes messages: numbers them, keeps the latest, answers requests for them.
+
+    One thread uses it. ``service`` must be called whenever ``socket`` is readable and at
+    ``next_wake_ns``; ``runner`` does both.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        ring_bytes: int = RING_BYTES,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        _, where, control = ports(address)
+        self.epoch = secrets.randbits(61)
+        self._clock = clock or WallClock().now_ns
+        self._context = zmq.Context(io_threads=1)
+        self._publisher = connect(self._context, zmq.PUB, where)
+        name = str(self.epoch).encode()
+        self.socket = connect(self._context, zmq.DEALER, control, name=name)
+        self._ring = Ring(ring_bytes)
+        self._state = LastState()
+        self._streams: dict[tuple[str, str], _Published] = {}
+        self._closed: deque[tuple[str, str]] = deque()
+        self._no_beat_before_ns: int | None = None  # so that not every turn looks at all streams
+
+    def publish(self, message: Message) -> None:
+        """Number and send a message; never blocks."""
+        now_ns = self._clock()
+        key = (message.session, message.source)
+        stream = self._streams.get(key) or _Published(
+            progress=Progress(session=message.session, source=message.source, watermark_ns=0),
+            beat_ns=now_ns + HEARTBEAT_NS,
+        )
+        if isinstance(message, Progress):
+            message = msgspec.structs.replace(message, heads=stream.vouched())
+        seq = stream.heads.get(message.kind, 0)
+        message = msgspec.structs.replace(message, epoch=self.epoch, seq=seq, sent_ns=now_ns)
+        frames = encode(message)  # what cannot be sent is not counted
+        self._streams[key] = stream
+        stream.heads[message.kind] = seq + 1
+        self._note(key, stream, message, now_ns)
+        self._ring.keep(message.topic, seq, frames)
+        self._state.note(message)
+        self._publisher.send_multipart(frames)
+
+    def _note(
+        self, key: tuple[str, str], stream: _Published, message: Message, now_ns: int
+    ) -> None:
+        """Plan the stream's next heartbeat."""
+        if isinstance(message, Progress):
+            stream.progress = message
+            stream.next_beat(now_ns)
+        elif isinstance(message, StreamOpened):
+            stream.progress = Progress(
+                session=message.session, source=message.source, watermark_ns=message.start_ns
+            )
+            stream.beat_ns, stream.beats_left = now_ns + HEARTBEAT_NS, None
+        elif isinstance(message, StreamClosed):
+            stream.beat_ns, stream.beats_left = now_ns, BEATS_AFTER_CLOSE
+            self._closed.append(key)
+            if len(self._closed) > MAX_CLOSED_STREAMS:
+                self._forget(self._closed.popleft())
+        known = self._no_beat_before_ns
+        if stream.beat_ns is not None and (known is None or stream.beat_ns < known):
+            self._no_beat_before_ns = stream.beat_ns
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        stream = self._streams.get(key)
+        if stream is not None and stream.beats_left is not None:  # not opened again since
+            del self._streams[key]
+
+    def next_wake_ns(self) -> int | None:
+        """Return when the next heartbeat may be due; never later than it is."""
+        return self._no_beat_before_ns
+
+    def service(self) -> None:
+        """Answer requests and send the heartbeats that are due."""
+        while True:
+            try:
+                frames = self.socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            self._answer(frames)
+        now_ns = self._clock()
+        if self._no_beat_before_ns is None or now_ns < self._no_beat_before_ns:
+            return
+        for stream in list(self._streams.values()):
+            if stream.beat_ns is None or stream.progress is None or now_ns < stream.beat_ns:
+                continue
+            self.publish(stream.progress)
+        due = (s.beat_ns for s in self._streams.values() if s.beat_ns is not None)
+        self._no_beat_before_ns = min(due, default=None)
+
+    def _answer(self, frames: list[bytes]) -> None:
+        try:
+            sender, packed = frames
+            request = unpack_map(packed)
+            body = self._body(request)
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("a request that cannot be read was dropped: %s", error)
+            return
+        try:
+            self.socket.send_multipart([sender, *body], zmq.DONTWAIT)
+        except zmq.Again:
+            log.warning("an answer could not be sent; the reader will ask again")
+
+    def _body(self, request: dict[str, object]) -> list[bytes]:
+        if request["op"] == "resend":
+            topic, first, last = str(request["topic"]), request["first"], request["last"]
+            if not isinstance(first, int) or not isinstance(last, int):
+                raise TypeError("first and last are counts")
+            found = [
+                encode(m)
+                for m in self._state.messages([topic])
+                if m.topic == topic
+                and first <= m.seq <= last
+                and not self._ring.holds(topic, m.seq)
+            ] + self._ring.find(topic, first, last)
+            answer = {"op": "resent", "epoch": self.epoch, "topic": topic}
+            return [
+                msgpack.packb(answer | {"first": first, "last": last}),
+                *(frame for frames in found for frame in frames),
+            ]
+        prefixes = request["prefixes"]
+        if not isinstance(prefixes, list):
+            raise TypeError("prefixes is a list")
+        if request["op"] == "history":
+            return self._history(prefixes, request["position"])
+        if request["op"] == "state":
+            heads = {
+                topic: count
+                for (session, source), stream in self._streams.items()
+                for kind, count in stream.heads.items()
+                if matches(topic := f"{kind}/{session}/{source}", prefixes)
+            }
+            messages = self._state.messages(prefixes)
+            return [
+                msgpack.packb({"op": "state", "epoch": self.epoch, "heads": heads}),
+                *(frame for message in messages for frame in encode(message)),
+            ]
+        raise ValueError(f"no such request: {request['op']!r}")
+
+    def _history(self, prefixes: list[str], position: object) -> list[bytes]:
+        if not isinstance(position, int):
+            raise TypeError("position is a count")
+        found, next_position = self._ring.page(position, prefixes)
+        if position == 0:
+            found = [
+                encode(m)
+                for m in self._state.messages(prefixes)
+                if not self._ring.holds(m.topic, m.seq)
+            ] + found
+        answer = {"op": "history", "epoch": self.epoch, "position": position}
+        return [
+            msgpack.packb(answer | {"next": next_position}),
+            *(frame for frames in found for frame in frames),
+        ]
+
+    def close(self, linger_ms: int = 500) -> None:
+        """Let what was published leave, then disconnect."""
+        self._publisher.close(linger=linger_ms)
+        self.socket.close(linger=linger_ms)
+        self._context.term()
