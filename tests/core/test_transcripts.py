@@ -220,7 +220,7 @@ def test_the_end_waits_for_audio_that_is_late() -> None:
     assert not finals(out)
     assert machine.next_wake_ns() == 300_000_050
     out = feed(machine, [progress(2000)])
-    assert out[-1].watermark_ns < at(1500)  # it promises nothing of an end whose text is still to come
+    assert out[-1].watermark_ns < at(1500)  # nothing is promised of an end without its text
     out = feed(machine, audio(1300, 1500, 3))
     assert len(finals(out)) == 1
     assert of(out, Progress)[-1].watermark_ns == at(2000)
