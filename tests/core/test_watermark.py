@@ -57,11 +57,11 @@ def test_a_closed_stream_is_not_waited_for() -> None:
     assert marks.passed(10**18)
 
 
-def test_a_stream_starts_with_the_promise_of_its_start() -> None:
+def test_a_stream_promises_at_first_what_lies_before_its_start() -> None:
     marks = Watermarks()
     marks.open("a", 1000, 0)
-    assert marks.passed(1000)
-    assert not marks.passed(1001)
+    assert marks.passed(999)
+    assert not marks.passed(1000)
 
 
 def test_a_stream_is_found_silent_exactly_after_three_seconds_and_once() -> None:

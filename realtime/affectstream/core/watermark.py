@@ -42,7 +42,7 @@ class Watermarks:
         One that is open already keeps what it has promised.
         """
         known = self._streams.get(source)
-        promised_ns = start_ns if known is None else max(start_ns, known.watermark_ns)
+        promised_ns = start_ns - 1 if known is None else max(start_ns - 1, known.watermark_ns)
         self._streams[source] = _Stream(promised_ns, now_ns)
 
     def close(self, source: str) -> None:
