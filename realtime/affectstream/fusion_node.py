@@ -281,8 +281,7 @@ class FusionNode:
         """Align, compute and say; the provisional estimates come first."""
         said: list[Message] = []
         for session in sessions:
-            for change in self._changes(session, now_ns):
-                session.dialogue.put(change)
+            said += self._put(session, now_ns)
             if session.closing:
                 session.dialogue.close()
             said += [msgspec.structs.replace(gap, source=SOURCE) for gap in session.aligner.gaps]
@@ -299,6 +298,25 @@ class FusionNode:
         for session in [session for session in sessions if session.closing]:
             said += self._end(session, now_ns)
         return said
+
+    def _put(self, session: _Session, now_ns: int) -> list[Message]:
+        """Hand the dialogue what is new; what came after a final is said as a gap."""
+        dialogue = session.dialogue
+        known_late = dialogue.late
+        for change in self._changes(session, now_ns):
+            dialogue.put(change)
+        if dialogue.late == known_late:
+            return []
+        return [
+            Gap(
+                session=dialogue.session,
+                source=SOURCE,
+                of=SOURCE,
+                lost="utterance",
+                count=dialogue.late - known_late,
+                reason="it came after utterances that end later were final; they do not know of it",
+            )
+        ]
 
     def _changes(self, session: _Session, now_ns: int) -> list[Change]:
         changes = session.aligner.wake(self._now(session, now_ns))

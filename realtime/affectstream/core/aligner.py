@@ -333,5 +333,11 @@ class UtteranceAligner:
 
 
 def without_frames(utterance: AlignedUtterance) -> AlignedUtterance:
-    """Return the utterance without its frames, which are large, once they have been encoded."""
-    return replace(utterance, frames={})
+    """Return the utterance with the number of its frames, but not what was in them.
+
+    Frames are large, and once they have been encoded only news of them matters.
+    """
+    counted = {
+        name: np.empty((len(rows), 0), np.float32) for name, rows in utterance.frames.items()
+    }
+    return replace(utterance, frames=counted)

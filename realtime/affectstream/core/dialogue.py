@@ -350,7 +350,7 @@ def _same_evidence(known: AlignedUtterance, news: AlignedUtterance) -> bool:
     """Return whether ``news`` would be encoded as ``known`` was."""
     return (
         known.text == news.text
-        and not news.frames
+        and _frame_counts(known) == _frame_counts(news)
         and known.observations.keys() == news.observations.keys()
         and all(
             np.array_equal(known.observations[m], news.observations[m]) for m in news.observations
@@ -358,6 +358,10 @@ def _same_evidence(known: AlignedUtterance, news: AlignedUtterance) -> bool:
         and (known.start_ns, known.end_ns, known.speaker)
         == (news.start_ns, news.end_ns, news.speaker)
     )
+
+
+def _frame_counts(utterance: AlignedUtterance) -> dict[str, int]:
+    return {name: len(rows) for name, rows in utterance.frames.items()}
 
 
 def _remember(book: OrderedDict[str, _Value], name: str, value: _Value) -> None:
