@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -133,20 +133,27 @@ class Processes:
             sizes[child.name] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
         return sizes
 
+    def end(self, pid: int) -> None:
+        """Stop one child, by the id that ``start`` returned."""
+        self._stop([child for child in self._children if child.process.pid == pid])
+
     def stop(self) -> None:
         """Ask every child to stop; end those that have not within ``STOP_S`` seconds."""
-        for child in self._children:
+        self._stop(self._children)
+
+    def _stop(self, children: Sequence[_Child]) -> None:
+        for child in children:
             if child.process.poll() is None:
                 child.process.terminate()
         end = time.monotonic() + STOP_S
-        for child in self._children:
+        for child in children:
             try:
                 child.process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
             child.words.close()
-        self._children.clear()
+        self._children = [child for child in self._children if child not in children]
 
     def __enter__(self) -> Self:
         return self

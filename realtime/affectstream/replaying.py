@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from affectstream.messages import Emotion, Gap, Message, StreamClosed
 from affectstream.processes import Processes, free_address
 from affectstream.runner import run, stop_on_signals
 from affectstream.scoring import LiveScore
+from affectstream.sources.asr import HOW_TO_GET_A_MODEL, find_model
 from affectstream.sources.errors import SourceError
 from affectstream.sources.iemocap import CorpusDialogue
 from affectstream.sources.iemocap_raw import Corpus, open_corpus
@@ -174,21 +175,22 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
     for warning in corpus.warnings:
         console.print(f"-- {warning}", highlight=False, markup=False, soft_wrap=True)
     dialogues = plan.choose(corpus)
+    vosk_model = _vosk_model(plan)
     listener = ScoredListener(dialogues, console)
     with stop_on_signals() as stopped, Processes() as processes, listener:
         address = plan.address or _start_node(plan, processes, console, stopped)
         machine = CorpusReplay(
-            (plan.script(corpus, dialogue) for dialogue in dialogues),
+            _scripts(plan, corpus, dialogues, processes, address, vosk_model),
             Pacer(plan.speed),
             listener,
             **({"ahead": 5, "listeners": 1} if plan.live_asr else {}),
         )
-        run(
-            machine,
-            address=address,
-            prefixes=CorpusReplay.PREFIXES,
-            stopping=lambda: machine.done or stopped(),
-        )
+
+        def ended() -> bool:
+            processes.check()  # without its workers a replay would wait for ever
+            return machine.done or stopped()
+
+        run(machine, address=address, prefixes=CorpusReplay.PREFIXES, stopping=ended)
         processes.check()
         memory = processes.memory_mib()
     console.print(listener.table())
@@ -196,6 +198,35 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
     summary["estimates"] = dict(listener.counts)
     summary["memory_mib"] = {name: round(size, 1) for name, size in memory.items()}
     return summary
+
+
+def _vosk_model(plan: ReplayPlan) -> Path | None:
+    if not plan.live_asr:
+        return None
+    model = find_model(plan.vosk_model)
+    if model is None:
+        raise SourceError(HOW_TO_GET_A_MODEL)
+    return model
+
+
+def _scripts(
+    plan: ReplayPlan,
+    corpus: Corpus,
+    dialogues: Sequence[CorpusDialogue],
+    processes: Processes,
+    address: str,
+    vosk_model: Path | None,
+) -> Iterator[Script]:
+    """Yield each dialogue's script as it begins, with a transcript worker of its own if wanted."""
+    worker: int | None = None
+    for dialogue in dialogues:
+        if worker is not None:
+            processes.end(worker)
+        if vosk_model is not None:
+            where = ("--address", address, "--session", dialogue.id)
+            model = ("--vosk-model", str(vosk_model))
+            worker = processes.start("transcript", "transcribe", *where, *model)
+        yield plan.script(corpus, dialogue)
 
 
 def _start_node(
