@@ -420,3 +420,33 @@ def test_messages_that_are_not_for_the_node_do_nothing() -> None:
     guess = transcript("u0", "gu", final=False)
     assert isinstance(guess, Transcript)
     assert driver.give(guess) == []
+
+
+def test_motion_that_did_not_change_revises_nothing_when_the_utterance_is_complete() -> None:
+    driver = node()
+    begin(driver)
+    driver.give(opened("face.anna", modality="mocap"))
+    mocap = Mocap(
+        session="s1",
+        source="face.anna",
+        layout="x",
+        speaker="anna",
+        times_ns=(10, 20),
+        rows=2,
+        columns=3,
+        payload=bytes(24),
+    )
+    driver.give(mocap, *whole("u0", 0, 100))
+    (first,) = [x for _, x in driver.until(S + DEADLINE_NS) if isinstance(x, Emotion)]
+    assert first.status == "provisional"
+    assert emotions(driver.give(progress(100, "face.anna"))) == []
+
+
+def test_an_utterance_older_than_a_final_is_named() -> None:
+    driver = node(look_ahead=0)
+    begin(driver)
+    assert emotions(driver.give(*whole("u1", 500, 600)))[0].status == "final"
+    said = driver.give(*whole("u0", 0, 100))
+    (gap,) = of(said, Gap)
+    assert (gap.lost, gap.count) == ("utterance", 1)
+    assert emotions(said)[0].status == "final"
