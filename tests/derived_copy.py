@@ -7,27 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-WORDS = [
-    "i",
-    "you",
-    "we",
-    "are",
-    "not",
-    "sure",
-    "what",
-    "why",
-    "happy",
-    "sad",
-    "angry",
-    "fine",
-    "no",
-    "yes",
-    "really",
-    "well",
-    "then",
-    "go",
-    "on",
-]
+TEXT = "i you we are not sure what why happy sad angry fine no yes really well then go on"
+WORDS = TEXT.split(" ")
 COLUMNS = (
     *("row", "id", "session", "dialog", "speaker", "start", "end"),
     *("emotion", "valence", "activation", "dominance", "text"),

@@ -78,8 +78,10 @@ def honest_streams(rng: random.Random, dialogue: list[AlignedUtterance]) -> list
             if u.speaker != speaker:
                 continue
             pieces: list[Message] = [ended(u.id, u.start_ns, u.end_ns, speaker)]
-            for values in u.observations.values():
-                pieces.append(observation(u.id, float(values[0]), speaker=speaker))
+            pieces += [
+                observation(u.id, float(values[0]), speaker=speaker)
+                for values in u.observations.values()
+            ]
             heard.append(started(u.id, u.start_ns, speaker))
             pieces += rng.sample(pieces, rng.randint(0, len(pieces)))  # said twice
             rng.shuffle(pieces)
