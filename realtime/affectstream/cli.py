@@ -30,6 +30,9 @@ Address = Annotated[str, typer.Option(help="The hub's address; it takes this por
 OptionalAddress = Annotated[
     str | None, typer.Option(help="Use the node at this address instead of starting one.")
 ]
+OwnAddress = Annotated[
+    str | None, typer.Option(help="Where other programs can subscribe; default: a free port.")
+]
 Session = Annotated[str, typer.Option(help="The dialogue that this worker belongs to.")]
 Speaker = Annotated[str, typer.Option(help="Who is heard or seen.")]
 StartNs = Annotated[
@@ -59,7 +62,7 @@ def demo(
     mic: Annotated[bool, typer.Option(help="Listen to the microphone.")] = False,
     device: Annotated[str | None, typer.Option(help="Microphone's name or number.")] = None,
     vosk_model: VoskModel = None,
-    address: OptionalAddress = None,
+    address: OwnAddress = None,
     checkpoint: Checkpoint = None,
     speed: Speed = "1",
     as_json: AsJson = False,
