@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from affectstream.bus import measure_clock_offset
 from affectstream.core.pacing import Pacer
 from affectstream.core.revisions import RevisionBook
 from affectstream.messages import Emotion, Gap, Message, StreamClosed
@@ -183,6 +184,7 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
             _scripts(plan, corpus, dialogues, processes, address, vosk_model),
             Pacer(plan.speed),
             listener,
+            node_offset_ns=measure_clock_offset(address).offset_ns if plan.address else None,
             **({"ahead": 5, "listeners": 1} if plan.live_asr else {}),
         )
 

@@ -19,6 +19,7 @@ from affectstream import replaying
 from affectstream.core.pacing import Pacer
 from affectstream.data import tiny_vosk_model
 from affectstream.messages import Emotion, Message, Progress, StreamClosed, StreamOpened
+from affectstream.processes import Processes, free_address
 from affectstream.replaying import ReplayPlan, ScoredListener, play
 from affectstream.sources.errors import SourceError
 from affectstream.sources.replay import PATIENCE_NS, CorpusReplay
@@ -344,3 +345,46 @@ def test_what_is_said_in_a_raw_copy_is_recognised(
     texts = [heard[f"{dialogue.name}_{line.name}"].text for line in dialogue.lines]
     assert texts == [line.text for line in dialogue.lines]
     assert all(e.modalities.keys() == {"text"} for e in heard.values())
+
+
+def test_what_the_node_said_before_the_replay_began_is_not_about_it() -> None:
+    heard: list[Message] = []
+    ahead_ns = 100 * S  # the node's clock
+    machine = CorpusReplay(
+        [script(instants=30)], Pacer(math.inf), heard.append, ahead=4, node_offset_ns=ahead_ns
+    )
+    old = Progress(session="d1", source="fusion", watermark_ns=20 * S, sent_ns=ahead_ns + 9 * S)
+    machine.receive(old, 10 * S)
+    machine.wake(10 * S)
+    machine.receive(old, 10 * S)
+    machine.receive(closed("fusion", "d1"), 10 * S)
+    assert heard == []
+    assert machine.wake(10 * S) == []
+    new = Progress(session="d1", source="fusion", watermark_ns=0, sent_ns=ahead_ns + 10 * S)
+    machine.receive(new, 10 * S)
+    assert heard == [new]
+    assert ticks(machine.wake(10 * S)) == [4 * S]
+
+
+def test_a_node_that_runs_already_can_be_used_again_and_again(tmp_path: Path) -> None:
+    write_derived(tmp_path, utterances=8)
+    with Processes() as processes:
+        address = free_address()
+        processes.start("fusion", "fusion", "--address", address)
+        processes.wait_for_hub(address)
+        revised = []
+        for delay_ns in (0, 600_000_000, 0):
+            plan = ReplayPlan(path=tmp_path, address=address, transcript_delay_ns=delay_ns)
+            estimates: Any = play(plan, Console(quiet=True))["estimates"]
+            assert estimates["dialogues"] == 2
+            assert estimates["final"] == 16
+            assert "out of order" not in estimates
+            revised.append(estimates["revised"])
+    assert revised[0] == revised[2] < revised[1]
+
+
+def test_an_address_where_nobody_answers_is_said_in_one_sentence(tmp_path: Path) -> None:
+    done = command(str(write_derived(tmp_path)), "--address", free_address())
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "no hub answers" in done.stderr

@@ -18,11 +18,13 @@ from affectstream.core.pacing import Pacer
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.sources.errors import SourceError
 from affectstream.sources.scripts import Instant, Script, closing
-from affectstream.timebase import NS_PER_S
+from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 AHEAD = 64
 PATIENCE_NS = 20 * NS_PER_S
 NODE = "fusion"
+SLACK_NS = 50 * NS_PER_MS
+"""How far the clocks of two processes may be apart after they were compared."""
 
 
 class CorpusReplay:
@@ -35,6 +37,9 @@ class CorpusReplay:
         ahead: instants that may be unanswered.
         listeners: how many other sources, such as transcript streams of the dialogue's
             microphones (``asr.``), must have answered too.
+        node_offset_ns: how far the clock of a node that ran before is ahead of ours: what it said
+            of an earlier replay of the same dialogues, and still remembers, is not about this one.
+            None for a node that was started for this replay.
 
     Raises (from ``wake``):
         SourceError: no fusion node answers.
@@ -50,6 +55,7 @@ class CorpusReplay:
         *,
         ahead: int = AHEAD,
         listeners: int = 0,
+        node_offset_ns: int | None = None,
     ) -> None:
         self._scripts = iter(scripts)
         self._pacer = pacer
@@ -62,12 +68,16 @@ class CorpusReplay:
         self._unanswered: deque[int] = deque()
         self._answers: dict[str, int] = {}
         self._ahead, self._listeners = ahead, listeners
+        self._node_offset_ns = node_offset_ns
+        self._started_ns: int | None = None
         self._heard_ns: int | None = None
         self.done = False
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take what the node says: estimates for the listener, progress for the pace."""
         if message.source == NODE:
+            if self._is_old(message):
+                return []
             self._heard(message)
         elif not message.source.startswith("asr."):
             return []
@@ -78,6 +88,14 @@ class CorpusReplay:
             elif isinstance(message, StreamClosed) and message.source == NODE:
                 self._session = None
         return []
+
+    def _is_old(self, message: Message) -> bool:
+        """Return whether the node said this before the replay began."""
+        if self._node_offset_ns is None:
+            return False
+        if self._started_ns is None:
+            return True
+        return message.sent_ns < self._started_ns + self._node_offset_ns - SLACK_NS
 
     def _answer(self, progress: Progress) -> None:
         self._answers[progress.source] = progress.watermark_ns
@@ -122,6 +140,8 @@ class CorpusReplay:
 
     def _begin(self, now_ns: int) -> bool:
         """Begin the next dialogue; the node has closed the one before."""
+        if self._started_ns is None:
+            self._started_ns = now_ns
         script = next(self._scripts, None)
         if script is None:
             self.done = True
