@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 import wave
@@ -16,14 +18,16 @@ import pytest
 from rich.console import Console
 
 from affectstream import replaying
+from affectstream.bus import Inlet
 from affectstream.core.pacing import Pacer
 from affectstream.data import tiny_vosk_model
 from affectstream.messages import Emotion, Message, Progress, StreamClosed, StreamOpened
-from affectstream.processes import Processes, free_address
+from affectstream.processes import ProcessError, Processes, free_address
 from affectstream.replaying import ReplayPlan, ScoredListener, play
 from affectstream.sources.errors import SourceError
 from affectstream.sources.replay import PATIENCE_NS, CorpusReplay
 from affectstream.sources.scripts import CLOCK, SPEECH, TEXT, Instant, closing
+from bus_helpers import serve_until
 from derived_copy import write_derived
 from espeak import Espeak
 from fakes import S, closed, progress
@@ -388,3 +392,61 @@ def test_an_address_where_nobody_answers_is_said_in_one_sentence(tmp_path: Path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "no hub answers" in done.stderr
+
+
+def test_a_node_that_dies_ends_the_replay_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_derived(tmp_path)
+    started: list[int] = []
+
+    class Watched(Processes):
+        def start(self, name: str, *arguments: str) -> int:
+            started.append(super().start(name, *arguments))
+            return started[-1]
+
+    class Killer(ScoredListener):
+        def __call__(self, message: Message) -> None:
+            super().__call__(message)
+            os.kill(started[0], signal.SIGKILL)
+
+    monkeypatch.setattr(replaying, "Processes", Watched)
+    monkeypatch.setattr(replaying, "ScoredListener", Killer)
+    with pytest.raises(ProcessError, match="fusion"):
+        play(ReplayPlan(path=tmp_path, speed=1.0), Console(quiet=True))
+
+
+def test_one_process_of_several_can_be_ended() -> None:
+    with Processes() as processes:
+        one = processes.start("one", "hub", "--address", free_address())
+        processes.start("other", "hub", "--address", free_address())
+        processes.end(one)
+        assert processes.running() == ["other"]
+        processes.check()
+
+
+def test_an_interrupted_command_leaves_no_process_behind(tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil")
+    write_derived(tmp_path)
+    with Processes() as processes:
+        address = free_address()
+        processes.start("fusion", "fusion", "--address", address)
+        processes.wait_for_hub(address)
+        inlet = Inlet(address, ["emotion/", "stream.closed/"], from_start=True)
+        command = [sys.executable, "-m", "affectstream", "replay", str(tmp_path), "--json"]
+        replayer = subprocess.Popen(
+            [*command, "--speed", "2", "--address", address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        got: list[Message] = []
+        serve_until(lambda: any(isinstance(m, Emotion) for m in got), inlets=[(inlet, got)])
+        replayer.send_signal(signal.SIGINT)
+        replayer.communicate(timeout=20)
+        serve_until(  # the interrupted dialogue is closed, and so its estimates are final
+            lambda: any(isinstance(m, StreamClosed) and m.source == "fusion" for m in got),
+            inlets=[(inlet, got)],
+        )
+        inlet.close()
+        assert not psutil.pid_exists(replayer.pid)
+    assert {e.status for e in got if isinstance(e, Emotion)} >= {"provisional", "final"}
