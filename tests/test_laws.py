@@ -240,7 +240,7 @@ def assert_equals_offline(
 
 
 @pytest.mark.corpus
-@pytest.mark.parametrize(("look_ahead", "wake_every"), [(8, 1), (None, 25)])
+@pytest.mark.parametrize(("look_ahead", "wake_every"), [(8, 1), (None, 50)])
 def test_finals_of_every_dialogue_equal_the_offline_model(
     model: PretrainedModel,
     corpus: list[CorpusDialogue],
@@ -267,7 +267,7 @@ def test_they_do_too_when_texts_come_late(
         look_ahead,
         delays_ns=delays_ns,
         round_ns=60 * MS,
-        wake_every=1 if look_ahead else 4,
+        wake_every=1 if look_ahead else 6,
     )
     check_revisions(emotions)
     first = [e for e in emotions if e.status == "provisional"]
