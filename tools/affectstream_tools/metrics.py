@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.scoring import Confusion
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -44,17 +46,12 @@ def score(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Scor
             f"{len(labels)} labels and {len(probabilities)} predictions; "
             "both need the same number, at least one"
         )
-    predicted = probabilities.argmax(axis=1)
-    table = confusion(labels, predicted, probabilities.shape[1])
-    counts = table.sum(axis=1)
-    hits = np.diag(table)
-    occurring = counts > 0
-    f1 = 2 * hits / np.maximum(1, counts + table.sum(axis=0))
+    counted = Confusion(confusion(labels, probabilities.argmax(axis=1), probabilities.shape[1]))
     return Scores(
         utterances=len(labels),
-        uar=float((hits[occurring] / counts[occurring]).mean()),
-        wa=float(hits.sum() / counts.sum()),
-        f1=float((f1 * counts).sum() / counts.sum()),
+        uar=counted.uar,
+        wa=counted.weighted_accuracy,
+        f1=counted.weighted_f1,
         ece=calibration_error(labels, probabilities),
     )
 
