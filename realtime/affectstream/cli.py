@@ -174,13 +174,14 @@ def fusion(
     from affectstream.fusion_node import PREFIXES, FusionNode, PretrainedModel
     from affectstream.runner import run
 
+    waited_for = _look_ahead(look_ahead)
     model = PretrainedModel(checkpoint)
     gc.collect()
     gc.freeze()  # torch and the weights stay; searching them for garbage would stop the node
     with ExitStack() as stack:
         if with_hub:
             stack.enter_context(Hub(address))
-        node = FusionNode(model, _look_ahead(look_ahead))
+        node = FusionNode(model, waited_for)
         run(node, address=address, prefixes=PREFIXES, stopping=stack.enter_context(_stopping()))
 
 

@@ -36,10 +36,11 @@ def latency(
     from affectstream_tools.bench.floor import measure_hop
     from affectstream_tools.bench.latency import measure
 
+    counts = _counts(dialogues)
     with _reported() as bar:
         floor = measure_hop(min(utterances, 1_000))
         rows = []
-        for count in _counts(dialogues):
+        for count in counts:
             task = bar.add_task(f"{count} dialogues", total=utterances + warm_up)
             row = measure(
                 count,
