@@ -208,41 +208,21 @@ class UtteranceAligner:
         self._remember_done(name)
 
     def _lose_utterance(self, waiting: _Waiting, reason: str) -> None:
-        self.gaps.append(
-            Gap(
-                session=self.session,
-                source=waiting.speaker,
-                of=waiting.speaker,
-                lost="utterance",
-                count=1,
-                reason=reason[:400],
-            )
-        )
+        self._say_lost(waiting.speaker, "utterance", 1, reason)
 
     def _lose(self, message: Message, reason: str) -> None:
+        self._say_lost(message.source, message.kind, 1, reason)
+
+    def _say_lost(self, of: str, lost: str, count: int, reason: str) -> None:
         self.gaps.append(
-            Gap(
-                session=self.session,
-                source=message.source,
-                of=message.source,
-                lost=message.kind,
-                count=1,
-                reason=reason[:400],
-            )
+            Gap(session=self.session, source=of, of=of, lost=lost, count=count, reason=reason[:400])
         )
 
     def wake(self, now_ns: int) -> list[Change]:
         """Return what is ready, changed, complete or due as a partial, in dialogue order."""
         for source in self.watermarks.stall(now_ns):
-            self.gaps.append(
-                Gap(
-                    session=self.session,
-                    source=source,
-                    of=source,
-                    lost="stream",
-                    count=0,
-                    reason="not heard for 3 s; the dialogue goes on without it",
-                )
+            self._say_lost(
+                source, "stream", 0, "not heard for 3 s; the dialogue goes on without it"
             )
         changes = [
             change
