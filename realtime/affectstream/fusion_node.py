@@ -9,14 +9,15 @@ from __future__ import annotations
 import heapq
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from affectstream.core.aligner import AlignedUtterance, Change, UtteranceAligner
-from affectstream.core.dialogue import ContextModel, Dialogue, revise
+from affectstream.core.dialogue import Dialogue, advance, estimate_newest, estimate_windows
+from affectstream.core.model import ContextModel
 from affectstream.errors import UsageError
 from affectstream.messages import (
     Emotion,
@@ -243,8 +244,11 @@ class FusionNode:
     def _now(self, session: _Session, now_ns: int) -> int:
         return session.clock_ns if session.driver is not None else now_ns
 
-    def wake(self, now_ns: int) -> list[Message]:
-        """Step, as one batch, every session on our clock that has something to do."""
+    def wake(self, now_ns: int) -> Iterator[Message]:
+        """Step, as one batch, every session on our clock that has something to do.
+
+        Messages are yielded as soon as they are known; the step ends with the last of them.
+        """
         while self._plans and self._plans[0][0] <= now_ns:
             planned_ns, name = heapq.heappop(self._plans)
             session = self._sessions.get(name)
@@ -255,10 +259,10 @@ class FusionNode:
         dirty, self._dirty = self._dirty, {}
         changed = [s for name, s in dirty.items() if self._sessions.get(name) is s]
         due = [session for session in changed if session.driver is None or session.closing]
-        said = self._step(due, now_ns) if due else []
+        if due:
+            yield from self._step(due, now_ns)
         for session in changed:
             self._plan(session)
-        return said
 
     def _plan(self, session: _Session) -> None:
         """Look at the session again when it has something to do, or earlier: see ``wake``."""
@@ -275,29 +279,37 @@ class FusionNode:
         """Make final what is open and close every stream."""
         for session in self._sessions.values():
             session.closing = True
-        return self._step(list(self._sessions.values()), now_ns)
+        return list(self._step(list(self._sessions.values()), now_ns))
 
-    def _step(self, sessions: Sequence[_Session], now_ns: int) -> list[Message]:
-        """Align, compute and say; the provisional estimates come first."""
-        said: list[Message] = []
+    def _step(self, sessions: Sequence[_Session], now_ns: int) -> Iterator[Message]:
+        """Align, compute and say: the newest utterances first, then what they revise."""
         for session in sessions:
-            said += self._put(session, now_ns)
+            yield from self._put(session, now_ns)
             if session.closing:
                 session.dialogue.close()
-            said += [msgspec.structs.replace(gap, source=SOURCE) for gap in session.aligner.gaps]
+            for gap in session.aligner.gaps:
+                yield msgspec.structs.replace(gap, source=SOURCE)
             session.aligner.gaps.clear()
         moved = [session.dialogue for session in sessions if session.dialogue.dirty]
         began = self._stopwatch()
-        revise(moved, self._model)
-        model_ms = (self._stopwatch() - began) / 1e6
+        stale = advance(moved, self._model)
+        estimate_newest(moved, stale, self._model)
         for session in sessions:
-            latency = {} if session.driver is not None else {"model": model_ms}
-            said += session.dialogue.estimates(
-                self._model.identity, self._now(session, now_ns), latency
-            )
-        for session in [session for session in sessions if session.closing]:
-            said += self._end(session, now_ns)
-        return said
+            yield from session.dialogue.first_estimates(*self._stamp(session, now_ns, began))
+        estimate_windows(stale, self._model)
+        for session in sessions:
+            yield from session.dialogue.estimates(*self._stamp(session, now_ns, began))
+            if session.closing:
+                yield from self._end(session, now_ns)
+
+    def _stamp(
+        self, session: _Session, now_ns: int, began: int
+    ) -> tuple[ModelIdentity, int, dict[str, float]]:
+        """Return which model, when, and for how long, unless the clock is not ours."""
+        if session.driver is not None:
+            return self._model.identity, session.clock_ns, {}
+        model_ms = (self._stopwatch() - began) / 1e6
+        return self._model.identity, now_ns, {"model": model_ms}
 
     def _put(self, session: _Session, now_ns: int) -> list[Message]:
         """Hand the dialogue what is new; what came after a final is said as a gap."""

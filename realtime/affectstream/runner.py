@@ -33,8 +33,8 @@ class Machine(Protocol):
     def receive(self, message: Any, now_ns: int) -> list[Message]:
         """Take one message or captured block in."""
 
-    def wake(self, now_ns: int) -> list[Message]:
-        """Do what is due."""
+    def wake(self, now_ns: int) -> Iterable[Message]:
+        """Do what is due; messages may be yielded one by one, each is published at once."""
 
     def next_wake_ns(self) -> int | None:
         """Return when something will be due."""
@@ -164,7 +164,7 @@ def _turn(
     _publish(outlet, machine.wake(now()))
 
 
-def _publish(outlet: Outlet, messages: list[Message]) -> None:
+def _publish(outlet: Outlet, messages: Iterable[Message]) -> None:
     for message in messages:
         outlet.publish(message)
 

@@ -22,65 +22,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from affectstream.core.aligner import AlignedUtterance, Change, without_frames
+from affectstream.core.model import CLASSES, ContextModel, Estimate
 from affectstream.messages import Dimension, Emotion, ModelIdentity, Status
 
-CLASSES = ("anger", "happiness", "neutral", "sadness")
 MAX_OPEN = 512
 """Utterances that may be open at once; the oldest is made final beyond it (bounded look-ahead)."""
 MAX_REMEMBERED = 2_048
 """Utterances whose partial revisions, or whose finals, are remembered."""
 
 _Value = TypeVar("_Value")
-
-
-class Estimate(Protocol):
-    """What a model says of one utterance; see ``affectstream_models.context.Estimate``."""
-
-    @property
-    def categorical(self) -> NDArray[np.float32]:
-        """Probabilities in the order of ``CLASSES``, shape (4,)."""
-
-    @property
-    def dimensional(self) -> Mapping[str, tuple[float, NDArray[np.float32]]]:
-        """Dimension -> mean on 1..5 and probabilities of low, middle, high."""
-
-    @property
-    def clusters(self) -> Mapping[str, NDArray[np.float32]]:
-        """Clustering -> probabilities."""
-
-    @property
-    def influence(self) -> Mapping[str, float]:
-        """Modality present -> how far it moved ``categorical``, 0..1."""
-
-
-class ContextModel(Protocol):
-    """A stateful bidirectional model: weights only, every state is a value passed in and out."""
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Which weights these are."""
-
-    def initial_state(self) -> Any:
-        """Return the forward state before a dialogue's first utterance."""
-
-    def encode(self, utterances: Sequence[AlignedUtterance]) -> Sequence[Any]:
-        """Return each utterance encoded on its own."""
-
-    def advance(
-        self, states: Sequence[Any], chains: Sequence[Sequence[Any]]
-    ) -> Sequence[Sequence[Any]]:
-        """Return the forward states after each encoded utterance of each chain."""
-
-    def estimate(
-        self, windows: Sequence[Sequence[tuple[Any, Any, Any]]]
-    ) -> Sequence[Sequence[Estimate]]:
-        """Return an estimate for each (state before, encoded, state after) of each window."""
 
 
 @dataclass(slots=True)
@@ -94,6 +49,7 @@ class _Slot:
     estimate: Estimate | None = None
     seen: int = 0
     revision: int = 0
+    alone: bool = False
     emitted: bool = False
     fresh: bool = False
 
@@ -160,7 +116,7 @@ class Dialogue:
 
     def _invalidate(self, index: int) -> None:
         for slot in self._slots[index:]:
-            slot.after = None
+            slot.after, slot.alone = None, False
 
     def close(self) -> None:
         """Nothing more will come: every open utterance is final at the next ``revise``."""
@@ -201,9 +157,22 @@ class Dialogue:
 
     def _note(self, window: list[_Slot], speaks_for: int, estimates: Sequence[Estimate]) -> None:
         for position, slot in enumerate(window[:speaks_for]):
-            slot.estimate = estimates[position]
-            slot.seen = len(window) - 1 - position
+            seen = len(window) - 1 - position
+            if slot.alone and seen == 0:
+                continue  # estimated already, by ``estimate_newest``
+            slot.estimate, slot.seen, slot.alone = estimates[position], seen, False
             slot.fresh = True
+
+    def first_estimates(
+        self, identity: ModelIdentity, now_ns: int, latency_ms: Mapping[str, float]
+    ) -> list[Emotion]:
+        """Return what ``estimate_newest`` has brought, before anything is revised."""
+        emotions = self._take_partials(identity, now_ns, latency_ms)
+        newest = self._slots[-1] if self._slots else None
+        if newest is not None and newest.alone and newest.fresh and not newest.emitted:
+            emotions.append(self._emotion(newest, "provisional", identity, now_ns, latency_ms))
+            newest.emitted, newest.fresh = True, False
+        return emotions
 
     def estimates(
         self, identity: ModelIdentity, now_ns: int, latency_ms: Mapping[str, float]
@@ -292,8 +261,19 @@ class Dialogue:
         )
 
 
+Stale = tuple[Dialogue, int]
+"""A dialogue and the first of its open utterances that is new or has changed."""
+
+
 def revise(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
-    """Compute what is new in all ``dialogues`` as one batch: encode, advance, estimate."""
+    """Compute what is new in all ``dialogues``: the three steps below, each as one batch."""
+    stale = advance(dialogues, model)
+    estimate_newest(dialogues, stale, model)
+    estimate_windows(stale, model)
+
+
+def advance(dialogues: Sequence[Dialogue], model: ContextModel) -> list[Stale]:
+    """Encode what is new and carry the forward chains through it."""
     _encode(dialogues, model)
     stale = [(d, first) for d in dialogues if (first := d._first_stale()) < len(d._slots)]
     chains = [[slot.encoded for slot in d._slots[first:]] for d, first in stale]
@@ -302,18 +282,34 @@ def revise(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
         for slot, after in zip(dialogue._slots[first:], afters, strict=True):
             slot.after = after
     _advance_partials(dialogues, model)
+    return stale
+
+
+def estimate_newest(
+    dialogues: Sequence[Dialogue], stale: Sequence[Stale], model: ContextModel
+) -> None:
+    """Estimate the newest utterances and those that go on: they see nothing later.
+
+    It costs a fraction of what the open windows cost, and it is what somebody waits for.
+    """
+    newest = [(d, d._slots[-1]) for d, _ in stale if len(d._slots) > 1]
+    newest = [(d, slot) for d, slot in newest if not slot.emitted]
+    hurried = newest + [(d, slot) for d in dialogues for slot in d._partials]
+    if not hurried:
+        return
+    estimates = model.estimate([_triples(d, [slot]) for d, slot in hurried])
+    for (_, slot), (estimate,) in zip(hurried, estimates, strict=True):
+        slot.estimate, slot.seen, slot.alone, slot.fresh = estimate, 0, True, True
+
+
+def estimate_windows(stale: Sequence[Stale], model: ContextModel) -> None:
+    """Estimate what sees news in the open windows."""
     jobs = [(d, window, n) for d, first in stale for window, n in d._windows(first)]
-    # An utterance that goes on sees nothing later, so its window is itself.
-    jobs += [(d, [slot], 0) for d in dialogues for slot in d._partials]
     if not jobs:
         return
-    triples = [_triples(d, window) for d, window, _ in jobs]
-    for (dialogue, window, speaks_for), estimates in zip(
-        jobs, model.estimate(triples), strict=True
-    ):
-        dialogue._note(window, speaks_for, estimates)
-        if speaks_for == 0:
-            window[-1].estimate = estimates[-1]
+    estimates = model.estimate([_triples(d, window) for d, window, _ in jobs])
+    for (dialogue, window, speaks_for), window_estimates in zip(jobs, estimates, strict=True):
+        dialogue._note(window, speaks_for, window_estimates)
 
 
 def _encode(dialogues: Sequence[Dialogue], model: ContextModel) -> None:
