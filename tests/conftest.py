@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# As the fusion node does, before any test imports torch: the same digits in every process.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # so that a test can say `from virtual_microphone import ...`
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -68,6 +69,8 @@ class PretrainedModel:
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        # Without it the last digits depend on where in memory a matrix happens to lie.
+        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
         import torch
 
         from affectstream_models.checkpoints import CheckpointError, load, load_pretrained

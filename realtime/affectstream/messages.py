@@ -195,7 +195,7 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     """Watermark and heartbeat of one stream.
 
     Attributes:
-        watermark_ns: nothing of this stream that ends before this instant will come any more.
+        watermark_ns: nothing of this stream that ends at or before this instant is still to come.
         now_ns: the session's processing time, from a stream that drives the clock.
         heads: per kind, how many messages this stream has published: what a reader must have
             seen before it may believe the watermark.

@@ -153,10 +153,19 @@ class UtteranceAligner:
             case Transcript():
                 self._transcript(message, now_ns)
             case Acoustic() | Mocap():
-                key = (message.speaker, message.kind)
-                self._tracks.setdefault(key, FrameTrack()).add(message)
+                self._frames(message)
             case _:
                 pass
+
+    def _frames(self, block: Acoustic | Mocap) -> None:
+        track = self._tracks.setdefault((block.speaker, block.kind), FrameTrack())
+        known = track.dropped
+        track.add(block)
+        dropped = track.dropped - known
+        if dropped and any(w.speaker == block.speaker for w in self._waiting.values()):
+            self._say_lost(
+                block.source, block.kind, dropped, "more frames than are kept for one utterance"
+            )
 
     def _begin(self, message: UtteranceStarted, now_ns: int) -> None:
         if waiting := self._piece(message, message.utterance, now_ns):
