@@ -1,4 +1,4 @@
-"""Print what is installed beside this script's Python as constraints, without local builds' marks."""
+"""Print what is installed beside this Python as constraints, without the marks of local builds."""
 
 from importlib.metadata import distributions
 
