@@ -18,7 +18,7 @@ stream = {"session": "mine", "source": "my-program"}
 end_ns = time.time_ns()
 times = {"start_ns": end_ns - 2_000_000_000, "end_ns": end_ns}
 said = {**stream, **times, "utterance": "anna-0000", "speaker": "anna"}
-statistics = np.zeros((1, 47), dtype="<f4")  # of one's own front end, see affectstream.features
+statistics = np.zeros((1, 47), dtype="<f4")  # from a front end of one's own
 shape = {"modality": "acoustic", "front_end": "egemaps47", "rows": 1, "columns": 47}
 
 start = {"speaker": "anna", "start_ns": times["start_ns"]}
