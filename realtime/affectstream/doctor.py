@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from affectstream.bus import BusError, measure_clock_offset, ports
 from affectstream.sources.devices import input_devices, load_portaudio
@@ -53,12 +54,11 @@ def show(findings: list[Finding]) -> None:
     """Print the findings, one a line, remedies below."""
     console = Console(stderr=True)
     for finding in findings:
-        mark = "[green]ok[/green]     " if finding.ok else "[yellow]missing[/yellow]"
-        console.print(f"{mark}  {finding.name:<12} {finding.seen}", highlight=False, soft_wrap=True)
+        found = Text("ok       ", "green") if finding.ok else Text("missing  ", "yellow")
+        found.append(f"{finding.name:<12} {finding.seen}", "default")
+        console.print(found, soft_wrap=True)
         if not finding.ok:
-            console.print(
-                f"                      → {finding.remedy}", highlight=False, soft_wrap=True
-            )
+            console.print(Text(f"{'':<22}→ {finding.remedy}"), soft_wrap=True)
 
 
 def _packages(extra: str, names: tuple[str, ...]) -> Finding:
@@ -68,7 +68,7 @@ def _packages(extra: str, names: tuple[str, ...]) -> Finding:
 
 
 def _checkpoint() -> Finding:
-    remedy = "reinstall affectstream, or pass --checkpoint FILE"
+    remedy = "pip install 'affectstream[fusion]', or pass --checkpoint FILE"
 
     def load() -> str:
         from affectstream.fusion_node import PretrainedModel
