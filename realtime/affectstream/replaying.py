@@ -78,7 +78,7 @@ class ScoredListener:
         self.counts[emotion.status] += 1
         self.score.add(emotion, *known)
         if emotion.status == "final":
-            self._progress.update(self._task, advance=1, score=self.running())
+            self._progress.update(self._task, advance=1, score=self.running("\n"))
         if emotion.status in ("provisional", "final"):
             self._say(emotion)
 
@@ -86,12 +86,15 @@ class ScoredListener:
         if self._console is not None and self._console.is_terminal:
             self._progress.console.print(line(message), highlight=False, markup=False)
 
-    def running(self) -> str:
-        """Return the score so far in a few words."""
+    def running(self, between: str = "  ") -> str:
+        """Return the score so far, provisional and final, in a few words."""
         first, last = self.score.row("provisional"), self.score.row("final")
-        return (
-            f"UAR {first.uar:.3f} → {last.uar:.3f}  WA {first.weighted_accuracy:.3f} → "
-            f"{last.weighted_accuracy:.3f}  F1 {first.weighted_f1:.3f} → {last.weighted_f1:.3f}"
+        return between.join(
+            (
+                f"UAR {first.uar:.3f} → {last.uar:.3f}",
+                f"WA {first.weighted_accuracy:.3f} → {last.weighted_accuracy:.3f}",
+                f"wF1 {first.weighted_f1:.3f} → {last.weighted_f1:.3f}",
+            )
         )
 
     def __enter__(self) -> ScoredListener:
