@@ -53,6 +53,10 @@ PREFIXES = (
 SOURCE = "fusion"
 FRONT_ENDS = {"acoustic": ("egemaps47", 47)}
 """Modality -> the front end and width of the observations that the model reads."""
+UNREADABLE = "the model reads one row of " + ", ".join(
+    f"{columns} values of {front_end} as {modality}"
+    for modality, (front_end, columns) in FRONT_ENDS.items()
+)
 MAX_SESSIONS = 1_024
 IDLE_NS = 600 * NS_PER_S
 _BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
@@ -178,7 +182,7 @@ class FusionNode:
         if isinstance(message, Gap):
             return self._repeat(message)
         if isinstance(message, Observation) and not _readable(message):
-            return [*said, _gap(message, "no front end that the model reads; see --help")]
+            return [*said, _gap(message, UNREADABLE)]
         self._track_streams(session, message)
         if session.driver is not None:
             message = msgspec.structs.replace(message, sent_ns=0)  # another clock
