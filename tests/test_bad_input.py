@@ -6,6 +6,7 @@ import itertools
 import sys
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +206,12 @@ def played(command: str, path: Path, hub: str) -> tuple[list[Any], str]:
     prefixes = [f"{kind}/{session}/" for kind in ("utterance.ended", "gap", "stream.closed")]
     inlet = Inlet(hub, prefixes, from_start=True)
     try:
-        result = run(command, str(path), "--speed", "max", "--address", hub, "--session", session)
+        arguments = (command, str(path), "--speed", "max", "--address", hub, "--session", session)
+        with ThreadPoolExecutor() as pool:  # who reads while it is said can ask for what is missing
+            worker = pool.submit(run, *arguments)
+            got = read_until(inlet, lambda got: any(isinstance(m, StreamClosed) for m in got))
+            result = worker.result()
         assert result.returncode == 0, result.stderr
-        got = read_until(inlet, lambda got: any(isinstance(m, StreamClosed) for m in got))
     finally:
         inlet.close()
     assert "Traceback" not in result.stderr

@@ -24,7 +24,10 @@ LONGEST_WAIT_NS = 100 * NS_PER_MS
 """A stop is noticed after at most this long."""
 
 LINGER_S = 0.15
-"""How long readers that missed the last messages can still ask for them."""
+"""How long, after a stop, readers that missed the last messages can still ask for them."""
+
+LINGER_AT_END_S = 1.0
+"""The same where all inputs have ended and nobody waits for us to go."""
 
 
 class Machine(Protocol):
@@ -111,7 +114,7 @@ def run(
             if inputs and all(source.exhausted for source in inputs):
                 break
         _publish(outlet, machine.close(now()))
-        _linger(outlet)
+        _linger(outlet, LINGER_S if stopping() else LINGER_AT_END_S)
 
 
 def _poller(outlet: Outlet, inlet: Inlet | None, inputs: Sequence[Input]) -> zmq.Poller:
@@ -169,9 +172,9 @@ def _publish(outlet: Outlet, messages: Iterable[Message]) -> None:
         outlet.publish(message)
 
 
-def _linger(outlet: Outlet) -> None:
+def _linger(outlet: Outlet, seconds: float) -> None:
     """Stay long enough to answer a reader that missed the last messages."""
-    end_s = time.monotonic() + LINGER_S
+    end_s = time.monotonic() + seconds
     while (left_s := end_s - time.monotonic()) > 0:
         outlet.service()
         outlet.socket.poll(min(10, int(1000 * left_s) + 1))
