@@ -210,7 +210,13 @@ def offline(
     key = (dialogue.id, look_ahead)
     if key in OFFLINE:
         return OFFLINE[key]
-    inputs = [UtteranceInputs(u.speaker, u.acoustic, u.text) for u in dialogue.utterances]
+    from affectstream_models.context_features import normalise
+
+    mean, sd = model._network.acoustic_mean, model._network.acoustic_sd
+    inputs = [
+        UtteranceInputs(u.speaker, normalise(u.acoustic, mean, sd), u.text)
+        for u in dialogue.utterances
+    ]
     estimates = model._network.offline(inputs, look_ahead, influence=False)
     rows = [
         [*e.categorical, *(v for mean, p in e.dimensional.values() for v in (mean, *p))]

@@ -4,15 +4,17 @@ Knows: the file's layout, the shipped files. Refuses to know: training.
 
 Layout: the tensors of ``ContextNetwork.state_dict()`` (float16 for the n-gram table and the word
 vectors) and one metadata entry ``affectstream``: JSON with ``format``, ``id``, ``look_ahead``,
-``config`` (sizes) and ``trained`` (how). One entry, because safetensors writes several in random
-order, and the same weights should give the same file.
+``speaker_prior``, ``sure_above``, ``trained_speakers``, ``config`` (sizes) and ``trained`` (how).
+One entry, because safetensors writes several in random order, and the same weights should give
+the same file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,12 @@ def load(path: Path | str) -> ContextModel:
         metadata = metadata_of(content)
         network = ContextNetwork(ContextConfig(**metadata["config"]))
         network.load_state_dict(load_tensors(content))
-        look_ahead = int(metadata["look_ahead"])
+        options: dict[str, Any] = {
+            "look_ahead": int(metadata["look_ahead"]),
+            "speaker_prior": float(metadata.get("speaker_prior", "inf")),
+            "sure_above": float(metadata.get("sure_above", 0.0)),
+            "trained_speakers": tuple(metadata.get("trained_speakers", ())),
+        }
     except Exception as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of format {FORMAT}; download or train it again ({error})"
@@ -70,7 +77,7 @@ def load(path: Path | str) -> ContextModel:
         network,
         id=metadata["id"],
         sha256=hashlib.sha256(content).hexdigest(),
-        look_ahead=look_ahead,
+        **options,
     )
 
 
@@ -81,8 +88,14 @@ def save(
     id: str,
     look_ahead: int,
     trained: Mapping[str, Any],
+    speaker_prior: float = math.inf,
+    sure_above: float = 0.0,
+    trained_speakers: Sequence[str] = (),
 ) -> str:
-    """Write a checkpoint, and return the SHA-256 of the file."""
+    """Write a checkpoint, and return the SHA-256 of the file.
+
+    The arguments are attributes of ``ContextModel``, and ``trained`` is how it was trained.
+    """
     tensors = {
         name: tensor.to(torch.float16) if name.endswith(_HALF) else tensor.contiguous()
         for name, tensor in network.state_dict().items()
@@ -91,6 +104,9 @@ def save(
         "format": FORMAT,
         "id": id,
         "look_ahead": look_ahead,
+        "speaker_prior": str(speaker_prior),
+        "sure_above": sure_above,
+        "trained_speakers": list(trained_speakers),
         "config": network.config.to_dict(),
         "trained": dict(trained),
     }

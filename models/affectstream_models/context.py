@@ -11,12 +11,13 @@ backward LSTM over t+k down to t, both from zero states.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from affectstream_models.context_features import collate, normalise
+from affectstream_models.context_features import collate
 from affectstream_models.context_network import (
     SCALES,
     ContextNetwork,
@@ -66,22 +67,39 @@ class ContextModel:
         id: the name under which estimates are published.
         sha256: of the checkpoint file, in hexadecimal.
         look_ahead: later utterances the model was made to wait for.
+        acoustic_mean, acoustic_sd: (47,) float32, the training population's statistics.
+        speaker_prior: how many utterances of a speaker weigh as much as the population does
+            when statistics are normalised; infinite where only the population's are used.
+        sure_above: a top class of less probability than this is "unsure".
+        trained_speakers: who was learned from, such as ``iemocap/Ses01F``.
     """
 
     modalities: tuple[str, ...] = MODALITIES
 
     def __init__(
-        self, network: ContextNetwork, *, id: str, sha256: str, look_ahead: int = 8
+        self,
+        network: ContextNetwork,
+        *,
+        id: str,
+        sha256: str,
+        look_ahead: int = 8,
+        speaker_prior: float = math.inf,
+        sure_above: float = 0.0,
+        trained_speakers: Sequence[str] = (),
     ) -> None:
         self.id = id
         self.sha256 = sha256
         self.look_ahead = look_ahead
+        self.speaker_prior = speaker_prior
+        self.sure_above = sure_above
+        self.trained_speakers = tuple(trained_speakers)
         self._network = network.eval()
         self._members = StackedMembers(network)
         self._text = TextEncoder(
             network.ngram_hashes.numpy(), network.word_hashes.numpy(), network.word_vectors.numpy()
         )
-        self._mean, self._sd = network.acoustic_mean.numpy(), network.acoustic_sd.numpy()
+        self.acoustic_mean = network.acoustic_mean.numpy()
+        self.acoustic_sd = network.acoustic_sd.numpy()
 
     def initial_state(self) -> ForwardState:
         """The state before a dialogue's first utterance."""
@@ -283,7 +301,7 @@ class ContextModel:
 
     def _batch(self, inputs: Sequence[UtteranceInputs]) -> UtteranceBatch:
         return collate(
-            [normalise(one.acoustic, self._mean, self._sd) for one in inputs],
+            [one.acoustic for one in inputs],
             [self._text.features(one.text) for one in inputs],
         )
 

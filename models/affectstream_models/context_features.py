@@ -44,7 +44,17 @@ def normalise(
 def collate(
     acoustic: Sequence[NDArray[np.float32] | None], text: Sequence[TextFeatures]
 ) -> UtteranceBatch:
-    """A batch of B utterances from normalised statistics and text features."""
+    """A batch of B utterances from normalised statistics and text features.
+
+    Raises:
+        ValueError: a vector of statistics has another shape than (47,).
+    """
+    for statistics in acoustic:
+        if statistics is not None and statistics.shape != (ACOUSTIC_STATISTICS,):
+            raise ValueError(
+                f"acoustic statistics have shape {statistics.shape}, "
+                f"but the model takes ({ACOUSTIC_STATISTICS},)"
+            )
     silent = np.zeros(ACOUSTIC_STATISTICS, dtype=np.float32)
     counts = np.array([len(features.ngrams) for features in text], dtype=np.int64)
     weights = np.repeat(1.0 / np.sqrt(np.maximum(counts, 1)), counts)

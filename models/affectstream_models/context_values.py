@@ -24,7 +24,7 @@ class UtteranceInputs:
 
     Attributes:
         speaker: who spoke; only equality with the neighbours' speakers is used.
-        acoustic: (47,) float32 raw eGeMAPS statistics, not normalised.
+        acoustic: (47,) float32 eGeMAPS statistics in standard deviations from the speaker's mean.
         text: the raw transcript; "" is masked too.
     """
 

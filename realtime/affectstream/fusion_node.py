@@ -94,12 +94,18 @@ class PretrainedModel:
     def encode(self, utterances: Sequence[AlignedUtterance]) -> Sequence[Any]:
         """Return each utterance encoded on its own."""
         from affectstream_models.context import UtteranceInputs
+        from affectstream_models.context_features import normalise
 
-        return self._network.encode(
+        network = self._network
+        return network.encode(
             [
                 UtteranceInputs(
                     speaker=utterance.speaker,
-                    acoustic=utterance.observations.get("acoustic"),
+                    acoustic=normalise(
+                        utterance.observations.get("acoustic"),
+                        network.acoustic_mean,
+                        network.acoustic_sd,
+                    ),
                     text=utterance.text,
                 )
                 for utterance in utterances

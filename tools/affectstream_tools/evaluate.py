@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from affectstream.sources.iemocap import CLASSES, CorpusDialogue, CorpusUtterance
 from affectstream_models.context import ContextModel, Estimate, UtteranceInputs
+from affectstream_models.context_features import normalise
 from affectstream_models.context_network import SCALES
 from affectstream_tools.metrics import Scores, concordance, score
 
@@ -53,13 +54,20 @@ class Row:
         }
 
 
-def inputs_of(utterance: CorpusUtterance, modalities: Sequence[str]) -> UtteranceInputs:
-    """What the model is given of an utterance; the other modalities are masked."""
-    return UtteranceInputs(
-        utterance.speaker,
-        utterance.acoustic if "acoustic" in modalities else None,
-        utterance.text if "text" in modalities else None,
-    )
+def inputs_of(
+    model: ContextModel, utterances: Sequence[CorpusUtterance], modalities: Sequence[str]
+) -> list[UtteranceInputs]:
+    """What the model is given of a dialogue; the other modalities are masked."""
+    return [
+        UtteranceInputs(
+            utterance.speaker,
+            normalise(utterance.acoustic, model.acoustic_mean, model.acoustic_sd)
+            if "acoustic" in modalities
+            else None,
+            utterance.text if "text" in modalities else None,
+        )
+        for utterance in utterances
+    ]
 
 
 def evaluate(
@@ -102,9 +110,7 @@ def predict(
         for utterance, estimate in zip(
             dialogue.utterances,
             model.offline(
-                [inputs_of(utterance, modalities) for utterance in dialogue.utterances],
-                look_ahead,
-                influence=False,
+                inputs_of(model, dialogue.utterances, modalities), look_ahead, influence=False
             ),
             strict=True,
         )
