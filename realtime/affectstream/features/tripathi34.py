@@ -1,0 +1,278 @@
+"""The 34 short-term descriptors of Tripathi and Beigi (2018), streaming.
+
+Knows: zero crossings, energies, spectral shape, 13 MFCC and 12 chroma of 0.2 s every 0.1 s, as
+pyAudioAnalysis 0.3.14 (Giannakopoulos 2015) defines them, its oddities included.
+Refuses to know: utterances, beyond laying out their rows as 100 x 34.
+
+Each number of a row is that of ``ShortTermFeatures.feature_extraction(..., deltas=False)``. That
+function first shifts and scales the whole recording: its mean becomes 0 and its peak 1. A stream
+cannot know either in advance, so they are arguments. ``extract`` measures them (``reference``)
+and gives what pyAudioAnalysis gives; ``Tripathi34()`` describes the signal as it comes, and since
+scale touches two columns only, ``rescaled`` brings its rows to the reference's once the peak is
+known.
+
+Oddities of the reference, kept because models were trained on them: the mel filters are laid over
+the bins as if these spanned twice their frequencies; a pitch class takes only the last bin of each
+of its semitones, and the bins below 27.5 Hz (negative semitones) land on the classes of the
+array's end; the spectrum is that of a rectangular window.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.features.framing import SAMPLE_RATE_HZ, Framer, Frames, Samples, as_signal
+
+Rows = NDArray[np.float32]
+Spectra = NDArray[np.float64]
+
+FRAME_SAMPLES = 3_200
+HOP_SAMPLES = 1_600
+UTTERANCE_ROWS = 100
+"""Rows of an utterance's matrix: its first ten seconds."""
+
+_BINS = FRAME_SAMPLES // 2
+_PARTS = 10
+"""Parts of a frame, and of a spectrum, whose energies' entropy is taken."""
+_FILTERS_LINEAR, _FILTERS_LOG = 13, 27
+_MFCC = 13
+_CLASSES = 12
+_ROLL_OFF = 0.9
+_STREAM_BLOCK = 5
+_BATCH_BLOCK = 16
+_EPS = float(np.finfo(np.float64).eps)
+
+_NAMES = (
+    *("zcr", "energy", "energy_entropy", "spectral_centroid", "spectral_spread"),
+    *("spectral_entropy", "spectral_flux", "spectral_rolloff"),
+    *(f"mfcc_{number}" for number in range(1, _MFCC + 1)),
+    *(f"chroma_{number}" for number in range(1, _CLASSES + 1)),
+    "chroma_std",
+)
+
+
+def reference(samples: Samples) -> tuple[float, float]:
+    """Return the recording's ``offset`` and ``peak``, by which pyAudioAnalysis normalises it.
+
+    The offset is the mean, the peak the greatest distance from it; full scale is 1. A recording
+    without a sample has offset 0 and peak 1.
+    """
+    signal = as_signal(samples)
+    if not len(signal):
+        return 0.0, 1.0
+    offset = float(signal.astype(np.float64).mean())
+    return offset, max(float(signal.max()) - offset, offset - float(signal.min()))
+
+
+class Tripathi34:
+    """Short-term descriptors of a stream.
+
+    Args:
+        offset: subtracted from every sample.
+        peak: every sample is divided by it, after that.
+    """
+
+    names = _NAMES
+    hop_samples = HOP_SAMPLES
+
+    def __init__(self, offset: float = 0.0, peak: float = 1.0) -> None:
+        self._framer = Framer(FRAME_SAMPLES, HOP_SAMPLES, _STREAM_BLOCK)
+        self._describer = _Describer(_STREAM_BLOCK, offset, peak)
+
+    def push(self, samples: Samples) -> Rows:
+        """Return the rows, (n, 34), completed by these samples: mono, 16 kHz, int16 or -1..1."""
+        blocks = [self._describer.describe(frames) for frames in self._framer.push(samples)]
+        return np.concatenate(blocks) if blocks else np.empty((0, len(_NAMES)), dtype=np.float32)
+
+    def finish(self) -> Rows:
+        """Return the rows of the whole frames that are left; what is shorter gives none."""
+        return self._describer.describe(self._framer.finish())
+
+
+def extract(samples: Samples, *, offset: float | None = None, peak: float | None = None) -> Rows:
+    """Return the rows, (n, 34), of a recording, normalised by itself unless told otherwise.
+
+    ``offset`` and ``peak`` are ``reference(samples)`` where not given.
+    """
+    signal = as_signal(samples)
+    own_offset, own_peak = reference(signal) if offset is None or peak is None else (0.0, 1.0)
+    framer = Framer(FRAME_SAMPLES, HOP_SAMPLES, _BATCH_BLOCK)
+    describer = _Describer(
+        _BATCH_BLOCK,
+        own_offset if offset is None else offset,
+        own_peak if peak is None else peak,
+    )
+    blocks = [describer.describe(frames) for frames in framer.push(signal)]
+    return np.concatenate([*blocks, describer.describe(framer.finish())])
+
+
+def rescaled(rows: Rows, peak: float) -> Rows:
+    """Return rows (n, 34) that were taken at peak 1 as they would be at ``peak``."""
+    scaled = rows.copy()
+    scaled[:, 1] /= peak * peak
+    # Each log filter output falls by log10(peak); of an orthonormal cosine transform, only the
+    # first coefficient sees what all inputs share.
+    scaled[:, 8] -= np.sqrt(_FILTERS_LINEAR + _FILTERS_LOG) * np.log10(peak)
+    return scaled
+
+
+def utterance_matrix(rows: Rows) -> Rows:
+    """Return an utterance's rows (n, 34) as (100, 34): cut, or filled up with zeros."""
+    matrix = np.zeros((UTTERANCE_ROWS, len(_NAMES)), dtype=np.float32)
+    kept = rows[:UTTERANCE_ROWS]
+    matrix[: len(kept)] = kept
+    return matrix
+
+
+class _Describer:
+    """Describes consecutive frames; remembers the last spectrum, for the flux.
+
+    The arrays that it works in are kept from block to block: at these sizes, fresh memory would
+    cost more than the arithmetic.
+    """
+
+    def __init__(self, block_frames: int, offset: float, peak: float) -> None:
+        self._offset = np.float64(offset)
+        self._peak = peak + 1e-10  # as the reference, whose silence must not divide by 0
+        self._wave = np.empty((block_frames, FRAME_SAMPLES))
+        self._power = np.empty((block_frames, _BINS))
+        self._magnitude = np.empty((block_frames, _BINS))
+        self._scratch = np.empty((block_frames, _BINS))
+        self._shares = np.empty((block_frames + 1, _BINS))  # the first: of the frame before
+        self._started = False
+
+    def describe(self, frames: Frames) -> Rows:
+        """Return the rows (n, 34) of frames (n, 3200), at most a block."""
+        count = len(frames)
+        rows = np.empty((count, len(_NAMES)), dtype=np.float32)
+        if not count:
+            return rows
+        wave = np.subtract(frames, self._offset, out=self._wave[:count], dtype=np.float64)
+        wave /= self._peak
+        power, magnitude = self._transform(wave)
+        _describe_wave(wave, rows)
+        _describe_shape(magnitude, power, rows)
+        self._describe_flux(magnitude, rows)
+        rows[:, 8:21] = np.log10(magnitude[:, :_MEL_BINS] @ _MEL + _EPS) @ _COSINES
+        return rows
+
+    def _transform(self, wave: Spectra) -> tuple[Spectra, Spectra]:
+        spectrum = np.fft.rfft(wave, axis=1)[:, :_BINS]
+        scratch = self._scratch[: len(wave)]
+        power = np.square(spectrum.real, out=self._power[: len(wave)])
+        power += np.square(spectrum.imag, out=scratch)
+        power *= 1.0 / (_BINS * _BINS)
+        return power, np.sqrt(power, out=self._magnitude[: len(wave)])
+
+    def _describe_flux(self, magnitude: Spectra, rows: Rows) -> None:
+        shares = self._shares[: len(magnitude) + 1]
+        total = magnitude.sum(axis=1, keepdims=True) + _BINS * _EPS
+        np.divide(magnitude, total, out=shares[1:])
+        if not self._started:
+            shares[0] = shares[1]
+            self._started = True
+        change = np.subtract(shares[1:], shares[:-1], out=self._scratch[: len(magnitude)])
+        rows[:, 6] = np.einsum("nk,nk->n", change, change)
+        shares[0] = shares[-1]
+
+
+def _describe_wave(wave: Spectra, rows: Rows) -> None:
+    crossed = np.zeros(len(wave))
+    for side in (wave > 0, wave < 0):  # from one side to the other is a step of two
+        steps = side[:, 1:] != side[:, :-1]
+        crossed += np.count_nonzero(steps, axis=1)
+    rows[:, 0] = crossed / (2.0 * (FRAME_SAMPLES - 1))
+    parts = wave.reshape(len(wave), _PARTS, -1)
+    energies = np.einsum("npl,npl->np", parts, parts)
+    total = energies.sum(axis=1)
+    rows[:, 1] = total / FRAME_SAMPLES
+    rows[:, 2] = _entropy(energies, total)
+
+
+def _describe_shape(magnitude: Spectra, power: Spectra, rows: Rows) -> None:
+    moments = magnitude @ _POWERS  # (n, 3): sums of X, f X, f^2 X
+    total = moments[:, 0] + _EPS * magnitude.max(axis=1)
+    total[total == 0] = 1.0
+    centroid = moments[:, 1] / total
+    spread = moments[:, 2] - 2 * centroid * moments[:, 1] + centroid**2 * moments[:, 0]
+    rows[:, 3] = centroid
+    rows[:, 4] = np.sqrt(np.maximum(spread, 0.0) / total)
+    energies = power.reshape(len(power), _PARTS, -1).sum(axis=2)
+    energy = energies.sum(axis=1)
+    rows[:, 5] = _entropy(energies, energy)
+    rows[:, 7] = _roll_off(power, energies, _ROLL_OFF * energy)
+    energy[energy == 0] = _EPS
+    classes = power[:, _CHROMA_BINS] @ _CHROMA
+    classes /= energy[:, None]
+    rows[:, 21:33] = classes
+    classes -= classes.mean(axis=1, keepdims=True)
+    rows[:, 33] = np.sqrt(np.einsum("nc,nc->n", classes, classes) / _CLASSES)
+
+
+def _roll_off(
+    power: Spectra, energies: Spectra, threshold: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of the bins below which the energy reaches ``threshold`` (n,)."""
+    numbers = np.arange(len(power))
+    until = np.cumsum(energies, axis=1) + _EPS
+    part = (until > threshold[:, None]).argmax(axis=1)  # (n,)
+    within = np.cumsum(power.reshape(len(power), _PARTS, -1)[numbers, part], axis=1)
+    within += (until[numbers, part] - energies[numbers, part])[:, None]
+    first = (within > threshold[:, None]).argmax(axis=1)
+    share: NDArray[np.float64] = (part * (_BINS // _PARTS) + first) / _BINS
+    return share
+
+
+def _entropy(parts: Spectra, total: NDArray[np.float64]) -> NDArray[np.float64]:
+    share = parts / (total + _EPS)[:, None]
+    entropy: NDArray[np.float64] = -np.einsum("np,np->n", share, np.log2(share + _EPS))
+    return entropy
+
+
+def _mel_filters() -> NDArray[np.float64]:
+    """Return triangles (bins, 40) that span the bins up to the highest that one uses."""
+    edges_hz = np.empty(_FILTERS_LINEAR + _FILTERS_LOG + 2)
+    edges_hz[:_FILTERS_LINEAR] = 133.33 + np.arange(_FILTERS_LINEAR) * 200 / 3
+    growth = 1.0711703 ** np.arange(1, _FILTERS_LOG + 3)
+    edges_hz[_FILTERS_LINEAR:] = edges_hz[_FILTERS_LINEAR - 1] * growth
+    bins_hz = np.arange(_BINS) * SAMPLE_RATE_HZ / _BINS  # twice what they are, as the reference
+    last = np.floor(edges_hz * _BINS / SAMPLE_RATE_HZ).astype(int)
+    filters = np.zeros((_BINS, len(edges_hz) - 2))
+    for number in range(filters.shape[1]):
+        low, centre, high = edges_hz[number : number + 3]
+        height = 2.0 / (high - low)
+        up = slice(last[number] + 1, last[number + 1] + 1)
+        down = slice(last[number + 1] + 1, last[number + 2] + 1)
+        filters[up, number] = height / (centre - low) * (bins_hz[up] - low)
+        filters[down, number] = height / (high - centre) * (high - bins_hz[down])
+    return filters[: last[-1] + 1]
+
+
+def _cosines(inputs: int, outputs: int) -> NDArray[np.float64]:
+    """Return the first columns of the orthonormal discrete cosine transform of type II."""
+    angle = np.pi * np.outer(np.arange(inputs) + 0.5, np.arange(outputs)) / inputs
+    table: NDArray[np.float64] = np.cos(angle) * np.sqrt(2.0 / inputs)
+    table[:, 0] /= np.sqrt(2.0)
+    return table
+
+
+def _chroma_map() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return which bins of the power spectrum count (k,), and for which class (k, 12)."""
+    frequency_hz = np.arange(1, _BINS + 1) * SAMPLE_RATE_HZ / (2 * _BINS)
+    semitone = np.round(12 * np.log2(frequency_hz / 27.5)).astype(int)
+    wide = np.array([np.count_nonzero(semitone == each) for each in semitone])
+    bin_of = {int(each) % _BINS: number for number, each in enumerate(semitone)}  # the last wins
+    bins = np.array(list(bin_of.values()), dtype=np.intp)
+    weights = np.zeros((len(bins), _CLASSES))
+    for row, (place, _) in enumerate(bin_of.items()):
+        # The divisor is that of the bin whose number is the semitone: the reference's own.
+        weights[row, place % _CLASSES] = 1.0 / wide[semitone[place]]
+    return bins, weights
+
+
+_MEL = _mel_filters()
+_MEL_BINS = len(_MEL)
+_COSINES = _cosines(_FILTERS_LINEAR + _FILTERS_LOG, _MFCC)
+_CHROMA_BINS, _CHROMA = _chroma_map()
+_POWERS = np.vander(np.arange(1, _BINS + 1) / _BINS, 3, increasing=True)
