@@ -42,7 +42,7 @@ def worst(mine: NDArray[Any], theirs: NDArray[Any]) -> float:
 def test_a_recording_gives_the_numbers_of_pyaudioanalysis(make: Any, offset: float) -> None:
     samples = int16(make(1.35) + np.float32(offset))
     theirs, names = pyaudioanalysis(samples)
-    mine = extract(samples)
+    mine = extract(samples, *reference(samples))
     assert Tripathi34.names == tuple(names)
     assert mine.shape == theirs.shape == (12, 34)
     assert worst(mine, theirs) < 1e-4
@@ -52,27 +52,28 @@ def test_real_speech_gives_the_numbers_of_pyaudioanalysis(data_folder: Path) -> 
     soundfile = pytest.importorskip("soundfile")
     for path in sorted((data_folder / "ravdess16k").rglob("*.flac"))[:3]:
         samples, _ = soundfile.read(path, dtype="int16")
-        assert worst(extract(samples), pyaudioanalysis(samples)[0]) < 1e-3
+        assert worst(extract(samples, *reference(samples)), pyaudioanalysis(samples)[0]) < 1e-3
 
 
 def test_silence_gives_the_numbers_of_pyaudioanalysis() -> None:
     samples = np.zeros(8_000, np.int16)
-    assert worst(extract(samples), pyaudioanalysis(samples)[0]) < 1e-6
+    assert worst(extract(samples, *reference(samples)), pyaudioanalysis(samples)[0]) < 1e-6
 
 
 def test_a_stream_at_the_recordings_level_is_the_recording() -> None:
     samples = int16(voice(2.0) + np.float32(0.03))
-    front_end = Tripathi34(*reference(samples))
-    np.testing.assert_allclose(
-        streamed(front_end, samples, [7_000]), extract(samples), rtol=1e-5, atol=1e-7
-    )
+    level = reference(samples)
+    rows = streamed(Tripathi34(*level), samples, [7_000])
+    np.testing.assert_allclose(rows, extract(samples, *level), rtol=1e-5, atol=1e-7)
 
 
 def test_rows_of_an_unknown_level_are_brought_to_it_afterwards() -> None:
     samples = int16(voice(2.0))
     offset, peak = reference(samples)
     rows = streamed(Tripathi34(offset), samples, [])
-    np.testing.assert_allclose(rescaled(rows, peak), extract(samples), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        rescaled(rows, peak), extract(samples, offset, peak), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_rows_do_not_depend_on_how_the_stream_was_cut() -> None:
@@ -84,13 +85,13 @@ def test_rows_do_not_depend_on_how_the_stream_was_cut() -> None:
     for seed in range(5):
         cuts = random_cuts(len(samples), 12, seed)
         np.testing.assert_array_equal(streamed(Tripathi34(), samples, cuts), whole)
-    np.testing.assert_allclose(whole, extract(samples, offset=0, peak=1), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(whole, extract(samples), rtol=1e-5, atol=1e-7)
 
 
 def test_a_row_describes_the_frame_that_starts_at_its_hop() -> None:
     samples = np.zeros(16_000, np.float32)
     samples[HOP_SAMPLES * 4 + 10] = 0.5
-    energy = extract(samples, offset=0, peak=1)[:, 1]
+    energy = extract(samples)[:, 1]
     assert np.flatnonzero(energy).tolist() == [3, 4]
 
 

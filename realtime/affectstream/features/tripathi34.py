@@ -6,10 +6,9 @@ Refuses to know: utterances, beyond laying out their rows as 100 x 34.
 
 Each number of a row is that of ``ShortTermFeatures.feature_extraction(..., deltas=False)``. That
 function first shifts and scales the whole recording: its mean becomes 0 and its peak 1. A stream
-cannot know either in advance, so they are arguments. ``extract`` measures them (``reference``)
-and gives what pyAudioAnalysis gives; ``Tripathi34()`` describes the signal as it comes, and since
-scale touches two columns only, ``rescaled`` brings its rows to the reference's once the peak is
-known.
+cannot know either in advance, so they are arguments, which ``reference`` measures on a recording:
+with them, the rows are pyAudioAnalysis's. Without, they describe the signal as it comes, and since
+scale touches two columns only, ``rescaled`` brings them to the reference's once the peak is known.
 
 Oddities of the reference, kept because models were trained on them: the mel filters are laid over
 the bins as if these spanned twice their frequencies; a pitch class takes only the last bin of each
@@ -90,20 +89,14 @@ class Tripathi34:
         return self._describer.describe(self._framer.finish())
 
 
-def extract(samples: Samples, *, offset: float | None = None, peak: float | None = None) -> Rows:
-    """Return the rows, (n, 34), of a recording, normalised by itself unless told otherwise.
+def extract(samples: Samples, offset: float = 0.0, peak: float = 1.0) -> Rows:
+    """Return the rows, (n, 34), of a recording; ``offset`` and ``peak`` as for ``Tripathi34``.
 
-    ``offset`` and ``peak`` are ``reference(samples)`` where not given.
+    ``extract(samples, *reference(samples))`` is what pyAudioAnalysis gives.
     """
-    signal = as_signal(samples)
-    own_offset, own_peak = reference(signal) if offset is None or peak is None else (0.0, 1.0)
     framer = Framer(FRAME_SAMPLES, HOP_SAMPLES, _BATCH_BLOCK)
-    describer = _Describer(
-        _BATCH_BLOCK,
-        own_offset if offset is None else offset,
-        own_peak if peak is None else peak,
-    )
-    blocks = [describer.describe(frames) for frames in framer.push(signal)]
+    describer = _Describer(_BATCH_BLOCK, offset, peak)
+    blocks = [describer.describe(frames) for frames in framer.push(samples)]
     return np.concatenate([*blocks, describer.describe(framer.finish())])
 
 
