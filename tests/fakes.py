@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.aligner import AlignedUtterance
+from affectstream.core.aligned import AlignedUtterance
+from affectstream.core.normalisation import NOBODY, SpeakerNormaliser
 from affectstream.messages import (
     Emotion,
     Message,
@@ -61,8 +62,12 @@ class FakeModel:
     """Exact in the sense of the module's docstring; counts what it was asked for."""
 
     identity = ModelIdentity(id="fake", sha256="0" * 64)
+    frame_modalities = frozenset({"mocap"})
 
-    def __init__(self) -> None:
+    def __init__(
+        self, normaliser: SpeakerNormaliser | None = None, sure_above: float = 0.0
+    ) -> None:
+        self.normaliser, self.sure_above = normaliser, sure_above
         self.encoded = 0
         self.advanced = 0
         self.batches = 0
@@ -104,7 +109,7 @@ class FakeModel:
         self, dialogue: Sequence[AlignedUtterance], look_ahead: int | None
     ) -> list[FakeEstimate]:
         """The whole dialogue at once: what the finals must equal."""
-        encoded = [encode(utterance) for utterance in dialogue]
+        encoded = [encode(utterance) for utterance in normalised(dialogue, self.normaliser)]
         (afters,) = self.advance([self.initial_state()], [encoded])
         befores = [self.initial_state(), *afters]
         results = []
@@ -113,6 +118,28 @@ class FakeModel:
             window = list(zip(befores[i:last], encoded[i:last], afters[i:last], strict=False))
             results.append(self.estimate([window])[0][0])
         return results
+
+
+def normalised(
+    dialogue: Sequence[AlignedUtterance], normaliser: SpeakerNormaliser | None
+) -> list[AlignedUtterance]:
+    """Each utterance by the speaker's up to it, in the dialogue's order."""
+    if normaliser is None:
+        return list(dialogue)
+    given, speakers = [], NOBODY
+    for utterance in dialogue:
+        seen = dict(utterance.observations)
+        if "acoustic" in seen:
+            seen["acoustic"], speakers = normaliser.carry(
+                speakers, utterance.speaker, seen["acoustic"]
+            )
+        given.append(replace(utterance, observations=seen))
+    return given
+
+
+def speaker_normaliser(prior_utterances: float = 2.0) -> SpeakerNormaliser:
+    """For the statistics that ``observation`` makes: 47, about 0 to 1."""
+    return SpeakerNormaliser(np.full(47, 0.5), np.full(47, 0.3), prior_utterances)
 
 
 def encode(utterance: AlignedUtterance) -> str:

@@ -18,6 +18,7 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
+from affectstream.wording import line
 from bus_helpers import closed, emotion, opened, transcript
 
 S = 1_000_000_000
@@ -83,6 +84,19 @@ def test_the_picture_fits_and_says_the_important_at_any_width(width: int) -> Non
     assert "final" in rows[0]
     assert any("where have you been" in line for line in lines)
     assert any("mic.anna" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("width", "words"), [(60, "neutral?   50%"), (80, "unsure (neutral?)  50%")]
+)
+def test_what_is_not_sure_is_said_so(width: int, words: str) -> None:
+    view = LiveView(terminal(width), "affectstream")
+    view.receive(estimate(0, sure=False))
+    (row,) = [row for row in picture(width, view) if "%" in row]
+    assert words in row
+    assert "provisional" in row
+    assert "unsure (neutral?)" in (line(estimate(0, sure=False)) or "")
+    assert "unsure" not in (line(estimate(0)) or "")
 
 
 def test_a_changed_mind_is_marked() -> None:

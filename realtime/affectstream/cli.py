@@ -171,7 +171,8 @@ def fusion(
     from contextlib import ExitStack
 
     from affectstream.bus import Hub
-    from affectstream.fusion_node import PREFIXES, FusionNode, PretrainedModel
+    from affectstream.fusion_node import PREFIXES, FusionNode
+    from affectstream.pretrained import PretrainedModel
     from affectstream.runner import run
 
     waited_for = _look_ahead(look_ahead)

@@ -71,7 +71,7 @@ def _checkpoint() -> Finding:
     remedy = "pip install 'affectstream[fusion]', or pass --checkpoint FILE"
 
     def load() -> str:
-        from affectstream.fusion_node import PretrainedModel
+        from affectstream.pretrained import PretrainedModel
 
         identity = PretrainedModel().identity
         return f"{identity.id}, sha256 {identity.sha256[:12]}"

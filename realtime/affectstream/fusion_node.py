@@ -1,30 +1,32 @@
 """Joins the bus, the core and a model: utterances in, estimates and their revisions out.
 
 Knows: which dialogues are open, whose clock each lives by, and how to step many as one batch.
-Refuses to know: sockets (``runner``), alignment and context (``core``), how a model computes.
+Refuses to know: sockets (``runner``), alignment and context (``core``), how a model computes
+(``pretrained``), and what it reads (``evidence``).
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import msgspec
 
-from affectstream.core.aligner import AlignedUtterance, Change, UtteranceAligner
-from affectstream.core.dialogue import Dialogue, advance, estimate_newest, estimate_windows
+from affectstream.core.aligned import Change
+from affectstream.core.aligner import UtteranceAligner
+from affectstream.core.dialogue import Dialogue
+from affectstream.core.emotions import Stamp
 from affectstream.core.model import ContextModel
-from affectstream.errors import UsageError
+from affectstream.core.revising import advance, estimate_newest, estimate_windows
+from affectstream.evidence import UNREADABLE, claims_to_be_read, evidence_of, readable
 from affectstream.messages import (
+    Acoustic,
     Emotion,
     Gap,
     Message,
-    ModelIdentity,
     Observation,
     Progress,
     StreamClosed,
@@ -34,9 +36,6 @@ from affectstream.messages import (
     UtteranceStarted,
 )
 from affectstream.timebase import NS_PER_S
-
-if TYPE_CHECKING:
-    from affectstream_models.context import ContextModel as Network
 
 log = logging.getLogger(__name__)
 
@@ -51,76 +50,9 @@ PREFIXES = (
     "gap/",
 )
 SOURCE = "fusion"
-FRONT_ENDS = {"acoustic": ("egemaps47", 47)}
-"""Modality -> the front end and width of the observations that the model reads."""
-UNREADABLE = "the model reads one row of " + ", ".join(
-    f"{columns} values of {front_end} as {modality}"
-    for modality, (front_end, columns) in FRONT_ENDS.items()
-)
 MAX_SESSIONS = 1_024
 IDLE_NS = 600 * NS_PER_S
 _BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
-
-
-class PretrainedModel:
-    """A checkpoint as the core wants it.
-
-    Args:
-        path: a safetensors checkpoint, or None for the one that is shipped.
-
-    Raises:
-        UsageError: there is no such checkpoint, or it is not one.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
-        # Without it the last digits depend on where in memory a matrix happens to lie.
-        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
-        import torch
-
-        from affectstream_models.checkpoints import CheckpointError, load, load_pretrained
-
-        torch.set_num_threads(1)  # a dialogue's step is too small to share out
-        try:
-            self._network: Network = load(path) if path else load_pretrained()
-        except (CheckpointError, OSError) as error:
-            raise UsageError(str(error)) from error
-        self.look_ahead = self._network.look_ahead
-        self.identity = ModelIdentity(id=self._network.id, sha256=self._network.sha256)
-
-    def initial_state(self) -> Any:
-        """Return the forward state before a dialogue's first utterance."""
-        return self._network.initial_state()
-
-    def encode(self, utterances: Sequence[AlignedUtterance]) -> Sequence[Any]:
-        """Return each utterance encoded on its own."""
-        from affectstream_models.context import UtteranceInputs
-        from affectstream_models.context_features import normalise
-
-        network = self._network
-        return network.encode(
-            [
-                UtteranceInputs(
-                    speaker=utterance.speaker,
-                    acoustic=normalise(
-                        utterance.observations.get("acoustic"),
-                        network.acoustic_mean,
-                        network.acoustic_sd,
-                    ),
-                    text=utterance.text,
-                )
-                for utterance in utterances
-            ]
-        )
-
-    def advance(
-        self, states: Sequence[Any], chains: Sequence[Sequence[Any]]
-    ) -> Sequence[Sequence[Any]]:
-        """Return the forward states after each encoded utterance of each chain."""
-        return self._network.advance(states, chains)
-
-    def estimate(self, windows: Sequence[Sequence[tuple[Any, Any, Any]]]) -> Any:
-        """Return an estimate for each (state before, encoded, state after) of each window."""
-        return self._network.estimate(windows)
 
 
 class _Session:
@@ -187,8 +119,8 @@ class FusionNode:
         self._dirty[message.session] = session
         if isinstance(message, Gap):
             return self._repeat(message)
-        if isinstance(message, Observation) and not _readable(message):
-            return [*said, _gap(message, UNREADABLE)]
+        if isinstance(message, Observation | Acoustic) and not readable(message):
+            return [*said, _gap(message, UNREADABLE)] if claims_to_be_read(message) else said
         self._track_streams(session, message)
         if session.driver is not None:
             message = msgspec.structs.replace(message, sent_ns=0)  # another clock
@@ -308,21 +240,20 @@ class FusionNode:
         stale = advance(moved, self._model)
         estimate_newest(moved, stale, self._model)
         for session in sessions:
-            yield from session.dialogue.first_estimates(*self._stamp(session, now_ns, began))
+            yield from session.dialogue.first_estimates(self._stamp(session, now_ns, began))
         estimate_windows(stale, self._model)
         for session in sessions:
-            yield from session.dialogue.estimates(*self._stamp(session, now_ns, began))
+            yield from session.dialogue.estimates(self._stamp(session, now_ns, began))
             if session.closing:
                 yield from self._end(session, now_ns)
 
-    def _stamp(
-        self, session: _Session, now_ns: int, began: int
-    ) -> tuple[ModelIdentity, int, dict[str, float]]:
+    def _stamp(self, session: _Session, now_ns: int, began: int) -> Stamp:
         """Return which model, when, and for how long, unless the clock is not ours."""
+        identity, sure_above = self._model.identity, self._model.sure_above
         if session.driver is not None:
-            return self._model.identity, session.clock_ns, {}
+            return Stamp(identity, session.clock_ns, sure_above=sure_above)
         model_ms = (self._stopwatch() - began) / 1e6
-        return self._model.identity, now_ns, {"model": model_ms}
+        return Stamp(identity, now_ns, {"model": model_ms}, sure_above)
 
     def _put(self, session: _Session, now_ns: int) -> list[Message]:
         """Hand the dialogue what is new; what came after a final is said as a gap."""
@@ -347,7 +278,8 @@ class FusionNode:
         changes = session.aligner.wake(self._now(session, now_ns))
         if session.closing:
             changes += session.aligner.close(self._now(session, now_ns))
-        return changes
+        frames = self._model.frame_modalities
+        return [replace(c, utterance=evidence_of(c.utterance, frames)) for c in changes]
 
     def _end(self, session: _Session, now_ns: int) -> list[Message]:
         name = session.dialogue.session
@@ -365,12 +297,7 @@ def _progress(session: str, watermark_ns: int) -> Progress:
     return Progress(session=session, source=SOURCE, watermark_ns=watermark_ns)
 
 
-def _readable(message: Observation) -> bool:
-    expected = FRONT_ENDS.get(message.modality)
-    return expected == (message.front_end, message.columns) and message.rows == 1
-
-
-def _gap(message: Observation | Transcript, reason: str) -> Gap:
+def _gap(message: Observation | Acoustic | Transcript, reason: str) -> Gap:
     return Gap(
         session=message.session,
         source=SOURCE,

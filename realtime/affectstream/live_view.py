@@ -25,7 +25,7 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
-from affectstream.wording import NOTICE, clock, line
+from affectstream.wording import NOTICE, clock, label, line
 
 COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
 ROWS = 14
@@ -124,7 +124,8 @@ class LiveView:
         share = emotion.categorical[emotion.label]
         full = round(10 * share)
         bar = "█" * full + "░" * (10 - full) + " " if width >= WITH_BARS else ""
-        colour = COLOURS.get(emotion.label, "")
+        colour = COLOURS.get(emotion.label, "") if emotion.sure else "dim"
+        words = label(emotion) if width >= WITH_SCALES or emotion.sure else f"{emotion.label}?"
         means = [
             f"{emotion.dimensional[name].mean:.1f}" if name in emotion.dimensional else "–"
             for name in ("valence", "activation")
@@ -135,7 +136,7 @@ class LiveView:
             clock(emotion.end_ns, self._origin_ns),
             Text(emotion.speaker),
             Text(emotion.text or "–", style="" if emotion.text else "dim"),
-            Text(f"{bar}{emotion.label:<9} {share:4.0%}", style=colour),
+            Text(f"{bar}{words:<9} {share:4.0%}", style=colour),
             *(means if width >= WITH_SCALES else ()),
             Text(f"{emotion.status}{count}{mark}", "bold" if emotion.status == "final" else "dim"),
         ]

@@ -231,6 +231,7 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
         status: ``partial`` while speech goes on, ``provisional`` for the first after it ended,
             then ``revised``, and at last ``final``.
         categorical: class -> probability.
+        sure: whether the most probable class is probable enough to be believed.
         dimensional: ``valence``, ``activation``, ``dominance``.
         modalities: those present -> how far each moved the class probabilities (total variation
             distance between the estimate with and without it, 0..1).
@@ -245,6 +246,7 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
     revision: Counter
     status: Status
     categorical: dict[Short, Probability]
+    sure: bool = True
     dimensional: dict[Short, Dimension] = {}
     clusters: dict[Short, tuple[Probability, ...]] = {}
     modalities: dict[Short, Probability] = {}
@@ -255,7 +257,7 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
 
     @property
     def label(self) -> str:
-        """The most probable class."""
+        """The most probable class, whether ``sure`` or not."""
         return max(self.categorical, key=lambda name: self.categorical[name])
 
 

@@ -56,6 +56,11 @@ def line(message: Message, origin_ns: int = 0) -> str | None:
             return None
 
 
+def label(emotion: Emotion) -> str:
+    """Return the most probable class, or that it is not to be relied upon."""
+    return emotion.label if emotion.sure else f"unsure ({emotion.label}?)"
+
+
 def _emotion(emotion: Emotion, origin_ns: int) -> str:
     share = emotion.categorical[emotion.label]
     scales = "  ".join(
@@ -64,6 +69,6 @@ def _emotion(emotion: Emotion, origin_ns: int) -> str:
     evidence = " + ".join(emotion.modalities) or "context alone"
     return (
         f"{clock(emotion.end_ns, origin_ns)}  {emotion.speaker:<9} {emotion.status:<11} "
-        f"{emotion.label:<9} {share:4.0%}  {scales}  "
+        f"{label(emotion):<9} {share:4.0%}  {scales}  "
         f"[{emotion.utterance} r{emotion.revision}, {emotion.look_ahead} later, {evidence}]"
     )

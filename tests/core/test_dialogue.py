@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from affectstream.core import dialogue as module
-from affectstream.core.aligner import AlignedUtterance, Change
-from affectstream.core.dialogue import Dialogue, revise
+from affectstream.core.aligned import AlignedUtterance, Change
+from affectstream.core.dialogue import Dialogue
+from affectstream.core.emotions import Stamp
+from affectstream.core.revising import revise
 from affectstream.messages import Emotion
-from fakes import FakeModel, check_revisions, probabilities, published
+from fakes import FakeModel, check_revisions, probabilities, published, speaker_normaliser
 
 
 def utterance(i: int, text: str | None = "text", speaker: str = "anna") -> AlignedUtterance:
@@ -24,7 +27,7 @@ def utterance(i: int, text: str | None = "text", speaker: str = "anna") -> Align
 
 def step(model: FakeModel, *dialogues: Dialogue) -> list[Emotion]:
     revise([dialogue for dialogue in dialogues if dialogue.dirty], model)
-    return [e for d in dialogues for e in d.estimates(model.identity, 0, {})]
+    return [e for d in dialogues for e in d.estimates(Stamp(model.identity))]
 
 
 def put(model: FakeModel, dialogue: Dialogue, *changes: Change) -> list[Emotion]:
@@ -207,7 +210,7 @@ def test_memory_is_bounded_however_the_utterances_end() -> None:
         put(model, dialogue, Change(utterance(2 * i), partial=True))  # these never end
         put(model, dialogue, Change(utterance(2 * i + 1), complete=True))
     assert dialogue.open_utterances == 2
-    assert dialogue._partials == []
+    assert dialogue.partials == []
     assert len(dialogue._partial_revisions) <= module.MAX_REMEMBERED
     assert len(dialogue._gone) <= module.MAX_REMEMBERED
 
@@ -227,12 +230,84 @@ def test_too_many_open_utterances_become_final_and_stay_so(
     assert sum(e.status == "final" for e in said) == 50
 
 
+def spoken(i: int, fill: float, speaker: str = "anna") -> AlignedUtterance:
+    values = np.full(47, fill, np.float32)
+    return replace(utterance(i, None, speaker), observations={"acoustic": values})
+
+
+def test_speakers_are_normalised_in_the_dialogues_order_whenever_news_comes() -> None:
+    """An utterance that comes late is among those that later ones are normalised by."""
+    said = [spoken(i, 0.1 * i, "ab"[i % 2]) for i in range(8)]
+    model = FakeModel(speaker_normaliser())
+    offline = [probabilities(e) for e in model.offline(said, None)]
+    assert offline != [probabilities(e) for e in FakeModel().offline(said, None)]
+    for first in (0, 3, 7):
+        dialogue = Dialogue("s1", model.initial_state(), None)
+        for u in said[:first] + said[first + 1 :] + [said[first]]:
+            put(model, dialogue, Change(u, complete=True))
+        finals = {e.utterance: e for e in close(model, dialogue) if e.status == "final"}
+        assert [published(finals[u.id]) for u in said] == offline
+
+
+def test_only_what_is_normalised_otherwise_is_encoded_again() -> None:
+    model = FakeModel(speaker_normaliser())
+    dialogue = Dialogue("s1", model.initial_state(), None)
+    for i in range(6):
+        put(model, dialogue, Change(spoken(i, 0.1 * i, "ab"[i % 2])))
+    assert model.encoded == 6
+    put(model, dialogue, Change(spoken(2, 0.9, "a")))
+    assert model.encoded == 8  # itself and the one later utterance of the same speaker
+    put(model, dialogue, Change(replace(spoken(1, 0.1, "b"), text="now with a text")))
+    assert model.encoded == 9
+
+
+def test_statistics_outlive_the_window() -> None:
+    """What has become final still counts for the speaker."""
+    model = FakeModel(speaker_normaliser())
+    said = [spoken(i, 0.1 * i) for i in range(12)]
+    dialogue = Dialogue("s1", model.initial_state(), 1)
+    out = [e for u in said for e in put(model, dialogue, Change(u, complete=True))]
+    finals = [e for e in out + close(model, dialogue) if e.status == "final"]
+    assert [published(e) for e in finals] == [probabilities(e) for e in model.offline(said, 1)]
+
+
+def test_a_partial_is_normalised_with_itself_and_leaves_no_trace() -> None:
+    model = FakeModel(speaker_normaliser())
+    said = [spoken(i, 0.1 * i) for i in range(3)]
+    dialogue = Dialogue("s1", model.initial_state(), 8)
+    put(model, dialogue, Change(said[0]), Change(said[1]))
+    for _ in range(2):  # the second says the same: the first was not counted
+        (partial,) = put(model, dialogue, Change(said[2], partial=True))
+        assert published(partial) == probabilities(model.offline(said, 0)[2])
+
+
+def test_frames_are_there_when_an_utterance_is_encoded_again() -> None:
+    model = FakeModel(speaker_normaliser())
+    said = [replace(spoken(i, 0.1), frames={"mocap": np.full((3, 2), i)}) for i in range(3)]
+    dialogue = Dialogue("s1", model.initial_state(), None)
+    for u in said[1:] + said[:1]:
+        put(model, dialogue, Change(u))
+    finals = [e for e in close(model, dialogue) if e.status == "final"]
+    assert [published(e) for e in finals] == [probabilities(e) for e in model.offline(said, None)]
+
+
+@pytest.mark.parametrize(("sure_above", "sure"), [(0.0, True), (0.26, True), (1.0, False)])
+def test_an_estimate_says_whether_it_is_sure(sure_above: float, sure: bool) -> None:
+    model = FakeModel(sure_above=sure_above)
+    dialogue = Dialogue("s1", model.initial_state(), 8)
+    dialogue.put(Change(utterance(0)))
+    revise([dialogue], model)
+    (emotion,) = dialogue.estimates(Stamp(model.identity, sure_above=model.sure_above))
+    assert emotion.sure is sure
+    assert emotion.categorical[emotion.label] == max(emotion.categorical.values())
+
+
 def test_the_latency_of_a_provisional_estimate_is_split_and_never_negative() -> None:
     model = FakeModel()
     dialogue = Dialogue("s1", model.initial_state(), 8)
     dialogue.put(Change(replace(utterance(0), announced_ns=5_000_000, sent_ns=9_000_000)))
     revise([dialogue], model)
-    (emotion,) = dialogue.estimates(model.identity, 8_000_000, {"model": 1.5})
+    (emotion,) = dialogue.estimates(Stamp(model.identity, 8_000_000, {"model": 1.5}))
     assert emotion.latency_ms == {"model": 1.5, "wait": 3.0, "wire": 0.0}
 
 

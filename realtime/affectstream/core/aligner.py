@@ -17,11 +17,12 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.core.aligned import AlignedUtterance, Change
 from affectstream.core.frames import FrameTrack
 from affectstream.core.watermark import STALL_NS, Watermarks
 from affectstream.messages import (
@@ -44,48 +45,6 @@ PATIENCE_NS = 5 * NS_PER_S
 PARTIAL_NS = 500 * NS_PER_MS
 MAX_WAITING = 1_024
 """Utterances of one dialogue that may wait for completion, or pieces for their utterance."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlignedUtterance:
-    """All that is known of one utterance.
-
-    Attributes:
-        observations: modality -> features of the whole utterance, shape (d,).
-        frames: modality -> frames within the utterance, shape (n, d).
-        text: the final transcript; while the utterance goes on, the latest guess.
-        announced_ns, sent_ns: processing time at which its end reached us and was sent (0: not
-            known, or not on the same clock).
-    """
-
-    id: str
-    speaker: str
-    start_ns: int
-    end_ns: int
-    observations: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    frames: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    text: str | None = None
-    announced_ns: int = 0
-    sent_ns: int = 0
-
-    @property
-    def order(self) -> tuple[int, int, str, str]:
-        """Sort key within a dialogue: by end, for that is when an utterance comes to exist."""
-        return (self.end_ns, self.start_ns, self.speaker, self.id)
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing at all is known but its times."""
-        return not (self.observations or self.frames or self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An utterance that is new, has changed, or is complete."""
-
-    utterance: AlignedUtterance
-    partial: bool = False
-    complete: bool = False
 
 
 @dataclass(slots=True)
@@ -319,14 +278,3 @@ class UtteranceAligner:
         for change in changes:
             self._finish(change.utterance)
         return sorted(changes, key=lambda change: change.utterance.order)
-
-
-def without_frames(utterance: AlignedUtterance) -> AlignedUtterance:
-    """Return the utterance with the number of its frames, but not what was in them.
-
-    Frames are large, and once they have been encoded only news of them matters.
-    """
-    counted = {
-        name: np.empty((len(rows), 0), np.float32) for name, rows in utterance.frames.items()
-    }
-    return replace(utterance, frames=counted)

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.aligner import AlignedUtterance
+from affectstream.core.aligned import AlignedUtterance
+from affectstream.core.normalisation import SpeakerNormaliser
 from affectstream.messages import ModelIdentity
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
@@ -45,11 +46,23 @@ class ContextModel(Protocol):
     def identity(self) -> ModelIdentity:
         """Which weights these are."""
 
+    @property
+    def normaliser(self) -> SpeakerNormaliser | None:
+        """What normalises acoustic observations before ``encode``; None takes them as they are."""
+
+    @property
+    def sure_above(self) -> float:
+        """The least probability of the top class with which an estimate is sure of it."""
+
+    @property
+    def frame_modalities(self) -> frozenset[str]:
+        """The modalities of which ``encode`` looks at frames; others' are not kept."""
+
     def initial_state(self) -> Any:
         """Return the forward state before a dialogue's first utterance."""
 
     def encode(self, utterances: Sequence[AlignedUtterance]) -> Sequence[Any]:
-        """Return each utterance encoded on its own."""
+        """Return each utterance encoded on its own; its acoustic observation is normalised."""
 
     def advance(
         self, states: Sequence[Any], chains: Sequence[Sequence[Any]]

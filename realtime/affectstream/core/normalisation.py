@@ -1,0 +1,133 @@
+"""Whose voice it is, taken out of how it sounds: statistics of a speaker, kept as they come.
+
+Knows: vectors of statistics, a population that every speaker is first taken for, and how far one
+has moved away from it.
+Refuses to know: what a column means, dialogues, networks.
+
+A speaker's mean and variance are those of the utterances so far, shrunk to the population's as if
+that were ``prior_utterances`` utterances more. Every state is an immutable value, so that a
+dialogue can go back to any utterance and carry on from there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_SPEAKERS = 256
+"""Speakers of one dialogue that are remembered; who spoke least recently is forgotten first."""
+
+_CLIP = 4.0
+"""Standard deviations beyond which a value says only "far out"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeakerStatistics:
+    """What is known of one speaker, by column: each array has shape (d,).
+
+    Attributes:
+        count: utterances in which the column was known.
+        mean: their mean.
+        m2: the sum of their squared distances from it.
+    """
+
+    count: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    m2: NDArray[np.float64]
+
+
+Speakers = Mapping[str, SpeakerStatistics]
+"""The speakers of a dialogue; a value, never changed."""
+
+NOBODY: Speakers = MappingProxyType({})
+
+
+class SpeakerNormaliser:
+    """Turns an utterance's statistics into standard deviations from its speaker's mean.
+
+    Args:
+        population_mean, population_sd: shape (d,).
+        prior_utterances: how many utterances of a speaker weigh as much as the population;
+            infinite takes everybody for the population, 0 knows none.
+
+    Raises:
+        ValueError: the shapes differ, or the prior is negative or no number.
+    """
+
+    def __init__(
+        self,
+        population_mean: NDArray[np.floating],
+        population_sd: NDArray[np.floating],
+        prior_utterances: float,
+    ) -> None:
+        if population_mean.ndim != 1 or population_mean.shape != population_sd.shape:
+            raise ValueError(
+                f"means of shape {population_mean.shape} and deviations of {population_sd.shape}"
+            )
+        if not prior_utterances >= 0:
+            raise ValueError(f"a prior of {prior_utterances} utterances is none; give 0 or more")
+        self._mean = population_mean.astype(np.float64)
+        self._sd = population_sd.astype(np.float64)
+        self._prior = float(prior_utterances)
+
+    @property
+    def columns(self) -> int:
+        """How many statistics an utterance has, d."""
+        return len(self._mean)
+
+    def unknown(self) -> SpeakerStatistics:
+        """Return the statistics of somebody who has said nothing."""
+        zeros = np.zeros(self.columns)
+        return SpeakerStatistics(zeros, zeros, zeros)
+
+    def include(
+        self, statistics: SpeakerStatistics, observation: NDArray[np.floating]
+    ) -> SpeakerStatistics:
+        """Return the statistics with one more utterance (d,); what is not finite is left out."""
+        self._check(observation)
+        known = np.isfinite(observation)
+        value = np.where(known, observation, 0.0).astype(np.float64)
+        count = statistics.count + known
+        step = np.where(known, value - statistics.mean, 0.0)
+        mean = statistics.mean + step / np.maximum(count, 1.0)
+        return SpeakerStatistics(count, mean, statistics.m2 + step * (value - mean))
+
+    def normalise(
+        self, observation: NDArray[np.floating], statistics: SpeakerStatistics
+    ) -> NDArray[np.float32]:
+        """Return an utterance's (d,) statistics in the speaker's standard deviations, clipped.
+
+        What is not finite, or cannot be told, becomes 0: the mean.
+        """
+        self._check(observation)
+        mean, sd = self._mean, self._sd
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if not math.isinf(self._prior):
+                total = self._prior + statistics.count
+                mean = (self._prior * mean + statistics.count * statistics.mean) / total
+                sd = np.sqrt((self._prior * sd**2 + statistics.m2) / total)
+            scaled = (observation - mean) / sd
+        finite = np.where(np.isfinite(scaled), scaled, 0.0)
+        return finite.clip(-_CLIP, _CLIP).astype(np.float32)
+
+    def carry(
+        self, speakers: Speakers, speaker: str, observation: NDArray[np.floating]
+    ) -> tuple[NDArray[np.float32], Speakers]:
+        """Return the utterance normalised, it included, and who is known after it."""
+        after = self.include(speakers.get(speaker) or self.unknown(), observation)
+        others = {name: known for name, known in speakers.items() if name != speaker}
+        while len(others) >= MAX_SPEAKERS:
+            del others[next(iter(others))]
+        return self.normalise(observation, after), MappingProxyType(others | {speaker: after})
+
+    def _check(self, observation: NDArray[np.floating]) -> None:
+        if observation.shape != self._mean.shape:
+            raise ValueError(
+                f"statistics of shape {observation.shape}, but the population's have "
+                f"{self._mean.shape}"
+            )
