@@ -1,0 +1,203 @@
+"""Pitch by autocorrelation, after Boersma (1993): candidates of a frame, and a path through them.
+
+Knows: how periods are found in a frame's autocorrelation, how strong each is, and which of them
+form the cheapest path, decided a fixed number of frames later.
+Refuses to know: samples, and what else is described beside the pitch.
+
+P. Boersma (1993), Accurate short-term analysis of the fundamental frequency and the
+harmonics-to-noise ratio of a sampled sound. IFA Proceedings 17, 97-110. Costs and thresholds are
+the ones that Praat's manual gives as standard; that costs are per 10 ms, and that octaves count
+from the ceiling, is what Praat was seen to do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.features.framing import SAMPLE_RATE_HZ
+
+FLOOR_HZ = 60.0
+"""The lowest pitch: three of its periods fill a frame of 50 ms."""
+CEILING_HZ = 600.0
+DELAY_FRAMES = 20
+"""A frame's pitch is decided when this many frames have followed."""
+
+CANDIDATES = 10
+"""At most, in a frame; the first says that there is no voice."""
+
+LAGS = int(SAMPLE_RATE_HZ / FLOOR_HZ) + 10
+"""How much of an autocorrelation is looked at: the longest period, and what interpolates it."""
+
+_VOICING_THRESHOLD = 0.45
+_SILENCE_THRESHOLD = 0.03
+_OCTAVE_COST = 0.01
+_OCTAVE_JUMP_COST = 0.35
+_VOICED_UNVOICED_COST = 0.14
+_STANDARD_STEP_S = 0.01
+_NEVER = -1e9
+_TAPS = 8
+"""On each side, of the filter that gives the autocorrelation between its lags."""
+
+Floats = NDArray[np.float64]
+Candidates = tuple[Floats, Floats]
+"""Pitches in Hz, 0 for none, and their strengths, both (n, k)."""
+
+
+def unvoiced_strength(local_peak: Floats, reference_peak: Floats) -> Floats:
+    """Return (n,) how much speaks for a frame without a voice.
+
+    Args:
+        local_peak: (n,) the greatest absolute value in each frame.
+        reference_peak: (n,) what counts as loud.
+    """
+    loud = local_peak / np.maximum(reference_peak, 1e-12)
+    quiet = 2.0 - loud * ((1.0 + _VOICING_THRESHOLD) / _SILENCE_THRESHOLD)
+    strength: Floats = _VOICING_THRESHOLD + np.maximum(0.0, quiet)
+    return strength
+
+
+def may_be_voiced(unvoiced: Floats, step_s: float) -> NDArray[np.bool_]:
+    """Return (n,) whether any voice could win against ``unvoiced`` on a path of ``step_s``.
+
+    A voice's strength is at most 1, and it spares its neighbours two changes at most.
+    """
+    spared = 2 * _VOICED_UNVOICED_COST * _STANDARD_STEP_S / step_s
+    possible: NDArray[np.bool_] = unvoiced < 1.0 + spared
+    return possible
+
+
+def find_candidates(correlation: Floats, rows: NDArray[np.intp], unvoiced: Floats) -> Candidates:
+    """Return the candidates of ``len(unvoiced)`` frames, the unvoiced one first.
+
+    Args:
+        correlation: (m, LAGS) of the sound, 1 at lag 0, of those frames that may be voiced.
+        rows: (m,) their numbers.
+        unvoiced: (n,) the strength of the unvoiced candidate of each frame.
+    """
+    found, found_hz, height = _peaks(correlation)
+    score = height - _OCTAVE_COST * np.log2(CEILING_HZ / found_hz)
+    order = np.lexsort((-score, found))
+    found, found_hz, score = found[order], found_hz[order], score[order]
+    column = np.arange(1, len(found) + 1) - np.searchsorted(found, found)  # 1: the frame's best
+    kept = column < CANDIDATES
+    found, column = rows[found[kept]], column[kept]
+    width = 1 + int(column.max(initial=0))
+    pitch_hz = np.zeros((len(unvoiced), width))
+    strength = np.full((len(unvoiced), width), _NEVER)
+    strength[:, 0] = unvoiced
+    pitch_hz[found, column] = found_hz[kept]
+    strength[found, column] = score[kept]
+    return pitch_hz, strength
+
+
+def _peaks(correlation: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Return row, pitch in Hz and height of the maxima between the floor and the ceiling."""
+    first, end = int(SAMPLE_RATE_HZ / CEILING_HZ), int(SAMPLE_RATE_HZ / FLOOR_HZ) + 2
+    rises = correlation[:, first:end] > correlation[:, first - 1 : end - 1]
+    is_peak = rises[:, :-1] & ~rises[:, 1:]
+    is_peak &= correlation[:, first : end - 1] > 0.5 * _VOICING_THRESHOLD
+    row, column = np.nonzero(is_peak)
+    column += first
+    # (k, 5): half a lag apart around the maximum, then a parabola through the greatest's sides
+    near = correlation[row[:, None], column[:, None] + _NEAR] @ _BETWEEN
+    middle = 1 + near[:, 1:4].argmax(axis=1)
+    numbers = np.arange(len(row))
+    before, top, after = (near[numbers, middle + shift] for shift in (-1, 0, 1))
+    slope = 0.5 * (after - before)
+    bend = np.maximum(2.0 * top - before - after, 1e-12)
+    lag = column + 0.5 * (middle - 2 + np.clip(slope / bend, -1, 1))
+    height = top + 0.5 * slope**2 / bend
+    height = np.where(height > 1.0, 1.0 / height, height)
+    pitch_hz = SAMPLE_RATE_HZ / lag
+    inside = (pitch_hz >= FLOOR_HZ) & (pitch_hz <= CEILING_HZ)
+    return row[inside], pitch_hz[inside], height[inside]
+
+
+def _interpolation() -> Floats:
+    """Return (2 taps + 1, 5): values at -1, -1/2, 0, 1/2 and 1 lag from those around 0."""
+    places = np.arange(-_TAPS, _TAPS + 1)
+    distance = places[:, None] - np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    window = 0.5 + 0.5 * np.cos(np.pi * distance / (_TAPS + 1))
+    filters: Floats = np.sinc(distance) * window
+    return filters
+
+
+_NEAR = np.arange(-_TAPS, _TAPS + 1)
+_BETWEEN = _interpolation()
+
+
+class PitchPath:
+    """The cheapest path through the frames' candidates, decided ``DELAY_FRAMES`` later.
+
+    A frame's pitch is the one on the best path that ends ``DELAY_FRAMES`` after it, so that the
+    answer does not depend on how many frames came at once.
+
+    Args:
+        step_s: time between frames; the costs of a change are per ``step_s``.
+    """
+
+    def __init__(self, step_s: float) -> None:
+        correction = _STANDARD_STEP_S / step_s
+        self._jump_cost = _OCTAVE_JUMP_COST * correction
+        self._voicing_cost = _VOICED_UNVOICED_COST * correction
+        self._score = np.zeros(1)  # before the first frame: anything is as good
+        self._last_hz: Floats | None = None
+        self._history: deque[tuple[list[int], list[float]]] = deque()
+
+    def push(self, candidates: Candidates) -> list[float]:
+        """Return the pitches in Hz, 0 for none, of the frames that these settle."""
+        pitch_hz, strength = candidates
+        settled = []
+        for cost, local, frame_hz in zip(
+            self._costs(pitch_hz), strength, pitch_hz.tolist(), strict=True
+        ):
+            total = self._score - cost[:, : len(self._score)]  # (to, from)
+            score = total.max(axis=1)
+            self._history.append((total.argmax(axis=1).tolist(), frame_hz))
+            self._score = score + local
+            if len(self._history) > DELAY_FRAMES:
+                settled.append(self._oldest())
+                self._history.popleft()
+        self._score = self._score - self._score.max()  # so that it stays near 0 for ever
+        return settled
+
+    def finish(self) -> list[float]:
+        """Return the pitches of the frames that are left."""
+        return self._trace() if self._history else []
+
+    def _costs(self, pitch_hz: Floats) -> Floats:
+        """Return (n, to, from): what it costs to follow one frame's candidate by the next's."""
+        count, width = pitch_hz.shape
+        last_hz = pitch_hz[:1, :1] if self._last_hz is None else self._last_hz
+        wide = np.zeros((count + 1, max(width, last_hz.shape[1])))
+        wide[0, : last_hz.shape[1]] = last_hz
+        wide[1:, :width] = pitch_hz
+        voiced = wide > 0
+        octave = np.log2(wide, where=voiced, out=np.zeros_like(wide))
+        costs: Floats = np.abs(octave[1:, :width, None] - octave[:-1, None, :])
+        costs *= self._jump_cost
+        costs[voiced[1:, :width, None] != voiced[:-1, None, :]] = self._voicing_cost
+        if self._last_hz is None:
+            costs[0] = 0.0
+        self._last_hz = pitch_hz[-1:].copy()
+        return costs
+
+    def _oldest(self) -> float:
+        """Return where the best path begins."""
+        state = int(self._score.argmax())
+        for came_from, _ in islice(reversed(self._history), len(self._history) - 1):
+            state = came_from[state]
+        return self._history[0][1][state]
+
+    def _trace(self) -> list[float]:
+        """Return the pitches along the best path, oldest first."""
+        state = int(self._score.argmax())
+        path = []
+        for came_from, frame_hz in reversed(self._history):
+            path.append(frame_hz[state])
+            state = came_from[state]
+        return path[::-1]
