@@ -118,10 +118,12 @@ def tripathi34_errors(clips: Iterable[Clip]) -> dict[str, float]:
 def praat_rows(clip: Clip) -> tuple[Floats, Floats]:
     """Return Praat's pitch in Hz and intensity in dB of the frames that ``woellmer`` describes.
 
-    Praat centres its frames in the recording; ``clip`` is cut so that this is where ours are.
+    Praat centres its frames in the recording; ``clip`` is cut so that this is where ours are. A
+    sample more on each side keeps the last frame from being lost to rounding.
     """
     step_s = woellmer.HOP_SAMPLES / SAMPLE_RATE_HZ
-    sound = parselmouth().Sound(as_signal(_fitted(clip)).astype(np.float64), SAMPLE_RATE_HZ)
+    signal = np.pad(as_signal(_fitted(clip)).astype(np.float64), 1, mode="edge")
+    sound = parselmouth().Sound(signal, SAMPLE_RATE_HZ)
     pitch: Any = sound.to_pitch_ac(time_step=step_s, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
     intensity = sound.to_intensity(minimum_pitch=INTENSITY_FLOOR_HZ, time_step=step_s)
     return pitch.selected_array["frequency"], intensity.values[0]
