@@ -51,7 +51,8 @@ def test_normalisation_is_the_shrunk_mean_and_variance(seed: int, prior: float) 
         got, speakers = machine.carry(speakers, "anna", value)
         seen = values[:n].astype(np.float64)
         mean = (prior * MEAN + n * seen.mean(0)) / (prior + n)
-        variance = (prior * SD**2 + ((seen - seen.mean(0)) ** 2).sum(0)) / (prior + n)
+        squares = prior * ((MEAN - mean) ** 2 + SD**2) + ((seen - mean) ** 2).sum(0)
+        variance = squares / (prior + n)
         if prior == 0 and n == 1:
             np.testing.assert_array_equal(got, 0)  # one utterance says nothing of a spread
             continue
@@ -76,7 +77,7 @@ def test_it_moves_from_the_population_to_the_speaker() -> None:
     for _ in range(30):
         got, speakers = machine.carry(speakers, "anna", value)
         sizes.append(float(np.abs(got).max()))
-    assert sizes[0] > 1.4
+    assert sizes[0] > 1.2
     assert sizes[-1] < 0.7
 
 

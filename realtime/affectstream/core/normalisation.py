@@ -4,9 +4,12 @@ Knows: vectors of statistics, a population that every speaker is first taken for
 has moved away from it.
 Refuses to know: what a column means, dialogues, networks.
 
-A speaker's mean and variance are those of the utterances so far, shrunk to the population's as if
-that were ``prior_utterances`` utterances more. Every state is an immutable value, so that a
-dialogue can go back to any utterance and carry on from there.
+A speaker's mean and variance are those of the utterances so far and of ``prior_utterances`` more
+that are spread as the population is (the posterior of a normal distribution under its conjugate
+prior; Murphy 2007, *Conjugate Bayesian analysis of the Gaussian distribution*, section 4). So a
+voice or a room far from the population widens the spread before it has moved the mean. Every
+state is an immutable value, so that a dialogue can go back to any utterance and carry on from
+there.
 """
 
 from __future__ import annotations
@@ -109,8 +112,10 @@ class SpeakerNormaliser:
         with np.errstate(divide="ignore", invalid="ignore"):
             if not math.isinf(self._prior):
                 total = self._prior + statistics.count
-                mean = (self._prior * mean + statistics.count * statistics.mean) / total
-                sd = np.sqrt((self._prior * sd**2 + statistics.m2) / total)
+                moved = statistics.mean - mean
+                between = self._prior * statistics.count / total * moved**2
+                sd = np.sqrt((self._prior * sd**2 + statistics.m2 + between) / total)
+                mean = mean + statistics.count / total * moved
             scaled = (observation - mean) / sd
         finite = np.where(np.isfinite(scaled), scaled, 0.0)
         return finite.clip(-_CLIP, _CLIP).astype(np.float32)
