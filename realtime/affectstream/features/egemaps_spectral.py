@@ -1,0 +1,174 @@
+"""Loudness, spectral shape, spectral flux and MFCC 1-4 of eGeMAPS, from 20 ms Hamming frames.
+
+Knows: the definitions of the ten spectral descriptors (Eyben et al. 2016, *The Geneva minimalistic
+acoustic parameter set*) with openSMILE's choices where the paper leaves them open.
+Refuses to know: pitch, formants, and the smoothing of the rows over time.
+
+What the paper leaves open, and what the reference was measured to do:
+
+- *Loudness*: 26 mel bands of the power spectrum, weighted by Hermansky's equal-loudness curve with
+  its high-frequency roll-off, to the power 0.33, averaged over the bands (not summed).
+- *Alpha ratio*: energy in 1000-5000 Hz over energy in 0-1000 Hz, in dB (the paper: from 50 Hz).
+- *Slopes*: least squares of the dB spectrum, but the count of bins that enters the formula is the
+  number of intervals between them, one less than the number of bins.
+- *Flux*: root mean squared difference of two magnitude spectra up to 5 kHz, not normalised.
+- *MFCC*: HTK's scaling of the samples, floor 1 under the logarithm, lifter 22.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.features.framing import SAMPLE_RATE_HZ, Frames
+
+FRAME_SAMPLES = 320
+HOP_SAMPLES = 160
+FFT_SAMPLES = 512
+BIN_HZ = SAMPLE_RATE_HZ / FFT_SAMPLES
+
+NAMES = (
+    "Loudness",
+    "alphaRatio",
+    "hammarbergIndex",
+    "slope0-500",
+    "slope500-1500",
+    "spectralFlux",
+    "mfcc1",
+    "mfcc2",
+    "mfcc3",
+    "mfcc4",
+)
+
+_BANDS = 26
+_LOW_HZ, _HIGH_HZ = 20.0, 8000.0
+_MFCCS = 4
+_LIFTER = 22
+_LOUDNESS_EXPONENT = 0.33
+_MEL_FLOOR = 9.3e-10
+_HTK_SCALE = 32_767.0
+_POWER_FLOOR = 1e-14
+_FLUX_BINS = 160  # below 5 kHz
+_SLOPE_BINS = 49  # up to 1500 Hz
+
+Complex = NDArray[np.complex128]
+Real = NDArray[np.float64]
+
+
+def spectra(frames: Frames) -> Complex:
+    """Return the spectra of raw 20 ms frames, (n, 320), under a Hamming window, as (n, 257)."""
+    return np.fft.rfft(frames * _window(), FFT_SAMPLES)
+
+
+class SpectralDescriptors:
+    """Turns successive spectra into rows of ten descriptors, in the order of ``NAMES``.
+
+    State: the last magnitude spectrum, which the flux needs.
+    """
+
+    names = NAMES
+
+    def __init__(self) -> None:
+        self._plan = _plan()
+        self._magnitude: Real | None = None
+
+    def push(self, spectrum: Complex) -> Real:
+        """Return the descriptors, (n, 10), of the ``spectrum`` of n consecutive frames."""
+        plan = self._plan
+        power = spectrum.real**2
+        power += spectrum.imag**2
+        rows = np.empty((len(power), len(NAMES)))
+        if not len(power):
+            return rows
+        sums = power @ plan.sums  # (n, 26 mel bands, low, high)
+        log_mel = np.log(np.maximum(sums[:, :_BANDS], _MEL_FLOOR))
+        rows[:, 0] = np.exp(_LOUDNESS_EXPONENT * (log_mel + plan.log_equal_loudness)).mean(axis=1)
+        rows[:, 1] = _ratio_db(sums[:, _BANDS + 1], sums[:, _BANDS])
+        rows[:, 2] = _ratio_db(power[:, :64].max(axis=1), power[:, 64:161].max(axis=1))
+        decibels = np.log10(np.maximum(power[:, :_SLOPE_BINS], _POWER_FLOOR))
+        rows[:, 3:5] = decibels @ plan.slopes
+        rows[:, 5] = self._flux(np.sqrt(power[:, :_FLUX_BINS]))
+        rows[:, 6:] = np.maximum(log_mel + 2 * np.log(_HTK_SCALE), 0.0) @ plan.cosines
+        return rows
+
+    def _flux(self, magnitude: Real) -> Real:
+        before = magnitude[:1] if self._magnitude is None else self._magnitude
+        self._magnitude = magnitude[-1:].copy()
+        change = np.diff(magnitude, axis=0, prepend=before)
+        flux: Real = np.sqrt(np.einsum("ij,ij->i", change, change) / _FLUX_BINS)
+        return flux
+
+
+def _ratio_db(numerator: Real, denominator: Real) -> Real:
+    """Return the ratio of two powers in dB; 0 where there is no power at all."""
+    ratio = np.maximum(numerator, _POWER_FLOOR) / np.maximum(denominator, _POWER_FLOOR)
+    decibels: Real = 10.0 * np.log10(ratio)
+    return decibels
+
+
+class _Plan(NamedTuple):
+    sums: Real  # (257, 28): the mel bands, then the energies below and above 1 kHz
+    log_equal_loudness: Real  # (26,)
+    slopes: Real  # (49, 2), of log10 of the power spectrum
+    cosines: Real  # (26, 4)
+
+
+@cache
+def _plan() -> _Plan:
+    bank, centres_hz = _mel_bank()
+    energies = np.zeros((FFT_SAMPLES // 2 + 1, 2))
+    energies[:32, 0] = 1  # below 1000 Hz
+    energies[32:161, 1] = 1  # 1000..5000 Hz
+    slopes = np.zeros((_SLOPE_BINS, 2))
+    slopes[:17, 0] = _slope_weights(0, 16)
+    slopes[16:49, 1] = _slope_weights(16, 48)
+    order = np.arange(1, _MFCCS + 1)
+    lifter = 1 + _LIFTER / 2 * np.sin(np.pi * order / _LIFTER)
+    angles = np.pi / _BANDS * np.outer(np.arange(_BANDS) + 0.5, order)
+    return _Plan(
+        sums=np.hstack((bank, energies)),
+        log_equal_loudness=np.log(_equal_loudness(centres_hz)),
+        slopes=slopes,
+        cosines=np.cos(angles) * np.sqrt(2 / _BANDS) * lifter,
+    )
+
+
+@cache
+def _window() -> NDArray[np.float64]:
+    return np.hamming(FRAME_SAMPLES)
+
+
+def _mel(hz: NDArray[Any]) -> Real:
+    mel: Real = 1127.0 * np.log1p(hz / 700.0)
+    return mel
+
+
+def _mel_bank() -> tuple[Real, Real]:
+    """Return triangles on the mel scale, (257, 26), and the frequencies of their peaks."""
+    edges = np.linspace(_mel(np.array(_LOW_HZ)), _mel(np.array(_HIGH_HZ)), _BANDS + 2)
+    bins = _mel(np.arange(FFT_SAMPLES // 2 + 1) * BIN_HZ)[:, np.newaxis]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    bank = np.maximum(0.0, np.minimum(rising, falling))
+    bank[1] = 0  # the bin nearest to the lowest edge is left out
+    return bank, 700.0 * np.expm1(edges[1:-1] / 1127.0)
+
+
+def _equal_loudness(hz: Real) -> Real:
+    """Return Hermansky's weighting of power (1990, *Perceptual linear predictive analysis*)."""
+    square = (2 * np.pi * hz) ** 2
+    curve: Real = (square + 56.8e6) * square**2 / ((square + 6.3e6) ** 2 * (square + 0.38e9))
+    weights: Real = curve / (0.17 * (1 + square**3.5 / 1.7e31))
+    return weights
+
+
+def _slope_weights(first_bin: int, last_bin: int) -> Real:
+    """Return what turns log10 of the power in these bins into a slope in dB per Hz."""
+    bins = np.arange(first_bin, last_bin + 1) * BIN_HZ
+    count = last_bin - first_bin  # intervals, not bins
+    spread = count * (bins**2).sum() - bins.sum() ** 2
+    weights: Real = 10.0 * (count * bins - bins.sum()) / spread
+    return weights

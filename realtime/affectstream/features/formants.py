@@ -1,0 +1,112 @@
+"""Frequencies and bandwidths of formants, from the spectra of 20 ms frames.
+
+Knows: linear prediction of order 11 at 11 kHz and the roots of its polynomial.
+Refuses to know: whether a frame is voiced, and how the values move over time.
+
+The reference was measured to do three things that a textbook does not, and the models' training
+data were made so; they are kept:
+
+- the frame, brought to 11 kHz through its spectrum, is limited to its lowest 110 bins (3.4 kHz),
+  the constant part counted twice, and cut to 220 samples though it is centred among 352: its last
+  30 % do not enter;
+- the polynomial's coefficients are the predictor's with their sign turned, so that what is called
+  a formant is a root of ``1 + sum(a_k z^-k)`` where the predictor is ``sum(a_k x[t-k])``;
+- a root counts by its frequency alone (50..5450 Hz), however wide its band.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.features.roots import roots
+
+Complex = NDArray[np.complex128]
+Real = NDArray[np.float64]
+
+FORMANTS = 3
+ORDER = 11
+SAMPLE_RATE_HZ = 11_000
+_FRAME_SAMPLES = 220
+_CENTRED_SAMPLES = 352  # 512 samples of 16 kHz
+_LEAD_SAMPLES = 96  # of silence before the frame, at 16 kHz
+_BINS = 110
+_CORRELATION_SAMPLES = 240  # enough for 220 samples and 11 lags without wrapping round
+_LOW_HZ, _HIGH_HZ = 50.0, 5450.0
+
+
+def formants(spectrum: Complex) -> Real:
+    """Return F1-3 frequency and F1-3 bandwidth in Hz, (n, 6), of ``spectrum``, (n, 257).
+
+    A formant that a frame does not have is 0 in both, as all are in digital silence.
+    """
+    predictor = linear_prediction(autocorrelation(spectrum))
+    sounding = predictor.any(axis=1)
+    rows = np.zeros((len(predictor), 2 * FORMANTS))
+    if sounding.any():
+        heard = predictor[sounding]
+        polynomials = np.concatenate((np.ones((len(heard), 1)), heard), axis=1)
+        rows[sounding] = _lowest(roots(polynomials))
+    return rows
+
+
+def autocorrelation(spectrum: Complex) -> Real:
+    """Return lags 0..11, (n, 12), of the frames at 11 kHz."""
+    signal = np.fft.irfft(spectrum[:, :_BINS] * _centring(), _CENTRED_SAMPLES)
+    halved = np.fft.rfft(signal[:, :_FRAME_SAMPLES], _CORRELATION_SAMPLES)
+    power = halved.real**2
+    power += halved.imag**2
+    return power @ _lag_cosines()
+
+
+def linear_prediction(correlation: Real) -> Real:
+    """Return the predictors' coefficients, (n, 11), by Levinson's recursion; 0 for silence."""
+    rows = np.ascontiguousarray(correlation.T)  # (12, n)
+    silent = rows[0] <= 0
+    error = np.where(silent, 1.0, rows[0])
+    predictor = np.zeros((ORDER, rows.shape[1]))
+    for step in range(ORDER):
+        known = predictor[:step]
+        gap = rows[step + 1] - np.einsum("ij,ij->j", known, rows[step:0:-1])
+        reflection = np.clip(gap / error, -1.0, 1.0)  # beyond them lies rounding alone
+        known -= reflection * known[::-1].copy()
+        predictor[step] = reflection
+        error = np.maximum(error * (1 - reflection**2), np.finfo(np.float64).tiny)
+    predictor[:, silent] = 0
+    return predictor.T
+
+
+def _lowest(found: Complex) -> Real:
+    """Return frequency and bandwidth of the lowest roots in the upper half plane, (n, 6)."""
+    frequency_hz = np.angle(found) * (SAMPLE_RATE_HZ / (2 * np.pi))
+    counts = (frequency_hz >= _LOW_HZ) & (frequency_hz <= _HIGH_HZ) & (found.imag > 0)
+    key = np.where(counts, frequency_hz, np.inf)
+    order = np.argsort(key, axis=1)[:, :FORMANTS]
+    lowest = np.take_along_axis(key, order, axis=1)
+    missing = np.isinf(lowest)
+    radius = np.where(missing, 1.0, np.abs(np.take_along_axis(found, order, axis=1)))
+    bandwidth_hz = -np.log(radius) * (SAMPLE_RATE_HZ / np.pi)
+    return np.hstack((np.where(missing, 0.0, lowest), bandwidth_hz))
+
+
+@cache
+def _centring() -> Complex:
+    """Return the factors, (110,), that move the frame to the middle and double the constant."""
+    bins = np.arange(_BINS)
+    factors: Complex = np.exp(-2j * np.pi / 512 * _LEAD_SAMPLES * bins)
+    factors[0] = 2
+    return factors
+
+
+@cache
+def _lag_cosines() -> Real:
+    """Return what turns a power spectrum, (n, 121), into lags 0..11, up to a constant."""
+    bins = np.arange(_CORRELATION_SAMPLES // 2 + 1)
+    lags = np.arange(ORDER + 1)
+    weights = np.full(len(bins), 2.0)
+    weights[[0, -1]] = 1
+    angles = 2 * np.pi / _CORRELATION_SAMPLES * np.outer(bins, lags)
+    cosines: Real = weights[:, np.newaxis] * np.cos(angles)
+    return cosines
