@@ -107,8 +107,9 @@ def run(
         if inlet is not None:
             stack.callback(inlet.close)
         poller = _poller(outlet, inlet, inputs)
+        paced = [source for source in inputs if isinstance(source, PacedInput)]
         while not stopping():
-            poller.poll(_wait_ms(now(), machine, outlet, inlet, inputs))
+            poller.poll(_wait_ms(now(), machine, outlet, inlet, paced))
             _turn(machine, outlet, inlet, inputs, now)
             _unregister_exhausted(poller, inputs)
             if inputs and all(source.exhausted for source in inputs):
@@ -139,12 +140,12 @@ def _wait_ms(
     machine: Machine,
     outlet: Outlet,
     inlet: Inlet | None,
-    inputs: Sequence[Input],
+    paced: Sequence[PacedInput],
 ) -> int:
     due = [machine.next_wake_ns(), outlet.next_wake_ns()]
     if inlet is not None:
         due.append(inlet.next_wake_ns())
-    due += [source.next_read_ns() for source in inputs if isinstance(source, PacedInput)]
+    due += [source.next_read_ns() for source in paced]
     earliest_ns = min((d for d in due if d is not None), default=now_ns + LONGEST_WAIT_NS)
     wait_ns = min(max(0, earliest_ns - now_ns), LONGEST_WAIT_NS)
     return -(-wait_ns // NS_PER_MS)  # rounded up: waking early would spin

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from affectstream.codec import decode, encode
 from affectstream.core.capture import AudioLost, Captured, CapturedAudio, DeviceLost
+from affectstream.core.describing import SpeechDescriber
+from affectstream.core.frames import FrameTrack
 from affectstream.core.segmenter import UtteranceSegmenter
 from affectstream.core.utterances import SegmenterSettings
 from affectstream.core.voice_activity import Heard, VoiceActivity, frame_level_db
 from affectstream.messages import (
+    Acoustic,
     Audio,
     Gap,
     Message,
@@ -26,6 +29,8 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
+from affectstream.timebase import Interval
+from fakes import FakeFrontEnd
 
 START_NS = 1_700_000_000_000_000_000
 RATE_HZ = 16_000
@@ -136,12 +141,12 @@ def test_an_open_utterance_ends_with_the_stream() -> None:
     assert ms(ended.end_ns) == 1300
 
 
-def test_audio_is_published_in_20_ms_blocks_without_a_hole() -> None:
+def test_audio_is_published_in_100_ms_blocks_without_a_hole() -> None:
     samples = sound(500, 800, 507)
     audio = of(whole(samples), Audio)
-    assert {len(block.samples) for block in audio[:-1]} == {320}
+    assert {len(block.samples) for block in audio[:-1]} == {1600}
     assert np.array_equal(np.concatenate([block.samples for block in audio]), samples)
-    assert [block.first_sample for block in audio] == [320 * i for i in range(len(audio))]
+    assert [block.first_sample for block in audio] == [1600 * i for i in range(len(audio))]
     assert all(b.start_ns == START_NS + b.first_sample * 62_500 for b in audio)
 
 
@@ -273,8 +278,126 @@ def test_audio_may_begin_later_than_its_timeline() -> None:
 
 
 def test_every_message_passes_the_wire() -> None:
-    for message in whole(sound(500, 800, 700)):
+    for message in whole(sound(500, 800, 700), describer=describer()):
         assert decode(encode(message)) == message
+
+
+# Descriptions
+
+
+def describer() -> SpeechDescriber:
+    return SpeechDescriber("egemaps", FakeFrontEnd)
+
+
+def talk(seed: int) -> NDArray[np.int16]:
+    parts = random.Random(seed)
+    return sound(*(parts.randint(20, 1200) for _ in range(30)))
+
+
+def rows_of(messages: list[Message], ended: UtteranceEnded) -> NDArray[np.float32]:
+    """What an aligner would cut out for the utterance."""
+    track = FrameTrack()
+    for block in of(messages, Acoustic):
+        track.add(block)
+    rows = track.cut(Interval(ended.start_ns, ended.end_ns))
+    assert rows is not None
+    return rows
+
+
+@pytest.mark.parametrize("longest_ms", [900, 15_000])
+def test_an_utterance_is_described_as_a_recording_of_it_alone_would_be(longest_ms: int) -> None:
+    samples = talk(3)
+    messages = whole(
+        samples, settings=SegmenterSettings(longest_ms=longest_ms), describer=describer()
+    )
+    utterances = of(messages, UtteranceEnded)
+    assert len(utterances) > 5
+    for ended in utterances:
+        first, last = ((at - START_NS) // 62_500 for at in (ended.start_ns, ended.end_ns))
+        alone = FakeFrontEnd()  # the last frame needs what follows the end
+        expected = np.concatenate([alone.push(samples[first : last + 960]), alone.finish()])
+        got = rows_of(messages, ended)
+        assert len(got) >= (last - first - 960) // 160
+        np.testing.assert_array_equal(got, expected[: len(got)])
+
+
+def test_nothing_is_described_while_nobody_speaks() -> None:
+    assert not of(whole(sound(3000, 160, 2000), describer=describer()), Acoustic)
+
+
+def test_all_of_an_utterance_is_described_before_its_end_is_said() -> None:
+    open_utterance = None
+    described: set[str | None] = set()
+    for message in whole(talk(4), describer=describer()):
+        if isinstance(message, UtteranceStarted):
+            open_utterance = message.utterance
+        elif isinstance(message, Acoustic):
+            assert open_utterance is not None
+            described.add(open_utterance)
+        elif isinstance(message, UtteranceEnded):
+            assert message.utterance in described
+            open_utterance = None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_watermark_passes_no_row_and_no_end_that_is_still_to_come(seed: int) -> None:
+    watermark_ns = 0
+    settings = SegmenterSettings(longest_ms=1500)
+    for message in whole(talk(seed), settings=settings, describer=describer()):
+        if isinstance(message, Progress):
+            assert message.watermark_ns >= watermark_ns
+            watermark_ns = message.watermark_ns
+        elif isinstance(message, Acoustic | UtteranceStarted):
+            assert message.start_ns >= watermark_ns
+        elif isinstance(message, UtteranceEnded):
+            assert message.end_ns >= watermark_ns
+
+
+def test_the_watermark_passes_an_utterance_as_soon_as_its_end_is_said() -> None:
+    messages = whole(talk(5), describer=describer())
+    ends = [i for i, m in enumerate(messages) if isinstance(m, UtteranceEnded)]
+    for i in ends[:-1]:
+        following = messages[i + 1]
+        assert isinstance(following, Progress)
+        assert following.watermark_ns >= messages[i].end_ns
+
+
+def test_law_chunks_of_any_size_give_the_same_descriptions() -> None:
+    samples = sound(300, 700, 500, 90, 400, 350, 460)
+    settings = SegmenterSettings(longest_ms=500)
+    expected = whole(samples, settings=settings, describer=describer())
+    assert of(expected, Acoustic)
+    rng = random.Random(12)
+    for sizes in ((1 for _ in samples), [rng.randint(1, 900) for _ in samples]):
+        machine = segmenter(settings=settings, describer=describer())
+        assert feed(machine, chunked(samples, sizes)) + machine.close(0) == expected
+
+
+@pytest.mark.parametrize("hole_samples", [800, 8000])
+def test_a_hole_begins_another_description_at_its_end(hole_samples: int) -> None:
+    first, second = sound(500, 700), sound(0, 600, 700)
+    resumes_at = len(first) + hole_samples
+    hole = AudioLost(len(first), resumes_at, hole_samples, "overflow")
+    machine = segmenter(describer=describer())
+    messages = feed(machine, [CapturedAudio(0, first), hole, CapturedAudio(resumes_at, second)])
+    blocks = of(messages, Acoustic)
+    runs = [block for block in blocks if block.values[0, -1] == 0]
+    assert len(runs) == 2
+    assert ms(runs[1].start_ns) == pytest.approx(resumes_at / 16, abs=60)
+    lengths = [len(block.values) for block in blocks]
+    for block, length, later in zip(blocks, lengths, blocks[1:], strict=False):
+        assert block.start_ns + length * 10_000_000 <= later.start_ns
+
+
+def test_what_is_kept_before_an_utterance_is_bounded() -> None:
+    """Something that is nearly speech for long: no more than 4 s are described afterwards."""
+    machine = SpeechDescriber("egemaps", FakeFrontEnd)
+    frame = bytes(640)
+    for number in range(1000):
+        assert machine.hear(320 * number, frame) == []
+    found = machine.begin(0) + machine.end()
+    assert found[0].first_sample == 320 * 800
+    assert sum(len(described.rows) for described in found) == 395
 
 
 def rms_bounds_ms(samples: NDArray[np.int16]) -> tuple[int, int]:

@@ -55,7 +55,7 @@ def test_a_file_at_16_khz_is_played_as_it_is(tmp_path: Path) -> None:
 def test_a_file_keeps_its_pace(tmp_path: Path) -> None:
     file = AudioFile(write_wav(tmp_path / "a.wav", tone(1.0, 16_000)), speed=2.0)
     assert file.read(NOW_NS) == []
-    assert file.next_read_ns() == NOW_NS + 20_000_000
+    assert file.next_read_ns() == NOW_NS + 30_000_000  # a block of 60 ms, twice as fast
     heard = [file.read(NOW_NS + ms * 1_000_000) for ms in (100, 200)]
     assert [len(joined(items)) for items in heard] == [3200, 3200]
     file.close()

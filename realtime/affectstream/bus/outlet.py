@@ -135,12 +135,8 @@ class Outlet:
 
     def service(self) -> None:
         """Answer requests and send the heartbeats that are due."""
-        while True:
-            try:
-                frames = self.socket.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                break
-            self._answer(frames)
+        while self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            self._answer(self.socket.recv_multipart(zmq.DONTWAIT))
         now_ns = self._clock()
         if self._no_beat_before_ns is None or now_ns < self._no_beat_before_ns:
             return

@@ -92,7 +92,7 @@ class CaptureClock:
         sample_rate_hz: int,
         *,
         tolerance_ns: int = 60_000_000,
-        window: int = 75,
+        window: int = 25,
         resume_ns: int | None = None,
     ) -> None:
         self._start_ns = start_ns

@@ -1,10 +1,13 @@
-"""Captured audio into blocks, utterances and a watermark.
+"""Captured audio into blocks, utterances, descriptions of them, and a watermark.
 
 Knows: sample positions, 20 ms frames, and what a hole in the audio means.
-Refuses to know: devices, files, clocks, and where an utterance begins (``core.utterances``).
+Refuses to know: devices, files, clocks, where an utterance begins (``core.utterances``), and what
+describes it (``core.describing``).
 
 While no utterance is open, none can end before what was already heard, so the watermark follows
-the audio; while one is open, the watermark waits at the last sound.
+the audio; while one is open, the watermark waits at the last sound, and for the rows that describe
+it. A description begins where its utterance does, which is known only later: then the watermark
+stays before whatever may yet turn out to be speech.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from affectstream.core.capture import (
     CapturedAudio,
     DeviceLost,
 )
+from affectstream.core.describing import Description, SpeechDescriber
+from affectstream.core.speech_stream import SpeechStream
 from affectstream.core.utterances import (
     FRAME_SAMPLES,
     Began,
@@ -26,17 +31,8 @@ from affectstream.core.utterances import (
     UtteranceFinder,
 )
 from affectstream.core.voice_activity import Heard
-from affectstream.messages import (
-    Audio,
-    Gap,
-    Message,
-    Progress,
-    StreamClosed,
-    StreamOpened,
-    UtteranceEnded,
-    UtteranceStarted,
-)
-from affectstream.timebase import NS_PER_MS, samples_to_ns
+from affectstream.messages import Message
+from affectstream.timebase import NS_PER_MS
 
 _MS = SAMPLE_RATE_HZ // 1000
 _LOST_LAG_NS = 300 * NS_PER_MS  # a device that comes back is heard from within this
@@ -51,6 +47,7 @@ class UtteranceSegmenter:
         session, source, speaker: whose stream this is.
         start_ns: event time of sample 0.
         publish_audio: False keeps the raw audio here; everything else is still said.
+        describer: describes each utterance; None leaves that to others.
     """
 
     def __init__(
@@ -64,19 +61,17 @@ class UtteranceSegmenter:
         settings: SegmenterSettings | None = None,
         publish_audio: bool = True,
         clock_id: str = "",
+        describer: SpeechDescriber | None = None,
     ) -> None:
         self._hear = hear
-        self._session, self._source, self._speaker = session, source, speaker
-        self._start_ns = start_ns
+        self._stream = SpeechStream(session, source, speaker, start_ns, clock_id)
         self._settings = settings or SegmenterSettings()
         self._publish_audio = publish_audio
-        self._clock_id = clock_id
+        self._describer = describer
+        self._unpublished: list[bytes] = []  # frames up to the position
         self._pending = bytearray()  # less than a frame
         self._position: int | None = None  # of the first pending sample; None before any came
         self._finder = UtteranceFinder(self._settings)
-        self._utterance = ""
-        self._count = 0
-        self._watermark_ns = start_ns
         self._next_progress: int | None = None
         self._opened = self._closed = False
         self._lost_wake_ns: int | None = None  # while the device is gone
@@ -103,7 +98,7 @@ class UtteranceSegmenter:
         out = self._open()
         if self._lost_wake_ns is not None and now_ns >= self._lost_wake_ns:
             self._lost_wake_ns = now_ns + self._settings.progress_ms * NS_PER_MS
-            self._progress(now_ns - _LOST_LAG_NS, out)
+            out.append(self._stream.progress(now_ns - _LOST_LAG_NS))
         return out
 
     def next_wake_ns(self) -> int | None:
@@ -117,19 +112,14 @@ class UtteranceSegmenter:
         out = self._open()
         self._flush_frame(out)
         self._say(self._finder.end("stream closed", self._position or 0), out)
-        end_ns = self._time_ns(self._position or 0)
+        end_ns = self._stream.time_ns(self._position or 0)
         if self._lost_wake_ns is not None:
             missing_ns = max(0, now_ns - end_ns)
             count = missing_ns * SAMPLE_RATE_HZ // 1_000_000_000
-            out.append(self._gap(count, "device lost", end_ns, end_ns + missing_ns))
+            out.append(self._stream.gap(count, "device lost", end_ns, end_ns + missing_ns))
             end_ns += missing_ns
-        self._progress(end_ns, out)
         self._closed = True
-        out.append(
-            StreamClosed(
-                session=self._session, source=self._source, reason="end of input", end_ns=end_ns
-            )
-        )
+        out += [self._stream.progress(end_ns), self._stream.closed(end_ns)]
         return out
 
     # What comes in
@@ -138,19 +128,7 @@ class UtteranceSegmenter:
         if self._opened:
             return []
         self._opened = True
-        return [
-            StreamOpened(
-                session=self._session,
-                source=self._source,
-                modality="speech",
-                speaker=self._speaker,
-                start_ns=self._start_ns,
-                channels=("mono",),
-                units=("s16",),
-                nominal_rate_hz=float(SAMPLE_RATE_HZ),
-                clock_id=self._clock_id,
-            )
-        ]
+        return [self._stream.opened()]
 
     def _take_audio(self, captured: CapturedAudio, out: list[Message]) -> None:
         samples = captured.samples
@@ -176,22 +154,28 @@ class UtteranceSegmenter:
 
     def _take_frame(self, frame: bytes, out: list[Message]) -> None:
         assert self._position is not None
-        self._publish(frame, out)
         start = self._position
         self._position = start + FRAME_SAMPLES
-        self._say(self._finder.hear(start, self._hear(frame)), out)
+        self._unpublished.append(frame)
+        if len(self._unpublished) >= self._settings.audio_ms * _MS // FRAME_SAMPLES:
+            self._publish(out)
+        if self._describer is not None:
+            self._describe(self._describer.hear(start, frame), out)
+        found = self._finder.hear(start, self._hear(frame))
+        self._say(found, out)
         assert self._next_progress is not None
-        if self._position >= self._next_progress:
+        if self._position >= self._next_progress or any(isinstance(e, Ended) for e in found):
             self._next_progress = self._position + self._settings.progress_ms * _MS
-            self._follow(out)
+            out.append(self._stream.progress(self._stream.time_ns(self._promised())))
 
     def _take_hole(self, hole: AudioLost, out: list[Message]) -> None:
         self._flush_frame(out)
         if hole.resumes_at - hole.first_sample > self._settings.hole_ms * _MS:
             end = self._position or 0
             self._say(self._finder.end("gap", end, resumes_at=hole.resumes_at), out)
-        start_ns, end_ns = self._time_ns(hole.first_sample), self._time_ns(hole.resumes_at)
-        out.append(self._gap(hole.samples, hole.reason, start_ns, end_ns))
+        start_ns = self._stream.time_ns(hole.first_sample)
+        end_ns = self._stream.time_ns(hole.resumes_at)
+        out.append(self._stream.gap(hole.samples, hole.reason, start_ns, end_ns))
         if self._position is None:
             self._next_progress = hole.resumes_at
         self._position = max(self._position or 0, hole.resumes_at)
@@ -200,7 +184,8 @@ class UtteranceSegmenter:
         """Say at once that audio is missing; how much is known when it comes back."""
         self._flush_frame(out)
         self._say(self._finder.end("gap", self._position or 0), out)
-        out.append(self._gap(0, "device lost", self._time_ns(self._position or 0), None))
+        lost_ns = self._stream.time_ns(self._position or 0)
+        out.append(self._stream.gap(0, "device lost", lost_ns, None))
         self._lost_wake_ns = now_ns
 
     # What goes out
@@ -208,73 +193,42 @@ class UtteranceSegmenter:
     def _say(self, found: list[Began | Ended], out: list[Message]) -> None:
         for event in found:
             if isinstance(event, Began):
-                self._utterance = f"{self._speaker}-{self._count:04d}"
-                self._count += 1
-                out.append(
-                    UtteranceStarted(
-                        session=self._session,
-                        source=self._source,
-                        utterance=self._utterance,
-                        speaker=self._speaker,
-                        start_ns=self._time_ns(event.start),
-                    )
-                )
-                continue
-            out.append(
-                UtteranceEnded(
-                    session=self._session,
-                    source=self._source,
-                    utterance=self._utterance,
-                    speaker=self._speaker,
-                    start_ns=self._time_ns(event.start),
-                    end_ns=self._time_ns(event.end),
-                    reason=event.reason,
-                )
-            )
+                out.append(self._stream.began(event))
+                if self._describer is not None:
+                    self._describe(self._describer.begin(event.start), out)
+            else:
+                if self._describer is not None:
+                    self._describe(self._describer.end(), out)
+                out.append(self._stream.ended(event))
 
-    def _publish(self, pcm: bytes, out: list[Message]) -> None:
-        if self._publish_audio and self._position is not None:
-            out.append(
-                Audio(
-                    session=self._session,
-                    source=self._source,
-                    first_sample=self._position,
-                    sample_rate_hz=SAMPLE_RATE_HZ,
-                    start_ns=self._time_ns(self._position),
-                    payload=pcm,
-                )
-            )
+    def _describe(self, descriptions: list[Description], out: list[Message]) -> None:
+        if self._describer is not None:
+            name = self._describer.name
+            out += [self._stream.acoustic(name, described) for described in descriptions]
+
+    def _publish(self, out: list[Message]) -> None:
+        """Publish the audio up to the position that has not been."""
+        pcm = b"".join(self._unpublished)
+        self._unpublished.clear()
+        if self._publish_audio and pcm and self._position is not None:
+            out.append(self._stream.audio(self._position - len(pcm) // 2, pcm))
 
     def _flush_frame(self, out: list[Message]) -> None:
-        """Publish the samples before a hole or the end that do not fill a frame."""
+        """Publish the samples before a hole or the end, even if they do not fill a frame."""
         if self._pending and self._position is not None:
-            self._publish(bytes(self._pending), out)
+            self._unpublished.append(bytes(self._pending))
             self._position += len(self._pending) // 2
             self._pending.clear()
+        self._publish(out)
 
-    def _follow(self, out: list[Message]) -> None:
+    def _promised(self) -> int:
+        """Return the position up to which nothing is still to come."""
         assert self._position is not None
         possible_end = self._finder.possible_end
         position = self._position if possible_end is None else possible_end
-        self._progress(self._time_ns(position), out)
-
-    def _progress(self, watermark_ns: int, out: list[Message]) -> None:
-        self._watermark_ns = max(self._watermark_ns, watermark_ns)
-        out.append(
-            Progress(session=self._session, source=self._source, watermark_ns=self._watermark_ns)
-        )
-
-    def _gap(self, count: int, reason: str, start_ns: int, end_ns: int | None) -> Gap:
-        return Gap(
-            session=self._session,
-            source=self._source,
-            of=self._source,
-            lost="audio",
-            count=count,
-            reason=reason,
-            start_ns=start_ns,
-            end_ns=end_ns,
-        )
-
-    def _time_ns(self, position: int) -> int:
-        return self._start_ns + samples_to_ns(position, SAMPLE_RATE_HZ)
+        if self._describer is None:
+            return position
+        reached = self._describer.reached
+        if reached is None:
+            return self._finder.earliest_start(self._position)
+        return min(position, reached)

@@ -43,6 +43,7 @@ class SegmenterSettings:
         longest_ms: an utterance is cut there, and speech continues in the next.
         hole_ms: missing audio longer than this ends an utterance.
         progress_ms: a watermark at least this often.
+        audio_ms: the length of a block of audio; whole frames.
     """
 
     pre_roll_ms: int = 40
@@ -58,6 +59,7 @@ class SegmenterSettings:
     longest_ms: int = 15_000
     hole_ms: int = 100
     progress_ms: int = 100
+    audio_ms: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,17 @@ class UtteranceFinder:
         """Where the open utterance would end if nothing more were said; None without one."""
         speech = self._speech
         return speech.voiced_end if speech is not None and speech.announced else None
+
+    def earliest_start(self, position: int) -> int:
+        """Return where an utterance that is not announced yet begins at the earliest."""
+        speech = self._speech
+        if speech is None or speech.announced:
+            start = position
+        elif speech.continues:
+            return speech.start
+        else:
+            start = speech.start
+        return max(self._earliest, start - self._settings.pre_roll_ms * _MS)
 
     def hear(self, start: int, heard: Heard) -> list[Began | Ended]:
         """Take the frame at position ``start``; return what is known by it."""

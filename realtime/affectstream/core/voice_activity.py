@@ -11,6 +11,7 @@ a voice; then half as much will do.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
@@ -105,9 +106,10 @@ class VoiceActivity:
 
 def frame_level_db(frame: bytes) -> float:
     """Return the level of an s16 frame in dB of full scale, without its constant offset."""
-    samples = np.frombuffer(frame, dtype="<i2").astype(np.float32)
-    variance = float(np.var(samples))
-    return 10.0 * float(np.log10(variance / 32768.0**2 + 1e-12))
+    samples = np.frombuffer(frame, dtype="<i2").astype(np.float64)
+    mean = float(samples.sum()) / len(samples)
+    variance = max(0.0, float(samples @ samples) / len(samples) - mean * mean)
+    return 10.0 * math.log10(variance / 32768.0**2 + 1e-12)
 
 
 def periodicity(pcm: bytes) -> float:
@@ -117,15 +119,22 @@ def periodicity(pcm: bytes) -> float:
     reaches about 0.3 in 40 ms.
     """
     samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
-    samples -= samples.mean()
     size = len(samples)
     if size <= _LONGEST_LAG:
         return 0.0
-    spectrum = np.fft.rfft(samples, 2 * size)
-    products = np.fft.irfft(np.abs(spectrum) ** 2)[: _LONGEST_LAG + 1]
-    energy = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
-    lags = np.arange(_SHORTEST_LAG, _LONGEST_LAG + 1)
-    norm = np.sqrt(energy[size - lags] * (energy[size] - energy[lags]))
+    samples -= samples.sum() / size
+    spectrum = np.fft.rfft(samples, _transform_size(size + _LONGEST_LAG))
+    power = spectrum.real**2 + spectrum.imag**2
+    products = np.fft.irfft(power)[_SHORTEST_LAG : _LONGEST_LAG + 1]
+    energy = np.cumsum(samples * samples, dtype=np.float64)  # of the first 1, 2, ... samples
+    ends = energy[size - _LONGEST_LAG - 1 : size - _SHORTEST_LAG][::-1]
+    starts = energy[-1] - energy[_SHORTEST_LAG - 1 : _LONGEST_LAG]
+    norm = np.sqrt(ends * starts)
     if norm.min() <= 0.0:
         return 0.0
-    return float(np.max(products[lags] / norm))
+    return float((products / norm).max())
+
+
+def _transform_size(samples: int) -> int:
+    """Return the next power of two."""
+    return int(1 << (samples - 1).bit_length())

@@ -27,7 +27,7 @@ from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
 
 log = logging.getLogger(__name__)
 
-BLOCK_MS = 20
+BLOCK_MS = 60
 LONGEST_READ_S = 1.0
 UNKNOWN_BYTES = 0x7FFF_0000
 """Programs that write a wav into a pipe do not know its length, and claim the longest."""
@@ -143,6 +143,7 @@ class AudioFile:
             raise
         self._channel = channel
         self._speed = speed
+        self._block_ns = BLOCK_MS * NS_PER_MS / speed
         self._begin_ns: int | None = None
         self._not_before_ns = not_before_ns
         self._position = 0
@@ -167,12 +168,12 @@ class AudioFile:
         return -1
 
     def next_read_ns(self) -> int | None:
-        """Return the processing time at which the next 20 ms are over."""
+        """Return the processing time at which the next block is over."""
         if self._exhausted:
             return None
         if self._begin_ns is None:
             return self._not_before_ns
-        return self._begin_ns + self._played_ns(self._position) + BLOCK_MS * NS_PER_MS
+        return self._begin_ns + self._played_ns(self._position) + int(self._block_ns)
 
     def read(self, now_ns: int) -> list[Captured]:
         """Return what was played until ``now_ns``; at most a second of it."""

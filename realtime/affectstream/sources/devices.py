@@ -15,7 +15,10 @@ from affectstream.core.capture import SAMPLE_RATE_HZ
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_S
 
-BLOCK_MS = 20
+BLOCK_MS = 60
+"""A shorter block wakes the worker more often, which costs more than what it hears."""
+
+LONGEST_DELAY_NS = 40_000_000
 
 OnBlock = Callable[[bytes, int, bool], None]
 """Takes a block: s16 mono samples, the age of the first one in ns, and whether some were lost."""
@@ -191,7 +194,7 @@ def _callback(on_block: OnBlock, channels: int, rate_hz: int) -> Callable[..., N
         block_ns = frames * NS_PER_S // rate_hz
         age_ns = round((when.currentTime - when.inputBufferAdcTime) * NS_PER_S)
         # Some hosts report no time, and PulseAudio reports seconds of delay while it starts.
-        age_ns = min(max(age_ns, block_ns), 3 * block_ns)
+        age_ns = min(max(age_ns, block_ns), block_ns + LONGEST_DELAY_NS)
         on_block(pcm, age_ns, bool(status.input_overflow))
 
     return callback

@@ -31,7 +31,7 @@ from affectstream.timebase import NS_PER_S, WallClock
 
 log = logging.getLogger(__name__)
 
-QUEUE_BLOCKS = 500  # 10 s
+QUEUE_BLOCKS = 170  # 10 s
 STALLED_S = 1.0
 FIRST_BLOCK_S = 5.0  # a device may take its time over the first block
 RETRY_S = 0.5
