@@ -73,12 +73,12 @@ def pyaudioanalysis() -> ModuleType:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports what scipy has moved
-        return _installed("pyAudioAnalysis.ShortTermFeatures", "pyAudioAnalysis")
+        return installed("pyAudioAnalysis.ShortTermFeatures", "pyAudioAnalysis")
 
 
 def parselmouth() -> ModuleType:
     """Return Praat. Raises ``AffectstreamError`` where it is not installed."""
-    return _installed("parselmouth", "praat-parselmouth")
+    return installed("parselmouth", "praat-parselmouth")
 
 
 def pyaudioanalysis_rows(clip: Clip) -> Floats:
@@ -167,7 +167,8 @@ def _fitted(clip: Clip) -> Clip:
     return clip[: woellmer.FRAME_SAMPLES + hops * woellmer.HOP_SAMPLES]
 
 
-def _installed(module: str, package: str) -> ModuleType:
+def installed(module: str, package: str) -> ModuleType:
+    """Return ``module``. Raises ``AffectstreamError`` where ``package`` is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""``affectstream-lab bench``: latency, and what a long dialogue costs.
+"""``affectstream-lab bench``: latency, what a long dialogue costs, and the front ends' speed.
 
 Knows: options and how results are printed. Refuses to know: how anything is measured.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,6 +90,49 @@ def growth(
         typer.echo(json.dumps(result))
 
 
+@bench_app.command("front-ends")
+def front_ends(
+    audio: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="A folder of recordings.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How much of it.")] = 60.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turns.")] = 5,
+    only: Annotated[str, typer.Option(help="Which, such as egemaps,opensmile.")] = "",
+    microphone: Annotated[bool, typer.Option(help="Measure the microphone worker too.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Seconds of work per second of audio: ours in 20 ms chunks and whole, references whole."""
+    from affectstream_tools.bench.front_end_runs import SUBJECTS
+    from affectstream_tools.bench.front_ends import measure_front_ends
+
+    chosen = only.split(",") if only else [*SUBJECTS]
+    if unknown := set(chosen) - set(SUBJECTS):
+        typer.echo(
+            f"affectstream-lab: {', '.join(sorted(unknown))}: no such front end or reference; "
+            f"there are {', '.join(SUBJECTS)}",
+            err=True,
+        )
+        raise typer.Exit(2)
+    with _reported() as bar:
+        task = bar.add_task("front ends", total=None)
+        speeds = measure_front_ends(
+            audio,
+            seconds=seconds,
+            repeats=repeats,
+            only=chosen,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        ).to_dict()
+        if microphone:
+            from affectstream_tools.bench.microphone_work import microphone_work
+
+            bar.add_task("microphone worker", total=None)
+            speeds["microphone"] = microphone_work().to_dict()
+    _print_speeds(speeds)
+    typer.echo(f"measured on: {speeds['measured']}", err=True)
+    if as_json:
+        typer.echo(json.dumps(speeds))
+
+
 @contextmanager
 def _reported() -> Iterator[Progress]:
     """A progress bar; an error is one sentence and exit status 1."""
@@ -123,4 +167,20 @@ def _print(title: str, rows: list[dict[str, object]]) -> None:
         table.add_column(justify="right")
     for name in rows[0]:
         table.add_row(name, *(str(row[name]) for row in rows))
+    Console(stderr=True).print(table)
+
+
+def _print_speeds(speeds: dict[str, object]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="seconds of work per second of audio, one core", title_justify="left")
+    table.add_column("")
+    for heading in ("streaming", "batch"):
+        table.add_column(heading, justify="right")
+    for name, values in speeds.items():
+        if isinstance(values, dict) and name != "measured":
+            live = "rtf" if name == "microphone" else "streaming_rtf"
+            whole = "" if name == "microphone" else values.get("batch_rtf", values.get("rtf", ""))
+            table.add_row(name, str(values.get(live, "")), str(whole))
     Console(stderr=True).print(table)

@@ -1,0 +1,76 @@
+"""Clips to measure speed on.
+
+Knows: how a folder of recordings is cut down to so many seconds.
+Refuses to know: what is measured, and who speaks.
+"""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.data import demo_folder
+from affectstream.errors import AffectstreamError
+from affectstream.features.framing import SAMPLE_RATE_HZ
+
+Clip = NDArray[np.int16]
+SUFFIXES = (".wav", ".flac")
+
+
+def read_clips(folder: str | None, seconds: float) -> list[Clip]:
+    """Return clips of ``seconds`` or a little more, mono int16 at 16 kHz.
+
+    Args:
+        folder: of recordings, searched whole; the clips are spread evenly over it. None: the
+            synthetic speech of the bundled demo, again and again.
+
+    Raises:
+        AffectstreamError: there is no recording in it, or one is not at 16 kHz.
+    """
+    if folder is None:
+        return _demo(seconds)
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise AffectstreamError(f"{folder} holds no wav or flac file; name a folder of speech")
+    clips: list[Clip] = []
+    lasting = 0
+    for path in _spread(paths):
+        clips.append(_read(path))
+        lasting += len(clips[-1])
+        if lasting >= seconds * SAMPLE_RATE_HZ:
+            break
+    return clips
+
+
+def _spread(paths: list[Path]) -> list[Path]:
+    """Return the paths so that any first few of them lie evenly among all."""
+    golden = 0.5 * (5**0.5 - 1)
+    return [paths[i] for i in np.argsort(np.arange(len(paths)) * golden % 1)]
+
+
+def _read(path: Path) -> Clip:
+    try:
+        import soundfile
+    except ImportError as error:
+        raise AffectstreamError(
+            "soundfile is not installed; `pip install affectstream[lab]`"
+        ) from error
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AffectstreamError(f"{path} cannot be read: {error}; take it out") from error
+    if rate_hz != SAMPLE_RATE_HZ:
+        raise AffectstreamError(f"{path} is at {rate_hz} Hz; name recordings at 16000 Hz")
+    return np.ascontiguousarray(samples[:, 0])
+
+
+def _demo(seconds: float) -> list[Clip]:
+    with wave.open(str(demo_folder() / "dialogue.wav"), "rb") as wav:
+        channels = wav.getnchannels()
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2")
+    mono = np.concatenate([samples[channel::channels] for channel in range(channels)])
+    wanted = round(seconds * SAMPLE_RATE_HZ)
+    return [np.resize(mono, wanted).astype(np.int16)]

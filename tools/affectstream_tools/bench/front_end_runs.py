@@ -1,0 +1,152 @@
+"""Runs the front ends and their references over the same clips, in a process of its own.
+
+Knows: what one run of each is, ours in 20 ms chunks and whole, theirs whole.
+Refuses to know: where clips come from, and what is made of the seconds.
+
+Started as ``python -m``, by ``front_ends``, with one thread for everything that could take more:
+that has to be said before numpy is loaded. Reads one line of JSON, writes one for each run: its
+name, and the processor seconds that it took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.errors import AffectstreamError
+from affectstream.features import tripathi34, woellmer
+from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
+from affectstream.features.periodicity import CEILING_HZ, FLOOR_HZ
+from affectstream_tools import agreement_references as references
+from affectstream_tools.bench.clips import Clip, read_clips
+
+CHUNK_SAMPLES = SAMPLE_RATE_HZ // 50
+STREAMING, BATCH, REFERENCE = "streaming_rtf", "batch_rtf", "rtf"
+Run = Callable[[Clip], object]
+Runs = dict[str, Run]
+"""By the figure that a run gives."""
+
+
+class FrontEnd(Protocol):
+    """What can be pushed samples."""
+
+    def push(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the rows completed."""
+        ...
+
+    def finish(self) -> NDArray[np.float32]:
+        """Return the rows left."""
+        ...
+
+
+def _streaming(make: Callable[[], FrontEnd]) -> Run:
+    def run(clip: Clip) -> None:
+        front_end = make()
+        for start in range(0, len(clip), CHUNK_SAMPLES):
+            front_end.push(clip[start : start + CHUNK_SAMPLES])
+        front_end.finish()
+
+    return run
+
+
+def _egemaps() -> Runs:
+    from affectstream.features import egemaps
+
+    return {STREAMING: _streaming(egemaps.Egemaps), BATCH: egemaps.extract}
+
+
+def _opensmile() -> Runs:
+    opensmile = references.installed("opensmile", "opensmile")
+    smile = opensmile.Smile(
+        feature_set=opensmile.FeatureSet.eGeMAPSv01b,
+        feature_level=opensmile.FeatureLevel.LowLevelDescriptors,
+    )
+    return {REFERENCE: lambda clip: smile.process_signal(as_signal(clip), SAMPLE_RATE_HZ)}
+
+
+def _tripathi34() -> Runs:
+    return {STREAMING: _streaming(tripathi34.Tripathi34), BATCH: tripathi34.extract}
+
+
+def _pyaudioanalysis() -> Runs:
+    references.pyaudioanalysis()
+    return {REFERENCE: references.pyaudioanalysis_rows}
+
+
+def _woellmer() -> Runs:
+    return {STREAMING: _streaming(woellmer.Woellmer), BATCH: woellmer.extract}
+
+
+def _praat() -> Runs:
+    sound_of = references.parselmouth().Sound
+    step_s = woellmer.HOP_SAMPLES / SAMPLE_RATE_HZ
+    window_s = woellmer.FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+    def run(clip: Clip) -> None:
+        sound = sound_of(clip / 32_768, SAMPLE_RATE_HZ)
+        sound.to_pitch_ac(time_step=step_s, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
+        sound.to_intensity(minimum_pitch=references.INTENSITY_FLOOR_HZ, time_step=step_s)
+        sound.to_mfcc(12, window_length=window_s, time_step=step_s)
+
+    return {REFERENCE: run}
+
+
+SUBJECTS: dict[str, Callable[[], Runs]] = {
+    "egemaps": _egemaps,
+    "opensmile": _opensmile,
+    "tripathi34": _tripathi34,
+    "pyaudioanalysis": _pyaudioanalysis,
+    "woellmer": _woellmer,
+    "praat": _praat,
+}
+"""Each of ours is followed by its reference."""
+
+
+def measured(
+    clips: list[Clip], repeats: int, chosen: dict[str, Runs]
+) -> Iterator[tuple[str, str, float]]:
+    """Yield name, figure and processor seconds of each run, every one once in each repetition.
+
+    The first repetition is not counted: it loads what is loaded on first use.
+    """
+    everything = [
+        (name, figure, run) for name, runs in chosen.items() for figure, run in runs.items()
+    ]
+    for repeat in range(repeats + 1):
+        for name, figure, run in everything:
+            before_s = time.process_time()
+            for clip in clips:
+                run(clip)
+            used_s = time.process_time() - before_s
+            if repeat:
+                yield name, figure, used_s
+
+
+def main(requests: TextIO, answers: TextIO) -> None:
+    """Answer one request: ``{"audio": folder or null, "seconds", "repeats", "only"}``."""
+    request = json.loads(requests.readline())
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    try:
+        clips = read_clips(request["audio"], request["seconds"])
+        chosen = {name: SUBJECTS[name]() for name in request["only"]}
+    except AffectstreamError as error:
+        answers.write(json.dumps({"error": str(error)}) + "\n")
+        return
+    audio_s = sum(map(len, clips)) / SAMPLE_RATE_HZ
+    about = {"clips": len(clips), "audio_s": audio_s, "runs": sum(map(len, chosen.values()))}
+    answers.write(json.dumps(about) + "\n")
+    for run in measured(clips, request["repeats"], chosen):
+        answers.write(json.dumps(run) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(sys.stdin, sys.stdout)
