@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 ACOUSTIC_STATISTICS = 47
 CLASS_COUNT = 4
@@ -144,12 +144,10 @@ class ContextMember(nn.Module):
         lstm = self.forward_lstm if forward else self.backward_lstm
         table = self.relation if forward else self.backward_relation
         steps = self.chain_dropout(fused)[torch.cat(list(chains))] + table(relations)  # (S, F)
-        lengths = torch.tensor([len(chain) for chain in chains])
-        padded = pad_sequence(list(steps.split(lengths.tolist())), batch_first=True)  # (C, T, F)
-        packed = pack_padded_sequence(padded, lengths, batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)  # (C, T, H)
-        inside = torch.arange(states.shape[1]) < lengths[:, None]  # (C, T)
-        return states[inside]
+        order, sizes = _step_order([len(chain) for chain in chains])
+        packed = PackedSequence(steps[order], sizes)
+        states: Tensor = lstm(packed)[0].data  # (S, H), by step
+        return torch.empty_like(states).index_copy(0, order, states)
 
     def score(self, forward: Tensor, backward: Tensor, fused: Tensor) -> Tensor:
         """Raw outputs (B, O) from both states (B, H) and the fused vectors (B, F)."""
@@ -201,6 +199,19 @@ class ContextNetwork(nn.Module):
         self.word_vectors.copy_(torch.from_numpy(word_vectors))
         self.acoustic_mean.copy_(torch.from_numpy(acoustic_mean))
         self.acoustic_sd.copy_(torch.from_numpy(acoustic_sd))
+
+
+def _step_order(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Rows of chains that lie one after another, by step and longest first, and rows a step.
+
+    What ``PackedSequence`` wants; padding first would cost as much again for every chain.
+    """
+    count = np.asarray(lengths)
+    rank = np.empty(len(count), dtype=np.int64)
+    rank[np.argsort(-count, kind="stable")] = np.arange(len(count))
+    step = np.concatenate([np.arange(n) for n in lengths])
+    order = np.lexsort((np.repeat(rank, count), step))
+    return torch.from_numpy(order), torch.from_numpy(np.bincount(step))
 
 
 def relations_of(speakers: Sequence[str]) -> list[int]:
