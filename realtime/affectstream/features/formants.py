@@ -35,6 +35,8 @@ _LEAD_SAMPLES = 96  # of silence before the frame, at 16 kHz
 _BINS = 110
 _CORRELATION_SAMPLES = 240  # enough for 220 samples and 11 lags without wrapping round
 _LOW_HZ, _HIGH_HZ = 50.0, 5450.0
+_NOISE = 1e-9
+"""White noise added, as a share of the power: a pure tone is predictable without end."""
 
 
 def formants(spectrum: Complex) -> Real:
@@ -65,15 +67,15 @@ def linear_prediction(correlation: Real) -> Real:
     """Return the predictors' coefficients, (n, 11), by Levinson's recursion; 0 for silence."""
     rows = np.ascontiguousarray(correlation.T)  # (12, n)
     silent = rows[0] <= 0
-    error = np.where(silent, 1.0, rows[0])
+    error = np.where(silent, 1.0, rows[0]) * (1 + _NOISE)
     predictor = np.zeros((ORDER, rows.shape[1]))
     for step in range(ORDER):
         known = predictor[:step]
         gap = rows[step + 1] - np.einsum("ij,ij->j", known, rows[step:0:-1])
-        reflection = np.clip(gap / error, -1.0, 1.0)  # beyond them lies rounding alone
-        known -= reflection * known[::-1].copy()
+        reflection = gap / error
+        known -= reflection * known[::-1]
         predictor[step] = reflection
-        error = np.maximum(error * (1 - reflection**2), np.finfo(np.float64).tiny)
+        error *= 1 - reflection * reflection
     predictor[:, silent] = 0
     return predictor.T
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 16_000
@@ -102,11 +101,13 @@ class Framer:
     def _view(self, start: int, count: int) -> Frames:
         if not count:
             return np.empty((0, self.frame_samples), dtype=np.float32)
-        signal = self._held[start:]
-        stride = signal.strides[0]
-        return as_strided(
-            signal,
+        stride = self._held.strides[0]
+        frames: Frames = np.ndarray(
             shape=(count, self.frame_samples),
+            dtype=np.float32,
+            buffer=self._held,
+            offset=start * stride,
             strides=(stride * self.hop_samples, stride),
-            writeable=False,
         )
+        frames.flags.writeable = False  # frames overlap
+        return frames
