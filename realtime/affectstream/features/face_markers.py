@@ -1,0 +1,140 @@
+"""46 markers of a face whose head keeps still, and their slopes, after Wöllmer et al. (2010).
+
+Knows: IEMOCAP's 55 markers, which of them show expression, which stay with the skull, and how the
+head's motion is taken out of a frame.
+Refuses to know: files, utterances, and the reduction to 30 principal features.
+
+Of the 55, the five of the nose and the two of the eyelids hardly move or are often lost, and the
+two of the headband are not of the face; 46 remain. The nose and the headband stay with the skull:
+each frame is turned so that these lie as in a reference frame (least squares: Kabsch 1976), and
+shifted so that the tip of the nose is the origin. The reference is the first frame that has them
+all, itself turned so that x points from the right of the head to the left and y up the nose; so
+the numbers do not depend on how a head was held in the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXPRESSIVE = (
+    *(f"CH{n}" for n in range(1, 4)),
+    *(f"FH{n}" for n in range(1, 4)),
+    *(f"{side}C{n}" for side in "LR" for n in range(1, 9)),
+    *(f"{side}BM{n}" for side in "LR" for n in range(4)),
+    *(f"{side}BRO{n}" for side in "LR" for n in range(1, 5)),
+    *(f"MOU{n}" for n in range(1, 9)),
+)
+"""Chin, forehead, cheeks, below the eyes, brows, mouth."""
+
+RIGID = ("TNOSE", "MH", "MNOSE", "LNSTRL", "RNSTRL", "LHD", "RHD")
+"""What stays with the skull; the tip of the nose first."""
+
+_TIP, _BRIDGE, _LEFT, _RIGHT = (RIGID.index(name) for name in ("TNOSE", "MH", "LHD", "RHD"))
+_AXES = "xyz"
+_POSITIONS = tuple(f"{marker}.{axis}" for marker in EXPRESSIVE for axis in _AXES)
+_LEAST = 3  # markers that settle a rotation
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.float32]
+
+
+class FaceMarkers:
+    """Frames in, positions (138, as recorded: mm) and slopes (138, per frame) out.
+
+    A coordinate that the tracker lost is NaN, and so is a slope that lacks a neighbour. A frame
+    with fewer than three markers of the skull is turned as the one before it.
+
+    Args:
+        channels: the columns of the frames, such as ``CH1.x``; others than the markers' are
+            allowed, letters' case does not matter.
+        reference: (7, 3) the markers ``RIGID`` of the face at rest, where they are known.
+
+    Raises:
+        ValueError: a marker's channel is missing.
+    """
+
+    names = (*_POSITIONS, *(f"delta_{name}" for name in _POSITIONS))
+
+    def __init__(self, channels: Sequence[str], reference: Floats | None = None) -> None:
+        place = {channel.upper(): number for number, channel in enumerate(channels)}
+        wanted = [f"{marker}.{axis}".upper() for marker in (*EXPRESSIVE, *RIGID) for axis in _AXES]
+        if missing := [channel for channel in wanted if channel not in place]:
+            raise ValueError(f"the frames lack {', '.join(missing[:3])} and the like")
+        self._columns = np.array([place[channel] for channel in wanted])
+        self._reference = None if reference is None else _upright(reference)
+        self._rotation = np.eye(3)
+        self._held: Floats | None = None  # the last two frames' positions
+
+    def push(self, frames: NDArray[Any]) -> Rows:
+        """Return the rows (m, 276) of the frames whose right neighbour has come."""
+        if not len(frames):
+            return np.empty((0, len(self.names)), dtype=np.float32)
+        points = frames[:, self._columns].astype(np.float64).reshape(len(frames), -1, 3)
+        points[~np.isfinite(points)] = np.nan
+        face, skull = np.split(points, [len(EXPRESSIVE)], axis=1)
+        still = self._still(face, skull).reshape(len(frames), -1)
+        held = still[:1] if self._held is None else self._held
+        around = np.concatenate((held, still))
+        self._held = around[-2:].copy()
+        return _with_slopes(around)
+
+    def finish(self) -> Rows:
+        """Return the last frame's row."""
+        if self._held is None:
+            return np.empty((0, len(self.names)), dtype=np.float32)
+        return _with_slopes(np.concatenate((self._held, self._held[-1:])))
+
+    def _still(self, face: Floats, skull: Floats) -> Floats:
+        """Return the face (n, 46, 3) without the head's motion."""
+        if self._reference is None:
+            whole = np.flatnonzero(np.isfinite(skull).all(axis=(1, 2)))
+            if not len(whole):
+                return face - skull[:, _TIP : _TIP + 1]
+            before, after = np.split(np.arange(len(face)), whole[:1])
+            self._reference = _upright(skull[whole[0]])
+            early = face[before] - skull[before, _TIP : _TIP + 1]
+            return np.concatenate((early, self._still(face[after], skull[after])))
+        turns, tips = self._alignments(skull, self._reference)
+        still: Floats = (face - tips[:, None]) @ turns
+        return still
+
+    def _alignments(self, skull: Floats, reference: Floats) -> tuple[Floats, Floats]:
+        """Return how each frame turns onto the reference (n, 3, 3), and its nose's tip (n, 3)."""
+        seen: NDArray[np.bool_] = np.isfinite(skull).all(axis=2)  # (n, 7)
+        share = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+        points = np.where(seen[..., None], skull, 0.0)
+        centre = np.einsum("nm,nmx->nx", share, points)
+        rest_centre = share @ reference
+        spread = np.where(seen[..., None], points - centre[:, None], 0.0)
+        rest = reference - rest_centre[:, None]
+        left, _, right = np.linalg.svd(np.einsum("nmx,nmy->nxy", spread, rest))
+        left[:, :, 2] *= np.sign(np.linalg.det(left @ right))[:, None]  # a turn, not a mirror
+        turns = left @ right
+        settled = seen.sum(axis=1) >= _LEAST
+        latest = np.maximum.accumulate(np.where(settled, np.arange(len(turns)) + 1, 0))
+        turns = np.concatenate((self._rotation[None], turns))[latest]
+        self._rotation = turns[-1]
+        guessed = centre - np.einsum("nx,nyx->ny", rest_centre - reference[_TIP], turns)
+        guessed[~seen.any(axis=1)] = np.nan
+        return turns, np.where(seen[:, _TIP, None], skull[:, _TIP], guessed)
+
+
+def _upright(skull: Floats) -> Floats:
+    """Return a skull (7, 3) with the nose's tip at 0, x to the head's left, y up the nose."""
+    centred = skull - skull[_TIP]
+    across = centred[_LEFT] - centred[_RIGHT]
+    across = across / max(float(np.linalg.norm(across)), 1e-9)
+    up = centred[_BRIDGE] - across * (across @ centred[_BRIDGE])
+    up = up / max(float(np.linalg.norm(up)), 1e-9)
+    upright: Floats = centred @ np.stack((across, up, np.cross(across, up)), axis=1)
+    return upright
+
+
+def _with_slopes(around: Floats) -> Rows:
+    """Return frames beside half the difference of their neighbours."""
+    slopes = 0.5 * (around[2:] - around[:-2])
+    return np.concatenate((around[1:-1], slopes), axis=1).astype(np.float32)
