@@ -104,7 +104,7 @@ class FaceMarkers:
 
     def _alignments(self, skull: Floats, reference: Floats) -> tuple[Floats, Floats]:
         """Return how each frame turns onto the reference (n, 3, 3), and its nose's tip (n, 3)."""
-        seen: NDArray[np.bool_] = np.isfinite(skull).all(axis=2)  # (n, 7)
+        seen = np.asarray(np.isfinite(skull).all(axis=2))  # (n, 7)
         share = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
         points = np.where(seen[..., None], skull, 0.0)
         centre = np.einsum("nm,nmx->nx", share, points)
