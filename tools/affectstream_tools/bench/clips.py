@@ -38,7 +38,7 @@ def read_clips(folder: str | None, seconds: float) -> list[Clip]:
     clips: list[Clip] = []
     lasting = 0
     for path in _spread(paths):
-        clips.append(_read(path))
+        clips.append(read_clip(path))
         lasting += len(clips[-1])
         if lasting >= seconds * SAMPLE_RATE_HZ:
             break
@@ -51,7 +51,8 @@ def _spread(paths: list[Path]) -> list[Path]:
     return [paths[i] for i in np.argsort(np.arange(len(paths)) * golden % 1)]
 
 
-def _read(path: Path) -> Clip:
+def read_clip(path: Path) -> Clip:
+    """Return the first channel. Raises ``AffectstreamError`` where it cannot be used."""
     try:
         import soundfile
     except ImportError as error:
