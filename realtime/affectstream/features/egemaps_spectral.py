@@ -53,6 +53,7 @@ _HTK_SCALE = 32_767.0
 _POWER_FLOOR = 1e-14
 _FLUX_BINS = 160  # below 5 kHz
 _SLOPE_BINS = 49  # up to 1500 Hz
+_ROWS = 36
 
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
@@ -83,7 +84,7 @@ class SpectralDescriptors:
         rows = np.empty((len(power), len(NAMES)))
         if not len(power):
             return rows
-        sums = power @ plan.sums  # (n, 26 mel bands, low, high)
+        sums = _product(power, plan.sums)  # (n, 26 mel bands, low, high)
         log_mel = np.log(np.maximum(sums[:, :_BANDS], _MEL_FLOOR))
         rows[:, 0] = np.exp(_LOUDNESS_EXPONENT * (log_mel + plan.log_equal_loudness)).mean(axis=1)
         rows[:, 1] = _ratio_db(sums[:, _BANDS + 1], sums[:, _BANDS])
@@ -100,6 +101,12 @@ class SpectralDescriptors:
         change = np.diff(magnitude, axis=0, prepend=before)
         flux: Real = np.sqrt(np.einsum("ij,ij->i", change, change) / _FLUX_BINS)
         return flux
+
+
+def _product(power: Real, sums: Real) -> Real:
+    """Return ``power @ sums``, in parts so small that a BLAS does not wake other threads."""
+    parts = [power[first : first + _ROWS] @ sums for first in range(0, len(power), _ROWS)]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def _ratio_db(numerator: Real, denominator: Real) -> Real:

@@ -19,8 +19,9 @@ SAMPLE_RATE_HZ = 16_000
 BLOCK_FRAMES = 10
 """Frames in a block while streaming: 100 ms at a 10 ms hop, which spreads numpy's call overhead."""
 
-BATCH_FRAMES = 512
-"""Frames in a block where all samples are there at once: as many as stay in a core's cache."""
+BATCH_FRAMES = 180
+"""Frames in a block where all samples are there at once: as many as stay in a core's cache, and in
+matrices that a BLAS does not find worth more than one thread."""
 
 Samples = NDArray[Any]
 Frames = NDArray[np.float32]
