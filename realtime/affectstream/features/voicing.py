@@ -1,0 +1,110 @@
+"""The nine descriptors of eGeMAPS that need a pitch: F0, jitter, shimmer, noise, harmonics.
+
+Knows: which of the voice's measures needs which frames, and how long each has to wait for the
+pitch's path. Refuses to know: how samples become frames, and the smoothing of rows.
+
+The spectrum of a 60 ms frame under a Gaussian window is computed once: the pitch is searched in it,
+and the harmonics are read from it once the pitch is decided.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.features import harmonics
+from affectstream.features.pitch import (
+    BINS,
+    DECIDE_FRAMES,
+    FFT_SAMPLES,
+    LAG_FRAMES,
+    PitchPath,
+    find_candidates,
+)
+from affectstream.features.voice_quality import PAST_SAMPLES, PeriodFollower
+
+Floats = NDArray[np.float32]
+
+FRAME_SAMPLES = 960
+HOP_SAMPLES = 160
+NAMES = ("F0semitone", "jitterLocal", "shimmerLocaldB", *harmonics.NAMES)
+DELAY_FRAMES = LAG_FRAMES + DECIDE_FRAMES - 1
+"""The most frames that a frame's row waits for later ones."""
+
+_LOWEST_RMS = 1e-3  # of a windowed frame that can be voiced
+_LOWEST_HZ = 27.5
+_NO_FORMANT_DB = -201.0  # the formants' levels where there are no harmonics
+_UNVOICED = np.array([0, 0, 0, 0, 0, 0, *[_NO_FORMANT_DB] * 3], dtype=np.float32)
+
+
+def _gauss_window() -> Floats:
+    middle = (FRAME_SAMPLES - 1) / 2
+    place = (np.arange(FRAME_SAMPLES) - middle) / (0.4 * middle)
+    return np.asarray(np.exp(-0.5 * place**2), dtype=np.float32)
+
+
+_WINDOW = _gauss_window()
+
+
+class VoiceDescriptors:
+    """The descriptors ``NAMES`` of one stream, not smoothed; rows come ``DELAY_FRAMES`` late.
+
+    State: the spectra, formants and samples of the frames whose pitch is undecided.
+    """
+
+    names = NAMES
+
+    def __init__(self) -> None:
+        self._started = False
+        self._path = PitchPath()
+        self._periods = PeriodFollower()
+        self._spectra = np.empty((0, BINS), dtype=np.float32)
+        self._formants = np.empty((0, 3), dtype=np.float32)
+        self._audible = np.empty(0, dtype=bool)
+        self._signal = np.zeros(PAST_SAMPLES, dtype=np.float32)
+
+    def push(self, frames: NDArray[Any], formants: NDArray[Any]) -> Floats:
+        """Return the rows, (m, 9), that are finished by ``frames``; m may be 0 or exceed n.
+
+        Args:
+            frames: (n, 960), raw, one every 160 samples, consecutive from push to push.
+            formants: (n, 3), F1 to F3 in Hz of the same frames.
+        """
+        if not len(frames):
+            return np.empty((0, len(NAMES)), dtype=np.float32)
+        windowed = frames * _WINDOW
+        spectra = np.abs(np.fft.rfft(windowed, FFT_SAMPLES, axis=1)).astype(np.float32, copy=False)
+        mean_square = np.einsum("ij,ij->i", windowed, windowed) / FRAME_SAMPLES
+        self._spectra = np.concatenate((self._spectra, spectra))
+        self._formants = np.concatenate((self._formants, formants.astype(np.float32, copy=False)))
+        self._audible = np.concatenate((self._audible, mean_square > _LOWEST_RMS**2))
+        fresh = frames[1:, -HOP_SAMPLES:].ravel()
+        start = frames[0, -HOP_SAMPLES:] if self._started else frames[0]
+        self._started = True
+        self._signal = np.concatenate((self._signal, start, fresh))
+        return self._describe(self._path.push(find_candidates(spectra)))
+
+    def finish(self) -> Floats:
+        """Return the rows that are left, (k, 9); then the object is spent."""
+        return self._describe(self._path.finish())
+
+    def _describe(self, pitch_hz: Floats) -> Floats:
+        """Return the rows of the oldest frames, whose pitch is decided, and forget the frames."""
+        count = len(pitch_hz)
+        rows = np.tile(_UNVOICED, (count, 1))
+        if not count:
+            return rows
+        pitch_hz = np.where(self._audible[:count], pitch_hz, np.float32(0))
+        voiced = np.flatnonzero(pitch_hz)
+        if len(voiced):
+            hz = pitch_hz[voiced]
+            rows[voiced, 0] = np.maximum(12 * np.log2(hz / _LOWEST_HZ), 1)
+            rows[voiced, 3:] = harmonics.describe(self._spectra[voiced], hz, self._formants[voiced])
+        rows[:, 1:3] = self._periods.measure(self._signal, pitch_hz)
+        self._spectra = self._spectra[count:]
+        self._formants = self._formants[count:]
+        self._audible = self._audible[count:]
+        self._signal = self._signal[count * HOP_SAMPLES :]
+        return rows
