@@ -19,7 +19,10 @@ import msgspec
 
 from affectstream.messages import Message
 from affectstream.runner import Input, Machine, PacedInput
-from affectstream.timebase import NS_PER_MS
+from affectstream.timebase import NS_PER_MS, NS_PER_S
+
+PATIENCE_NS = 10 * NS_PER_S
+"""What falls due within this after the last input has ended is still waited for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +94,7 @@ def run_together(
         stopping: whether to end early; what was heard so far is then the whole.
     """
     exchange = _Exchange(parts)
-    now_ns = start_ns
+    now_ns, patient_until_ns = start_ns, start_ns + PATIENCE_NS
     with ExitStack() as stack:
         for part in parts:
             for source in part.inputs:
@@ -103,9 +106,12 @@ def run_together(
                 yield from exchange.publish(part, part.machine.wake(now_ns), now_ns)
             for part in filter(_has_ended, exchange.open):
                 yield from exchange.close(part, now_ns)
-            if not any(part.inputs for part in exchange.open):
+            due_ns = _due_ns(exchange.open)
+            if any(part.inputs for part in exchange.open):
+                patient_until_ns = now_ns + PATIENCE_NS
+            elif due_ns is None or due_ns > patient_until_ns:
                 break
-            now_ns = max(_due_ns(exchange.open, now_ns), now_ns + NS_PER_MS)
+            now_ns = max(due_ns or now_ns, now_ns + NS_PER_MS)
         for part in exchange.open:
             yield from exchange.publish(part, part.machine.wake(now_ns), now_ns)
             yield from exchange.close(part, now_ns)
@@ -121,8 +127,8 @@ def _has_ended(part: Part) -> bool:
     return bool(part.inputs) and all(source.exhausted for source in part.inputs)
 
 
-def _due_ns(parts: Sequence[Part], now_ns: int) -> int:
+def _due_ns(parts: Sequence[Part]) -> int | None:
     due = [part.machine.next_wake_ns() for part in parts]
     paced = (source for part in parts for source in part.inputs if isinstance(source, PacedInput))
     due += [source.next_read_ns() for source in paced]
-    return min((d for d in due if d is not None), default=now_ns)
+    return min((d for d in due if d is not None), default=None)
