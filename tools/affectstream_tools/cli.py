@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from affectstream_tools.bench.cli import bench_app
+from affectstream_tools.live_cli import live
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -34,6 +35,7 @@ evaluate_app = typer.Typer(help="Score a model on a corpus.", no_args_is_help=Tr
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
+app.command()(live)
 
 Data = Annotated[
     Path, typer.Option("--data", help="Derived set: utterances.csv and egemaps47.npy.")
@@ -151,6 +153,39 @@ def evaluate_context(
         typer.echo(json.dumps({**summary, "rows": [row.to_dict() for row in rows]}))
 
 
+@app.command()
+def agreement(
+    audio: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="A folder of recordings at 16 kHz.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Derived IEMOCAP set: score a classifier on RAVDESS too."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the front ends with openSMILE, Praat and pyAudioAnalysis."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.agreement import measure_agreement
+    from affectstream_tools.agreement_table import print_agreement
+
+    try:
+        with _progress() as bar:
+            task = bar.add_task("agreement")
+            found = measure_agreement(
+                audio,
+                data,
+                lambda what, done, total: bar.update(
+                    task, description=what, completed=done, total=total
+                ),
+            )
+    except AffectstreamError as error:
+        _fail(str(error), status=1)
+    print_agreement(found)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+
+
 def _print_table(model: str, sessions: str, rows: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -209,9 +244,9 @@ def _progress() -> Progress:
     return Progress(console=Console(stderr=True), transient=True)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, *, status: int = 2) -> NoReturn:
     typer.echo(f"affectstream-lab: {message}", err=True)
-    raise typer.Exit(2)
+    raise typer.Exit(status)
 
 
 def main() -> None:
