@@ -82,15 +82,16 @@ def linear_prediction(correlation: Real) -> Real:
 
 def _lowest(found: Complex) -> Real:
     """Return frequency and bandwidth of the lowest roots in the upper half plane, (n, 6)."""
-    frequency_hz = np.angle(found) * (SAMPLE_RATE_HZ / (2 * np.pi))
-    counts = (frequency_hz >= _LOW_HZ) & (frequency_hz <= _HIGH_HZ) & (found.imag > 0)
-    key = np.where(counts, frequency_hz, np.inf)
-    order = np.argsort(key, axis=1)[:, :FORMANTS]
-    lowest = np.take_along_axis(key, order, axis=1)
-    missing = np.isinf(lowest)
-    radius = np.where(missing, 1.0, np.abs(np.take_along_axis(found, order, axis=1)))
-    bandwidth_hz = -np.log(radius) * (SAMPLE_RATE_HZ / np.pi)
-    return np.hstack((np.where(missing, 0.0, lowest), bandwidth_hz))
+    frequency_hz = np.arctan2(found.imag, found.real) * (SAMPLE_RATE_HZ / (2 * np.pi))
+    counts = (frequency_hz >= _LOW_HZ) & (frequency_hz <= _HIGH_HZ)
+    both = np.empty_like(found)  # complex numbers are ordered by their real part
+    both.real = np.where(counts, frequency_hz, np.inf)
+    both.imag = np.abs(found)
+    both.sort(axis=1)
+    frequency_hz, radius = both.real[:, :FORMANTS], both.imag[:, :FORMANTS]
+    known = np.isfinite(frequency_hz)
+    bandwidth_hz = np.log(np.where(known, radius, 1.0)) * (-SAMPLE_RATE_HZ / np.pi)
+    return np.hstack((np.where(known, frequency_hz, 0.0), bandwidth_hz))
 
 
 @cache
