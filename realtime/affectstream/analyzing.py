@@ -29,6 +29,7 @@ from rich.text import Text
 
 from affectstream.errors import AffectstreamError, UsageError
 from affectstream.messages import Emotion
+from affectstream.subscribing import say_no_more
 from affectstream.wording import NOTICE, clock, label, line
 
 if TYPE_CHECKING:
@@ -74,26 +75,41 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
     from affectstream.processes import stop_when_told
 
     recordings = recordings_in(plan.paths, SUFFIXES)
-    if not recordings:
-        raise UsageError(
-            f"{', '.join(map(str, plan.paths))} holds no recording; name a wav file, or a folder "
-            f"of {', '.join(SUFFIXES)}"
-        )
-    if plan.plot is not None and len(recordings) > 1 and plan.plot.suffix:
-        raise UsageError(f"{plan.plot} is one picture for several recordings; name a folder")
-    if plan.plot is not None:
-        import affectstream.timeline_plot  # noqa: F401  what it needs is missed now, not at the end
+    _check(plan, recordings)
     console.print(NOTICE, style="dim italic", soft_wrap=True)
     analyst = _analyst(plan, console)
     writer = _Writer(plan.output, sys.stdout)
     with stop_when_told() as stopping:
         for analysis in _analyses(plan, analyst, recordings, console, stopping):
-            writer.write(analysis)
+            try:
+                writer.write(analysis)
+            except BrokenPipeError:  # pictures may still be wanted
+                say_no_more()
             for gap in analysis.gaps:
                 console.print(line(gap), style="red", soft_wrap=True, markup=False)
             if plan.plot is not None:
                 _draw(analysis, plan.plot, alone=len(recordings) == 1)
     return writer.written > 0
+
+
+def _check(plan: AnalysisPlan, recordings: Sequence[Path]) -> None:
+    """Look at what was asked for before anything is loaded."""
+    from affectstream.sources.audio_file import AudioFile
+    from affectstream.sources.listening import voice_activity
+
+    if not recordings:
+        raise UsageError(
+            f"{', '.join(map(str, plan.paths))} holds no recording; name a wav file, or a folder "
+            f"of {', '.join(SUFFIXES)}"
+        )
+    if plan.plot is not None:
+        import affectstream.timeline_plot  # noqa: F401  what it needs is missed now
+
+        if len(recordings) > 1 and plan.plot.suffix:
+            raise UsageError(f"{plan.plot} is one picture for several recordings; name a folder")
+    voice_activity(plan.vad)
+    if len(recordings) == 1:
+        AudioFile(recordings[0], channel=plan.channel + len(plan.speakers) - 1).close()
 
 
 def _analyst(plan: AnalysisPlan, console: Console) -> Analyst:
@@ -167,12 +183,11 @@ class _Writer:
         self.written += len(analysis.emotions)
         if self._output == "table":
             Console(file=self._stream).print(_table(analysis))
-            return
         for emotion in analysis.emotions:
             record = record_of(analysis, emotion)
             if self._output == "json":
                 self._stream.write(json.dumps(record) + "\n")
-            else:
+            elif self._output == "csv":
                 self._write_csv(record | {"modalities": "+".join(emotion.modalities)})
         self._stream.flush()
 

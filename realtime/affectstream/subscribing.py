@@ -39,8 +39,13 @@ def _say(words: str) -> bool:
         sys.stdout.write(f"{words}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # for what Python flushes when it ends
-        os.close(nowhere)
+        say_no_more()
         return False
     return True
+
+
+def say_no_more() -> None:
+    """Send standard output nowhere: its reader has gone, and Python flushes it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

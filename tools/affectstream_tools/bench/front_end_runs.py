@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TextIO
 
@@ -64,10 +65,12 @@ def _egemaps() -> Runs:
 
 def _opensmile() -> Runs:
     opensmile = references.installed("opensmile", "opensmile")
-    smile = opensmile.Smile(
-        feature_set=opensmile.FeatureSet.eGeMAPSv01b,
-        feature_level=opensmile.FeatureLevel.LowLevelDescriptors,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # there is a newer set, which is another
+        smile = opensmile.Smile(
+            feature_set=opensmile.FeatureSet.eGeMAPSv01b,
+            feature_level=opensmile.FeatureLevel.LowLevelDescriptors,
+        )
     return {REFERENCE: lambda clip: smile.process_signal(as_signal(clip), SAMPLE_RATE_HZ)}
 
 
