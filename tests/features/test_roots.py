@@ -26,7 +26,7 @@ def nearest(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("pairs", range(6))
-@pytest.mark.parametrize("count", [1, 7, 500])
+@pytest.mark.parametrize("count", [1, 33, 500])
 def test_known_roots_are_found(count: int, pairs: int) -> None:
     wanted = random_roots(count, pairs, np.random.default_rng(pairs))
     given = polynomials(wanted)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 16_000
-BLOCK_FRAMES = 10
-"""Frames in a block while streaming: 100 ms at a 10 ms hop, which spreads numpy's call overhead."""
+BLOCK_FRAMES = 20
+"""Frames in a block while streaming: 200 ms at a 10 ms hop, which spreads numpy's call overhead."""
 
 BATCH_FRAMES = 180
 """Frames in a block where all samples are there at once: as many as stay in a core's cache, and in

@@ -20,8 +20,11 @@ DEGREE = 11
 _CHUNK = 192
 """Polynomials side by side: what fits in a core's cache."""
 
-_FEW = 16
-"""So many, or fewer, are left to LAPACK: numpy's call overhead would cost more."""
+_FEW = 32
+"""So many, or fewer, are left to LAPACK from the start: numpy's call overhead would cost more."""
+
+_LEFT = 8
+"""So many, or fewer, of those that are slow to converge are."""
 
 _CONVERGED = 1e-4
 """Greatest relative correction to stop at; convergence is cubic, so it leaves some 1e-12."""
@@ -72,7 +75,7 @@ def _aberth(polynomials: Real) -> Complex:
             done = (np.abs(step) <= _CONVERGED * np.abs(z)).all(axis=0)
         found[:, places[done]] = z[:, done]
         places = places[~done]
-        if len(places) <= _FEW:
+        if len(places) <= _LEFT:
             break
         z = np.compress(~done, z, axis=1)
         coefficients = np.compress(~done, coefficients, axis=1)
