@@ -22,6 +22,7 @@ PROGRAMS = {"cli", "__main__", "demo"}
 IMPURE = {"zmq", "torch", "threading", "time", "datetime", "asyncio", "socket", "sched", "random"}
 IMPURE |= {"multiprocessing", "subprocess", "select", "signal", "concurrent", "queue"}
 OPTIONAL = {"sounddevice", "webrtcvad", "vosk", "soxr", "soundfile", "safetensors"}
+OPTIONAL |= {"onnxruntime", "silero_vad"}
 
 
 def modules(folder: Path) -> list[Path]:

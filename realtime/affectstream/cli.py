@@ -44,6 +44,7 @@ VoskModel = Annotated[
     Path | None,
     typer.Option(envvar="AFFECTSTREAM_VOSK_MODEL", help="Folder of a Vosk model."),
 ]
+VoiceDetector = Annotated[str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 EXTRAS = {
@@ -54,6 +55,8 @@ EXTRAS = {
     "vosk": "mic",
     "soxr": "mic",
     "soundfile": "lab",
+    "matplotlib": "lab",
+    "onnxruntime": "silero",
 }
 
 
@@ -119,6 +122,45 @@ def replay(
     )
     summary = play(plan, Console(stderr=as_json))
     _say_json(summary, as_json)
+
+
+@app.command()
+def analyze(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, and folders of them.")],
+    speaker: Annotated[
+        list[str] | None,
+        typer.Option(help="Who speaks; repeated, one for each channel from the first."),
+    ] = None,
+    channel: Annotated[int, typer.Option(min=0, help="The first speaker's, from 0.")] = 0,
+    json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per utterance.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw to this .png; of several recordings, a folder.")
+    ] = None,
+    look_ahead: Annotated[str, typer.Option(help="Later utterances waited for, or all.")] = "8",
+    vad: VoiceDetector = "webrtc",
+    vosk_model: VoskModel = None,
+    checkpoint: Checkpoint = None,
+) -> None:
+    """Run recordings through the live path: a table of utterances, or JSON lines, csv, a plot."""
+    from rich.console import Console
+
+    from affectstream.analyzing import AnalysisPlan, run_analysis
+
+    if json_lines and as_csv:
+        raise UsageError("--json and --csv are two formats; choose one")
+    plan = AnalysisPlan(
+        paths=tuple(paths),
+        speakers=tuple(speaker or ("speaker",)),
+        channel=channel,
+        output="json" if json_lines else "csv" if as_csv else "table",
+        plot=plot,
+        vad=vad,
+        look_ahead=_look_ahead(look_ahead),
+        vosk_model=vosk_model,
+        checkpoint=checkpoint,
+    )
+    run_analysis(plan, Console(stderr=True))
 
 
 @app.command()
@@ -193,8 +235,9 @@ def microphone(
     speaker: Speaker = "you",
     device: Annotated[str | None, typer.Option(help="Name or number; see doctor.")] = None,
     audio: Annotated[bool, typer.Option(help="Publish raw audio to who subscribes.")] = True,
+    vad: VoiceDetector = "webrtc",
 ) -> None:
-    """Run a microphone worker: voice activity, utterances, audio."""
+    """Run a microphone worker: voice activity, utterances, their descriptions, audio."""
     from affectstream.sources.microphone import run_microphone
 
     with _stopping() as stopping:
@@ -204,6 +247,7 @@ def microphone(
             speaker=speaker,
             device=int(device) if device and device.isdigit() else device,
             publish_audio=audio,
+            vad=vad,
             stopping=stopping,
         )
 
@@ -217,6 +261,7 @@ def play(
     channel: Annotated[int, typer.Option(help="Which channel of the recording, from 0.")] = 0,
     start_ns: StartNs = None,
     speed: Speed = "1",
+    vad: VoiceDetector = "webrtc",
 ) -> None:
     """Run a microphone worker whose microphone is a recording, at its own pace."""
     from affectstream.core.pacing import parse_speed
@@ -231,6 +276,7 @@ def play(
             channel=channel,
             speed=parse_speed(speed),
             start_ns=start_ns,
+            vad=vad,
             stopping=stopping,
         )
 

@@ -10,22 +10,24 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from affectstream.core.aligned import AlignedUtterance
+from affectstream.features.egemaps import FRONT_END as FRAMES
+from affectstream.features.egemaps import NAMES
+from affectstream.features.statistics import STATISTICS, utterance_statistics
 from affectstream.messages import Acoustic, Observation
 
 ACOUSTIC = "acoustic"
-STATISTICS, STATISTICS_COLUMNS = "egemaps47", 47
-FRAMES, FRAME_COLUMNS = "egemaps", 24
+WHOLE = "egemaps47"
 UNREADABLE = (
-    f"the model reads one row of {STATISTICS_COLUMNS} values of {STATISTICS} as {ACOUSTIC}, "
-    f"or frames of {FRAME_COLUMNS} values of {FRAMES}"
+    f"the model reads one row of {len(STATISTICS)} values of {WHOLE} as {ACOUSTIC}, "
+    f"or frames of {len(NAMES)} values of {FRAMES}"
 )
 
 
 def readable(message: Observation | Acoustic) -> bool:
     """Return whether the models can read it."""
     if isinstance(message, Acoustic):
-        return (message.front_end, message.columns) == (FRAMES, FRAME_COLUMNS)
-    expected = (ACOUSTIC, STATISTICS, STATISTICS_COLUMNS)
+        return (message.front_end, message.columns) == (FRAMES, len(NAMES))
+    expected = (ACOUSTIC, WHOLE, len(STATISTICS))
     return message.rows == 1 and expected == (message.modality, message.front_end, message.columns)
 
 
@@ -46,8 +48,6 @@ def evidence_of(utterance: AlignedUtterance, frames: Collection[str]) -> Aligned
     observations = utterance.observations
     rows = utterance.frames.get(ACOUSTIC)
     if rows is not None and ACOUSTIC not in observations:
-        from affectstream.features.statistics import utterance_statistics
-
         observations = {**observations, ACOUSTIC: utterance_statistics(rows)}
     kept = {name: cut for name, cut in utterance.frames.items() if name in frames}
     return replace(utterance, observations=observations, frames=kept)

@@ -51,6 +51,11 @@ class PretrainedModel:
             self._network.acoustic_mean, self._network.acoustic_sd, self._network.speaker_prior
         )
 
+    @property
+    def network(self) -> Network:
+        """The network itself, for what is not a stream."""
+        return self._network
+
     def initial_state(self) -> Any:
         """Return the forward state before a dialogue's first utterance."""
         return self._network.initial_state()

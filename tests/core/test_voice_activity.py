@@ -55,6 +55,14 @@ def test_a_voice_is_heard_where_the_detector_has_grown_deaf() -> None:
     assert all(voiced(samples, Always(False))[51:])
 
 
+def test_a_trusted_detector_decides_alone_but_for_what_is_faint() -> None:
+    samples = np.concatenate([buzz(1, 3000), noise(1, 3000), noise(1, 3)]).astype("<i2")
+    frames = [frame.tobytes() for frame in samples.reshape(-1, 320)]
+    deaf, credulous = (VoiceActivity(Always(answer), trusted=True) for answer in (False, True))
+    assert not any(deaf.hear(frame).voiced for frame in frames)
+    assert [credulous.hear(frame).voiced for frame in frames] == [True] * 100 + [False] * 50
+
+
 def test_noise_that_only_the_level_takes_for_a_voice_is_none() -> None:
     samples = np.concatenate([noise(1, 50), noise(1, 3000)])
     assert not any(voiced(samples, Always(False)))

@@ -10,6 +10,7 @@ import pytest
 
 from affectstream.codec import decode, encode
 from affectstream.messages import (
+    Acoustic,
     Audio,
     Message,
     Mocap,
@@ -168,6 +169,25 @@ def test_the_audio_of_a_raw_copy_is_whole_and_in_order(raw: list[CorpusDialogue]
         assert block.first_sample == position
         position += len(block.samples)
     assert position == round(4.5 * 16_000)
+
+
+def test_each_utterance_of_a_raw_copy_is_described_when_it_ends(
+    raw: list[CorpusDialogue],
+) -> None:
+    for whole in raw:
+        script = list(raw_script(whole))
+        blocks = {m.start_ns: m for m in messages(script) if isinstance(m, Acoustic)}
+        assert blocks.keys() == {u.start_ns for u in whole.utterances}
+        for utterance in whole.utterances:
+            block = blocks[utterance.start_ns]
+            assert (block.front_end, block.columns) == ("egemaps", 24)
+            assert block.rows == round((utterance.end_ns - utterance.start_ns) / 10e6)
+            semitones = np.median(block.values[5:-10, 10])  # above 27.5 Hz
+            pitch_hz = 220 if utterance.speaker.endswith("F") else 120
+            assert semitones == pytest.approx(12 * np.log2(pitch_hz / 27.5), abs=0.5)
+        for instant in script:
+            seen = [m.kind for m in instant.messages]
+            assert seen.count("acoustic") == seen.count("utterance.ended")
 
 
 def test_without_transcripts_the_words_are_left_to_a_worker(raw: list[CorpusDialogue]) -> None:

@@ -135,7 +135,7 @@ class Outlet:
 
     def service(self) -> None:
         """Answer requests and send the heartbeats that are due."""
-        while self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+        while int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
             self._answer(self.socket.recv_multipart(zmq.DONTWAIT))
         now_ns = self._clock()
         if self._no_beat_before_ns is None or now_ns < self._no_beat_before_ns:

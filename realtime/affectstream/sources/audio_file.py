@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.capture import Captured
-from affectstream.core.segmenter import UtteranceSegmenter
-from affectstream.core.voice_activity import VoiceActivity
 from affectstream.runner import run
 from affectstream.sources.errors import SourceError
+from affectstream.sources.listening import speech_segmenter
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.sources.voice import WebRtcDetector
 from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
 
 log = logging.getLogger(__name__)
@@ -231,6 +229,7 @@ def run_audio_file(
     speed: float = 1.0,
     start_ns: int | None = None,
     publish_audio: bool = True,
+    vad: str = "webrtc",
     aggressiveness: int = 2,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -247,14 +246,15 @@ def run_audio_file(
     """
     clock = WallClock().now_ns
     start_ns = clock() if start_ns is None else start_ns
-    segmenter = UtteranceSegmenter(
-        VoiceActivity(WebRtcDetector(aggressiveness)).hear,
+    segmenter = speech_segmenter(
         session=session,
-        source=source or f"mic.{speaker}",
+        source=source,
         speaker=speaker,
         start_ns=start_ns,
         publish_audio=publish_audio,
         clock_id="file",
+        vad=vad,
+        aggressiveness=aggressiveness,
     )
     recording = AudioFile(path, channel=channel, speed=speed, not_before_ns=start_ns)
     run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)

@@ -20,13 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from affectstream.core.capture import CaptureClock, Captured, DeviceLost
-from affectstream.core.segmenter import UtteranceSegmenter
-from affectstream.core.voice_activity import VoiceActivity
 from affectstream.runner import run
 from affectstream.sources import devices
 from affectstream.sources.errors import SourceError
+from affectstream.sources.listening import speech_segmenter
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.sources.voice import WebRtcDetector
 from affectstream.timebase import NS_PER_S, WallClock
 
 log = logging.getLogger(__name__)
@@ -242,6 +240,7 @@ def run_microphone(
     device: str | int | None = None,
     source: str | None = None,
     publish_audio: bool = True,
+    vad: str = "webrtc",
     aggressiveness: int = 2,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -253,21 +252,22 @@ def run_microphone(
         device: a name, a part of one, a number, or None for the default.
         source: the stream's name, if not ``mic.SPEAKER``.
         publish_audio: False never lets raw audio leave this process; transcripts need it.
-        aggressiveness: of the voice detector, 0..3.
+        vad, aggressiveness: the voice detector, see ``listening``.
 
     Raises:
         SourceError: the device or a library is missing; one sentence with a remedy.
     """
     clock = WallClock().now_ns
     start_ns = clock()
-    segmenter = UtteranceSegmenter(
-        VoiceActivity(WebRtcDetector(aggressiveness)).hear,
+    segmenter = speech_segmenter(
         session=session,
-        source=source or f"mic.{speaker}",
+        source=source,
         speaker=speaker,
         start_ns=start_ns,
         publish_audio=publish_audio,
         clock_id="wall",
+        vad=vad,
+        aggressiveness=aggressiveness,
     )
     microphone = Microphone(device, start_ns=start_ns, clock=clock)
     run(segmenter, address=address, inputs=[microphone], clock=clock, stopping=stopping)

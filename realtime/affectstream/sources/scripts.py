@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from affectstream.messages import (
+    Acoustic,
     Audio,
     Gap,
     Message,
@@ -28,6 +29,7 @@ from affectstream.messages import (
     UtteranceStarted,
 )
 from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance
+from affectstream.sources.iemocap_acoustic import FRONT_END, HOP_NS, describe
 from affectstream.sources.iemocap_media import audio_blocks, find_channels, mocap_blocks
 from affectstream.sources.mocap_frames import MocapLoss
 from affectstream.timebase import NS_PER_MS, samples_to_ns
@@ -103,7 +105,8 @@ def raw_script(
         for event in _bounds(utterance, f"mic.{utterance.speaker}", 4 * rank)
     )
     sources: list[Iterable[Event]] = [utterances]
-    sources += [_audio(dialogue, speaker, channel) for speaker, channel in channels.items()]
+    for speaker, channel in channels.items():
+        sources += [_audio(dialogue, speaker, channel), _acoustic(dialogue, speaker, channel)]
     if transcripts:
         streams.append(StreamOpened(session=name, source=TEXT, modality="text"))
         sources.append(
@@ -239,6 +242,31 @@ def _audio(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[Eve
         )
         end_ns = samples_to_ns(block.first_sample + len(block.samples), block.sample_rate_hz)
         yield end_ns, rank, audio
+
+
+def _acoustic(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[Event]:
+    """Yield each utterance's descriptors when it ends, as a microphone worker has them by then."""
+    described_until_ns = 0
+    mine = (u for u in dialogue.utterances if u.speaker == speaker)
+    for rank, utterance in enumerate(sorted(mine, key=lambda u: u.end_ns)):
+        start_ns = max(utterance.start_ns, described_until_ns)
+        described_until_ns = utterance.end_ns
+        if start_ns >= utterance.end_ns:
+            continue  # inside the one before
+        rows = describe(dialogue, channel, start_ns, utterance.end_ns)
+        if len(rows):
+            acoustic = Acoustic(
+                session=dialogue.id,
+                source=f"mic.{speaker}",
+                front_end=FRONT_END,
+                speaker=speaker,
+                start_ns=start_ns,
+                hop_ns=HOP_NS,
+                rows=len(rows),
+                columns=rows.shape[1],
+                payload=rows.astype("<f4").tobytes(),
+            )
+            yield utterance.end_ns, rank, acoustic
 
 
 def _motion(dialogue: CorpusDialogue, speaker: str) -> Iterator[Event]:

@@ -1,0 +1,64 @@
+"""A machine that listens to one speaker: the one that microphones and recordings share.
+
+Knows: which voice detectors there are, and which front end describes speech.
+Refuses to know: where the audio comes from.
+"""
+
+from __future__ import annotations
+
+from affectstream.core.describing import SpeechDescriber
+from affectstream.core.segmenter import UtteranceSegmenter
+from affectstream.core.voice_activity import VoiceActivity
+from affectstream.errors import UsageError
+from affectstream.features.egemaps import FRONT_END, Egemaps
+from affectstream.sources.silero import SileroDetector
+from affectstream.sources.voice import WebRtcDetector
+
+DETECTORS = ("webrtc", "silero")
+
+
+def speech_segmenter(
+    *,
+    session: str,
+    source: str | None,
+    speaker: str,
+    start_ns: int,
+    publish_audio: bool,
+    clock_id: str,
+    vad: str = "webrtc",
+    aggressiveness: int = 2,
+) -> UtteranceSegmenter:
+    """Return a machine for the stream ``source``, or else ``mic.SPEAKER``.
+
+    Args:
+        vad: one of ``DETECTORS``.
+        aggressiveness: of WebRTC's, 0..3.
+
+    Raises:
+        SourceError: the detector's library is missing.
+        UsageError: there is no such detector.
+    """
+    return UtteranceSegmenter(
+        voice_activity(vad, aggressiveness).hear,
+        session=session,
+        source=source or f"mic.{speaker}",
+        speaker=speaker,
+        start_ns=start_ns,
+        publish_audio=publish_audio,
+        clock_id=clock_id,
+        describer=SpeechDescriber(FRONT_END, Egemaps),
+    )
+
+
+def voice_activity(vad: str = "webrtc", aggressiveness: int = 2) -> VoiceActivity:
+    """Return what tells voices from the rest, with the detector that ``vad`` names.
+
+    Raises:
+        SourceError: the detector's library is missing.
+        UsageError: there is no such detector.
+    """
+    if vad == "webrtc":
+        return VoiceActivity(WebRtcDetector(aggressiveness))
+    if vad == "silero":
+        return VoiceActivity(SileroDetector(), trusted=True)
+    raise UsageError(f"{vad!r} is no voice detector; choose one of {', '.join(DETECTORS)}")
