@@ -3,12 +3,17 @@
 Knows: how to follow period after period through a waveform whose pitch is given frame by frame.
 Refuses to know: how the pitch was found.
 
-A period is the lag, within a tenth of the pitch's, at which the waveform correlates best with
-itself. Jitter is the mean absolute difference between periods that follow one another over their
-mean length; shimmer the mean absolute level difference, in dB, of their peak-to-peak amplitudes.
+A period's length is the lag, within a tenth of the pitch's, at which the stretch of that length
+correlates best (Pearson) with the stretch after it; below a correlation of 0.5 it is no period.
+Jitter is the mean absolute difference between lengths that follow one another over their mean;
+shimmer the mean absolute difference between the peak-to-peak amplitudes of the two stretches over
+their mean, s, as 20 log10(1 + s) dB. Both as eGeMAPS v01b has them; where a voice sets in, the
+reference follows other periods than these, so that its jitter is not met frame by frame.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -17,23 +22,33 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 HOP_SAMPLES = 160
-PAST_SAMPLES = 800
+PAST_SAMPLES = 960
 """How far before a frame a period may begin that the frame accounts for."""
 
 _SEARCH = 0.1  # of the period, either way
 _LEAST_CORRELATION = 0.5
-_ENERGY_FLOOR = 1e-12
+_LONGEST = 384  # samples; a tenth above the period of the lowest pitch, and some
+_BELOW = np.tri(96, dtype=np.float32)
+_COUNTS = np.arange(_LONGEST, dtype=np.float64)
+
+
+class _Period(NamedTuple):
+    length: float
+    likeness: float  # correlation of the two stretches
+    amplitudes: tuple[float, float]  # peak to peak, of the two stretches
 
 
 class PeriodFollower:
     """Measures jitter and shimmer of one stream; its state is one period.
 
-    Each frame accounts for the periods that end in its first hop.
+    A frame accounts for the periods whose pair of stretches ends in its first hop, and for one that
+    begins at its start or before in any case.
     """
 
     def __init__(self) -> None:
-        self._position = 0  # in samples, from the start of the next frame; where the period begins
-        self._period = 0.0  # the last one's length in samples; 0: none is known
+        self._begin = 0  # of the next period, in samples from the start of the current frame
+        self._last = 0.0  # length of the period before; 0: none is known
+        self._shimmer_db = 0.0
         self._following = False
 
     def measure(self, signal: Floats, pitch_hz: Floats) -> Floats:
@@ -44,60 +59,73 @@ class PeriodFollower:
             pitch_hz: (n,), 0 where unvoiced.
         """
         result = np.zeros((len(pitch_hz), 2), dtype=np.float32)
+        start = PAST_SAMPLES
         for frame, hz in enumerate(pitch_hz.tolist()):
             if hz > 0:
-                result[frame] = self._measure_frame(
-                    signal, PAST_SAMPLES + frame * HOP_SAMPLES, 16_000 / hz
-                )
-                self._position -= HOP_SAMPLES
+                result[frame] = self._measure_frame(signal, start, 16_000 / hz)
+                self._begin -= HOP_SAMPLES
             else:
                 self._following = False
+            start += HOP_SAMPLES
         return result
 
     def _measure_frame(self, signal: Floats, start: int, period: float) -> tuple[float, float]:
-        shortest = int(period * (1 - _SEARCH))
         longest = int(np.ceil(period * (1 + _SEARCH)))
-        length = round(period)
         if not self._following:
-            self._following, self._position, self._period = True, 0, 0.0
-        lengths, changes, levels = [], [], []
-        while self._position + 2 * longest <= HOP_SAMPLES:
-            begin = start + self._position
-            lag, likeness = _best_lag(signal, begin, length, shortest, longest)
-            if likeness < _LEAST_CORRELATION:
-                self._period = 0.0
-                self._position += length
+            self._following, self._begin, self._last, self._shimmer_db = True, 0, 0.0, 0.0
+        lengths: list[float] = []
+        changes: list[float] = []
+        amplitudes: list[tuple[float, float]] = []
+        first = True
+        while self._begin + 2 * longest < HOP_SAMPLES or (first and self._begin <= 0):
+            first = False
+            found = _next_period(signal, start + self._begin, period, longest)
+            self._begin += round(found.length)
+            if found.likeness < _LEAST_CORRELATION:
                 continue
-            if self._period:
-                changes.append(abs(lag - self._period))
-            step = round(lag)
-            levels.append(_level_change(signal[begin : begin + 2 * step], step))
-            lengths.append(lag)
-            self._period = lag
-            self._position += step
-        jitter = np.mean(changes) / np.mean(lengths) if changes else 0.0
-        return float(jitter), float(np.mean(levels)) if levels else 0.0
+            if self._last:
+                changes.append(abs(found.length - self._last))
+            lengths.append(found.length)
+            amplitudes.append(found.amplitudes)
+            self._last = found.length
+        if amplitudes:
+            self._shimmer_db = _shimmer_db(amplitudes)
+        jitter = sum(changes) / len(changes) * len(lengths) / sum(lengths) if changes else 0.0
+        return jitter, self._shimmer_db
 
 
-def _best_lag(
-    signal: Floats, begin: int, length: int, shortest: int, longest: int
-) -> tuple[float, float]:
-    """Return the lag at which ``length`` samples correlate best with later ones, and how well."""
-    first = signal[begin : begin + length]
-    later = signal[begin + shortest - 1 :]
+def _next_period(signal: Floats, begin: int, period: float, longest: int) -> _Period:
+    """Return the period that begins at ``begin``; its ``length`` is within the search range."""
+    least = int(period * (1 - _SEARCH)) - 1  # one more on either side, to interpolate
+    most = longest + 1
+    stretch = signal[begin : begin + 2 * most]
+    sums = np.empty((2, 2 * most + 1))
+    sums[:, 0] = 0.0
+    np.cumsum(stretch, out=sums[0, 1:])
+    np.cumsum(stretch * stretch, out=sums[1, 1:])
+    one = sums[:, least : most + 1]
+    two = sums[:, 2 * least : 2 * most + 1 : 2] - one
+    counts = _COUNTS[least : most + 1]
+    lags = most + 1 - least
     stride = signal.strides[0]
-    windows = as_strided(later, (longest - shortest + 3, length), (stride, stride), writeable=False)
-    energy = np.einsum("ij,ij->i", windows, windows) * first.dot(first)
-    likeness = (windows @ first) / np.sqrt(np.maximum(energy, _ENERGY_FLOOR))
+    later = as_strided(stretch[least:], (lags, least), (stride, stride), writeable=False)
+    tails = as_strided(stretch[2 * least :], (lags, lags - 1), (stride, stride), writeable=False)
+    product = later.dot(stretch[:least]).astype(np.float64)
+    product += (tails * _BELOW[:lags, 1:lags]).dot(stretch[least:most])
+    spread = (one[1] - one[0] ** 2 / counts) * (two[1] - two[0] ** 2 / counts)
+    likeness = (product - one[0] * two[0] / counts) / np.sqrt(np.maximum(spread, 1e-20))
     best = 1 + int(likeness[1:-1].argmax())
     left, middle, right = likeness[best - 1 : best + 2].tolist()
     bend = left - 2 * middle + right
     offset = 0.5 * (left - right) / bend if bend < -1e-9 else 0.0
-    return shortest - 1 + best + max(-1.0, min(1.0, offset)), middle
+    length = least + best + max(-1.0, min(1.0, offset))
+    step = round(length)
+    pair = stretch[: 2 * step].reshape(2, step)
+    peaks = (pair.max(axis=1) - pair.min(axis=1)).tolist()
+    return _Period(length, middle, (peaks[0], peaks[1]))
 
 
-def _level_change(pair: Floats, step: int) -> float:
-    """Return the level difference in dB of two periods' amplitudes."""
-    first, second = pair[:step], pair[step:]
-    one, other = float(first.max() - first.min()), float(second.max() - second.min())
-    return abs(20 * np.log10(one / other)) if one > 0 and other > 0 else 0.0
+def _shimmer_db(amplitudes: list[tuple[float, float]]) -> float:
+    change = sum(abs(one - other) for one, other in amplitudes)
+    total = sum(one + other for one, other in amplitudes)
+    return 20 * float(np.log10(1 + 2 * change / total)) if total > 0 else 0.0
