@@ -48,8 +48,8 @@ def test_levels_are_those_of_the_harmonics() -> None:
     assert row[H1_H2] == pytest.approx(6, abs=0.3)  # the second less the third
     assert row[F1_LEVEL] == pytest.approx(-10, abs=0.3)
     assert row[4] == pytest.approx(-20, abs=0.3)
-    assert row[F3_LEVEL] == pytest.approx(-42, abs=0.5)  # the strongest within a fifth
-    assert row[H1_A3] == pytest.approx(38, abs=0.5)
+    assert row[F3_LEVEL] == pytest.approx(-42, abs=1)  # the strongest within a fifth
+    assert row[H1_A3] == pytest.approx(38, abs=1)
 
 
 def test_a_formant_without_a_harmonic_has_the_level_of_the_fundamental() -> None:

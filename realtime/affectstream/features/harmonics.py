@@ -39,7 +39,8 @@ def nearest_peaks(curves: NDArray[Any], places: Places, *, prefer_left: bool) ->
     place = _PLACE[: curves.shape[1]]
     left = np.maximum.accumulate(np.where(peak, place, -_FAR), axis=1)
     right = np.minimum.accumulate(np.where(peak, place, _FAR)[:, ::-1], axis=1)[:, ::-1]
-    left, right = (np.take_along_axis(side, places, axis=1) for side in (left, right))
+    flat = places + _row_starts(curves)
+    left, right = left.reshape(-1)[flat], right.reshape(-1)[flat]
     to_left, to_right = places - left, right - places
     nearest = np.where(to_left <= to_right if prefer_left else to_left < to_right, left, right)
     return np.asarray(np.where(abs(nearest) < _FAR, nearest, curves.shape[1] // 2), dtype=np.intp)
@@ -55,7 +56,7 @@ def harmonics_to_noise_db(spectra: Floats, pitch_hz: Floats) -> Floats:
     period = (16_000 / pitch_hz.astype(np.float64)).astype(np.intp)[:, None]
     place = nearest_peaks(correlation, period, prefer_left=True)
     power = np.maximum(correlation[:, 0], _TINY)
-    share = np.take_along_axis(correlation, place, axis=1)[:, 0] / power
+    share = correlation[np.arange(len(place)), place[:, 0]] / power
     share = np.clip(share, _TINY, 1 - 1e-7)
     return np.asarray(10 * np.log10(share / (1 - share)), dtype=np.float32)
 
@@ -77,7 +78,9 @@ def describe(spectra: Floats, pitch_hz: Floats, formants_hz: Floats) -> Floats:
     exists = nominal < BINS - 1
     places = np.rint(np.minimum(nominal, BINS - 2)).astype(np.intp)
     places = nearest_peaks(spectra, places, prefer_left=False)
-    left, peak, right = (np.take_along_axis(spectra, places + k, 1) for k in (-1, 0, 1))
+    flat = places + _row_starts(spectra)
+    every = spectra.reshape(-1)
+    left, peak, right = every[flat - 1], every[flat], every[flat + 1]
     bend = left + right - 2 * peak
     slope = left - right
     bend = np.where(bend < 0, bend, np.float32(-1))
@@ -94,6 +97,10 @@ def describe(spectra: Floats, pitch_hz: Floats, formants_hz: Floats) -> Floats:
         result[:, 3 + k] = _db(level[rows, strongest] / fundamental)
     result[:, 2] = _db(level[:, 1] / fundamental) - result[:, 5]
     return result
+
+
+def _row_starts(rows: NDArray[Any]) -> Places:
+    return np.arange(0, rows.size, rows.shape[1], dtype=np.intp)[:, None]
 
 
 def _db(ratio: Floats) -> Floats:

@@ -152,22 +152,24 @@ def find_candidates(spectra: Floats) -> Candidates:
     peak = (middle > left) & (middle > right)
     np.copyto(bend, np.float32(-1), where=~peak)
     score = np.where(peak, middle - slope * slope / (8 * bend), np.float32(-1))
-    best = np.argpartition(score, -CANDIDATES, axis=1)[:, -CANDIDATES:]
-    best = np.take_along_axis(
-        best, np.argsort(-np.take_along_axis(score, best, 1), axis=1, kind="stable"), 1
-    )
-    score, slope, bend = (np.take_along_axis(a, best, 1) for a in (score, slope, bend))
-    place = (best + 1 + slope / (2 * bend)).astype(np.float64)
-    hz = np.asarray(_LOWEST_HZ * np.exp2(place * (_OCTAVES / (_POINTS - 1))))
-    valid = (score > 0) & (hz >= _PITCH_FLOOR_HZ) & (hz <= _PITCH_CEILING_HZ)
-    order = np.argsort(~valid, axis=1, kind="stable")  # the valid ones first, in order of score
-    mean = sums.mean(axis=1, keepdims=True)
-    voicing = 1 - mean / np.where(valid, score, 1)
+    rows = np.arange(len(score)) * score.shape[1]
+    best = np.empty((len(score), CANDIDATES), dtype=np.intp)  # places in the flattened arrays
+    value = np.empty((len(score), CANDIDATES), dtype=np.float32)
+    flat = score.reshape(-1)
+    for k in range(CANDIDATES):
+        place = rows + score.argmax(axis=1)
+        best[:, k] = place
+        value[:, k] = flat[place]
+        flat[place] = -1
+    lean = slope.reshape(-1)[best] / (2 * bend.reshape(-1)[best])
+    octaves = (best - rows[:, None] + 1 + lean.astype(np.float64)) * (_OCTAVES / (_POINTS - 1))
+    hz = np.asarray(_LOWEST_HZ * np.exp2(octaves))
+    valid = (value > 0) & (hz >= _PITCH_FLOOR_HZ) & (hz <= _PITCH_CEILING_HZ)
+    # the valid ones first, in order of score
+    order = np.argsort(~valid, axis=1, kind="stable") + np.arange(len(hz))[:, None] * CANDIDATES
+    voicing = 1 - sums.mean(axis=1, keepdims=True) / np.where(valid, value, 1)
     hz, voicing = np.where(valid, hz, 0), np.where(valid, voicing, 0)
-    return Candidates(
-        np.take_along_axis(hz, order, 1).astype(np.float32),
-        np.take_along_axis(voicing, order, 1).astype(np.float32),
-    )
+    return Candidates(hz.reshape(-1)[order].astype(np.float32), voicing.reshape(-1)[order])
 
 
 def _out_of_range(hz: NDArray[np.float64]) -> NDArray[np.float64]:

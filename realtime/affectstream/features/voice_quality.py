@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -29,7 +28,7 @@ _SEARCH = 0.1  # of the period, either way
 _LEAST_CORRELATION = 0.5
 _LONGEST = 384  # samples; a tenth above the period of the lowest pitch, and some
 _BELOW = np.tri(96, dtype=np.float32)
-_COUNTS = np.arange(_LONGEST, dtype=np.float64)
+_SHARES = 1 / np.maximum(np.arange(_LONGEST, dtype=np.float64), 1)
 
 
 class _Period(NamedTuple):
@@ -59,17 +58,24 @@ class PeriodFollower:
             pitch_hz: (n,), 0 where unvoiced.
         """
         result = np.zeros((len(pitch_hz), 2), dtype=np.float32)
+        if not pitch_hz.any():
+            self._following = self._following and not len(pitch_hz)
+            return result
+        signal = np.ascontiguousarray(signal, dtype=np.float32)
+        sums = _running_sums(signal)
         start = PAST_SAMPLES
         for frame, hz in enumerate(pitch_hz.tolist()):
             if hz > 0:
-                result[frame] = self._measure_frame(signal, start, 16_000 / hz)
+                result[frame] = self._measure_frame(signal, sums, start, 16_000 / hz)
                 self._begin -= HOP_SAMPLES
             else:
                 self._following = False
             start += HOP_SAMPLES
         return result
 
-    def _measure_frame(self, signal: Floats, start: int, period: float) -> tuple[float, float]:
+    def _measure_frame(
+        self, signal: Floats, sums: NDArray[np.float64], start: int, period: float
+    ) -> tuple[float, float]:
         longest = int(np.ceil(period * (1 + _SEARCH)))
         if not self._following:
             self._following, self._begin, self._last, self._shimmer_db = True, 0, 0.0, 0.0
@@ -79,7 +85,7 @@ class PeriodFollower:
         first = True
         while self._begin + 2 * longest < HOP_SAMPLES or (first and self._begin <= 0):
             first = False
-            found = _next_period(signal, start + self._begin, period, longest)
+            found = _next_period(signal, sums, start + self._begin, period, longest)
             self._begin += round(found.length)
             if found.likeness < _LEAST_CORRELATION:
                 continue
@@ -94,35 +100,49 @@ class PeriodFollower:
         return jitter, self._shimmer_db
 
 
-def _next_period(signal: Floats, begin: int, period: float, longest: int) -> _Period:
+def _running_sums(signal: Floats) -> NDArray[np.float64]:
+    """Return the sums of the samples before each place, and of their squares: (2, n + 1)."""
+    sums = np.zeros((2, len(signal) + 1))
+    np.cumsum(signal, out=sums[0, 1:])
+    np.cumsum(signal * signal, out=sums[1, 1:])
+    return sums
+
+
+def _next_period(
+    signal: Floats, sums: NDArray[np.float64], begin: int, period: float, longest: int
+) -> _Period:
     """Return the period that begins at ``begin``; its ``length`` is within the search range."""
     least = int(period * (1 - _SEARCH)) - 1  # one more on either side, to interpolate
     most = longest + 1
-    stretch = signal[begin : begin + 2 * most]
-    sums = np.empty((2, 2 * most + 1))
-    sums[:, 0] = 0.0
-    np.cumsum(stretch, out=sums[0, 1:])
-    np.cumsum(stretch * stretch, out=sums[1, 1:])
-    one = sums[:, least : most + 1]
-    two = sums[:, 2 * least : 2 * most + 1 : 2] - one
-    counts = _COUNTS[least : most + 1]
     lags = most + 1 - least
-    stride = signal.strides[0]
-    later = as_strided(stretch[least:], (lags, least), (stride, stride), writeable=False)
-    tails = as_strided(stretch[2 * least :], (lags, lags - 1), (stride, stride), writeable=False)
-    product = later.dot(stretch[:least]).astype(np.float64)
-    product += (tails * _BELOW[:lags, 1:lags]).dot(stretch[least:most])
-    spread = (one[1] - one[0] ** 2 / counts) * (two[1] - two[0] ** 2 / counts)
-    likeness = (product - one[0] * two[0] / counts) / np.sqrt(np.maximum(spread, 1e-20))
+    shortest_end = begin + least
+    ends = sums[:, shortest_end : begin + most + 1]
+    one = ends - sums[:, begin : begin + 1]
+    two = sums[:, begin + 2 * least : begin + 2 * most + 1 : 2] - ends
+    head = signal[begin:shortest_end]
+    rest = signal[shortest_end : begin + most]
+    product = _windows(signal, shortest_end, (lags, least)).dot(head).astype(np.float64)
+    tails = _windows(signal, shortest_end + least, (lags, lags - 1)) * _BELOW[:lags, 1:lags]
+    product += tails.dot(rest)
+    share = _SHARES[least : most + 1]
+    variance = (one[1] - one[0] * one[0] * share) * (two[1] - two[0] * two[0] * share)
+    np.maximum(variance, 1e-20, out=variance)
+    likeness = (product - one[0] * two[0] * share) / np.sqrt(variance)
     best = 1 + int(likeness[1:-1].argmax())
     left, middle, right = likeness[best - 1 : best + 2].tolist()
     bend = left - 2 * middle + right
     offset = 0.5 * (left - right) / bend if bend < -1e-9 else 0.0
     length = least + best + max(-1.0, min(1.0, offset))
     step = round(length)
-    pair = stretch[: 2 * step].reshape(2, step)
+    pair = signal[begin : begin + 2 * step].reshape(2, step)
     peaks = (pair.max(axis=1) - pair.min(axis=1)).tolist()
     return _Period(length, middle, (peaks[0], peaks[1]))
+
+
+def _windows(signal: Floats, begin: int, shape: tuple[int, int]) -> Floats:
+    """Return stretches of the signal that begin one sample after another: a view."""
+    size = signal.itemsize
+    return np.ndarray(shape, signal.dtype, signal.data, begin * size, (size, size))
 
 
 def _shimmer_db(amplitudes: list[tuple[float, float]]) -> float:
