@@ -68,6 +68,7 @@ def demo(
     address: OwnAddress = None,
     checkpoint: Checkpoint = None,
     speed: Speed = "1",
+    vad: VoiceDetector = "webrtc",
     as_json: AsJson = False,
 ) -> None:
     """Start every process and show the estimates live: a bundled dialogue, or --mic."""
@@ -84,6 +85,7 @@ def demo(
         address=address,
         checkpoint=checkpoint,
         speed=parse_speed(speed),
+        vad=vad,
     )
     _say_json(summary, as_json)
 

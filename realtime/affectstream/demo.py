@@ -37,6 +37,7 @@ def run_demo(
     address: str | None,
     checkpoint: Path | None,
     speed: float,
+    vad: str = "webrtc",
 ) -> dict[str, object]:
     """Run the demo until the dialogue is over or Ctrl-C; return what was shown, counted.
 
@@ -54,10 +55,11 @@ def run_demo(
         inlet = Inlet(address, prefixes, from_start=True)
         if microphone:
             origin_ns = 0
-            _start_microphone(processes, where, device, vosk_model)
+            _start_microphone(processes, where, device, vosk_model, vad)
         else:
             origin_ns = WallClock().now_ns() + LEAD_NS
-            _start_bundled(processes, where, vosk_model or tiny_vosk_model(), origin_ns, speed)
+            model = vosk_model or tiny_vosk_model()
+            _start_bundled(processes, where, model, (origin_ns, speed), vad)
         title = "affectstream" + ("" if microphone else " – a synthetic dialogue")
         try:
             with LiveView(console, title, origin_ns) as view:
@@ -80,9 +82,13 @@ def run_demo(
 
 
 def _start_microphone(
-    processes: Processes, where: tuple[str, str], device: str | None, vosk_model: Path | None
+    processes: Processes,
+    where: tuple[str, str],
+    device: str | None,
+    vosk_model: Path | None,
+    vad: str,
 ) -> None:
-    chosen = ("--device", device) if device else ()
+    chosen = ("--vad", vad, *(("--device", device) if device else ()))
     session = ("--session", SESSION)
     processes.start("microphone", "microphone", *where, *session, "--speaker", "you", *chosen)
     model = ("--vosk-model", str(vosk_model)) if vosk_model else ()
@@ -90,18 +96,22 @@ def _start_microphone(
 
 
 def _start_bundled(
-    processes: Processes, where: tuple[str, str], vosk_model: Path, origin_ns: int, speed: float
+    processes: Processes,
+    where: tuple[str, str],
+    vosk_model: Path,
+    begins: tuple[int, float],
+    vad: str,
 ) -> None:
     folder = demo_folder()
     script = json.loads((folder / "dialogue.json").read_text(encoding="utf-8"))
-    pace = ("--start-ns", str(origin_ns), "--speed", str(speed))
+    pace = ("--start-ns", str(begins[0]), "--speed", str(begins[1]))
     session = ("--session", SESSION)
     processes.start("transcript", "transcribe", *where, *session, "--vosk-model", str(vosk_model))
     for speaker in script["speakers"]:
         name, channel = speaker["name"], str(speaker["channel"])
         who = ("--speaker", name, *where, *session, *pace)
         processes.start(f"microphone {name}", "play", str(folder / "dialogue.wav"),
-                        "--channel", channel, *who)  # fmt: skip
+                        "--channel", channel, "--vad", vad, *who)  # fmt: skip
         processes.start(f"mocap {name}", "mocap", str(folder / speaker["mocap"]), *who)
 
 
