@@ -51,7 +51,8 @@ _WINDOW = _gauss_window()
 class VoiceDescriptors:
     """The descriptors ``NAMES`` of one stream, not smoothed; rows come ``DELAY_FRAMES`` late.
 
-    State: the spectra, formants and samples of the frames whose pitch is undecided.
+    Frames are worked on ``DECIDE_FRAMES`` at a time, which delays no row. State: the spectra,
+    formants and samples of the frames whose pitch is undecided.
     """
 
     names = NAMES
@@ -60,6 +61,7 @@ class VoiceDescriptors:
         self._started = False
         self._path = PitchPath()
         self._periods = PeriodFollower()
+        self._waiting = np.empty((0, FRAME_SAMPLES), dtype=np.float32)  # for a full block
         self._spectra = np.empty((0, BINS), dtype=np.float32)
         self._formants = np.empty((0, 3), dtype=np.float32)
         self._audible = np.empty(0, dtype=bool)
@@ -72,23 +74,32 @@ class VoiceDescriptors:
             frames: (n, 960), raw, one every 160 samples, consecutive from push to push.
             formants: (n, 3), F1 to F3 in Hz of the same frames.
         """
-        if not len(frames):
+        self._waiting = np.concatenate((self._waiting, frames), dtype=np.float32)
+        self._formants = np.concatenate((self._formants, formants), dtype=np.float32)
+        whole = len(self._waiting) // DECIDE_FRAMES * DECIDE_FRAMES
+        if not whole:
             return np.empty((0, len(NAMES)), dtype=np.float32)
+        return self._describe(self._search(whole))
+
+    def finish(self) -> Floats:
+        """Return the rows that are left, (k, 9); then the object is spent."""
+        decided = self._search(len(self._waiting))
+        return self._describe(np.concatenate((decided, self._path.finish())))
+
+    def _search(self, count: int) -> Floats:
+        """Look for the pitch in the oldest ``count`` frames that wait; return what is decided."""
+        frames, self._waiting = self._waiting[:count], self._waiting[count:]
+        if not count:
+            return np.empty(0, dtype=np.float32)
         windowed = frames * _WINDOW
         spectra = np.abs(np.fft.rfft(windowed, FFT_SAMPLES, axis=1)).astype(np.float32, copy=False)
         mean_square = np.einsum("ij,ij->i", windowed, windowed) / FRAME_SAMPLES
         self._spectra = np.concatenate((self._spectra, spectra))
-        self._formants = np.concatenate((self._formants, formants.astype(np.float32, copy=False)))
         self._audible = np.concatenate((self._audible, mean_square > _LOWEST_RMS**2))
-        fresh = frames[1:, -HOP_SAMPLES:].ravel()
         start = frames[0, -HOP_SAMPLES:] if self._started else frames[0]
         self._started = True
-        self._signal = np.concatenate((self._signal, start, fresh))
-        return self._describe(self._path.push(find_candidates(spectra)))
-
-    def finish(self) -> Floats:
-        """Return the rows that are left, (k, 9); then the object is spent."""
-        return self._describe(self._path.finish())
+        self._signal = np.concatenate((self._signal, start, frames[1:, -HOP_SAMPLES:].ravel()))
+        return self._path.push(find_candidates(spectra))
 
     def _describe(self, pitch_hz: Floats) -> Floats:
         """Return the rows of the oldest frames, whose pitch is decided, and forget the frames."""
