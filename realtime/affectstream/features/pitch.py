@@ -161,8 +161,9 @@ def find_candidates(spectra: Floats) -> Candidates:
     np.logical_and(middle > left, middle > right, out=peak[1:-1])
     peak[::_WIDTH] = peak[_POINTS - 1 :: _WIDTH] = False
     np.copyto(bend[1:-1], left + right - 2 * middle, where=peak[1:-1])
-    score = np.where(peak, flat - slope * slope / (8 * bend), np.float32(-1)).reshape(sums.shape)
-    rows = np.arange(len(score)) * score.shape[1]
+    score = np.where(peak, flat - slope * slope / (8 * bend), np.float32(-1))
+    score = score.reshape(-1, _WIDTH)
+    rows = np.arange(len(score)) * _WIDTH
     best = np.empty((len(score), CANDIDATES), dtype=np.intp)  # places in the flattened arrays
     value = np.empty((len(score), CANDIDATES), dtype=np.float32)
     flat = score.reshape(-1)

@@ -121,7 +121,7 @@ def _next_period(
     two = sums[:, begin + 2 * least : begin + 2 * most + 1 : 2] - ends
     head = signal[begin:shortest_end]
     rest = signal[shortest_end : begin + most]
-    product = _windows(signal, shortest_end, (lags, least)).dot(head).astype(np.float64)
+    product = _windows(signal, shortest_end, (lags, least)).dot(head)
     tails = _windows(signal, shortest_end + least, (lags, lags - 1)) * _BELOW[:lags, 1:lags]
     product += tails.dot(rest)
     share = _SHARES[least : most + 1]
@@ -135,7 +135,7 @@ def _next_period(
     length = least + best + max(-1.0, min(1.0, offset))
     step = round(length)
     pair = signal[begin : begin + 2 * step].reshape(2, step)
-    peaks = (pair.max(axis=1) - pair.min(axis=1)).tolist()
+    peaks = (np.maximum.reduce(pair, 1) - np.minimum.reduce(pair, 1)).tolist()
     return _Period(length, middle, (peaks[0], peaks[1]))
 
 

@@ -33,6 +33,7 @@ NAMES = ("F0semitone", "jitterLocal", "shimmerLocaldB", *harmonics.NAMES)
 DELAY_FRAMES = LAG_FRAMES + DECIDE_FRAMES - 1
 """The most frames that a frame's row waits for later ones."""
 
+_MOST_FRAMES = 8 * DECIDE_FRAMES  # worked on at once: more would not stay in a core's cache
 _LOWEST_RMS = 1e-3  # of a windowed frame that can be voiced
 _LOWEST_HZ = 27.5
 _NO_FORMANT_DB = -201.0  # the formants' levels where there are no harmonics
@@ -77,9 +78,11 @@ class VoiceDescriptors:
         self._waiting = np.concatenate((self._waiting, frames), dtype=np.float32)
         self._formants = np.concatenate((self._formants, formants), dtype=np.float32)
         whole = len(self._waiting) // DECIDE_FRAMES * DECIDE_FRAMES
-        if not whole:
-            return np.empty((0, len(NAMES)), dtype=np.float32)
-        return self._describe(self._search(whole))
+        rows = [
+            self._describe(self._search(min(_MOST_FRAMES, whole - begin)))
+            for begin in range(0, whole, _MOST_FRAMES)
+        ]
+        return np.concatenate(rows) if rows else np.empty((0, len(NAMES)), dtype=np.float32)
 
     def finish(self) -> Floats:
         """Return the rows that are left, (k, 9); then the object is spent."""
