@@ -4,7 +4,8 @@ Knows: how to follow period after period through a waveform whose pitch is given
 Refuses to know: how the pitch was found.
 
 A period's length is the lag, within a tenth of the pitch's, at which the stretch of that length
-correlates best (Pearson) with the stretch after it; below a correlation of 0.5 it is no period.
+correlates best (Pearson) with the stretch after it; without a maximum of at least 0.5 there is no
+period, and what was measured last is held.
 Jitter is the mean absolute difference between lengths that follow one another over their mean;
 shimmer the mean absolute difference between the peak-to-peak amplitudes of the two stretches over
 their mean, s, as 20 log10(1 + s) dB. Both as eGeMAPS v01b has them; where a voice sets in, the
@@ -33,7 +34,6 @@ _SHARES = 1 / np.maximum(np.arange(_LONGEST, dtype=np.float64), 1)
 
 class _Period(NamedTuple):
     length: float
-    likeness: float  # correlation of the two stretches
     amplitudes: tuple[float, float]  # peak to peak, of the two stretches
 
 
@@ -47,7 +47,7 @@ class PeriodFollower:
     def __init__(self) -> None:
         self._begin = 0  # of the next period, in samples from the start of the current frame
         self._last = 0.0  # length of the period before; 0: none is known
-        self._shimmer_db = 0.0
+        self._jitter = self._shimmer_db = 0.0  # the last that were measured
         self._following = False
 
     def measure(self, signal: Floats, pitch_hz: Floats) -> Floats:
@@ -78,17 +78,20 @@ class PeriodFollower:
     ) -> tuple[float, float]:
         longest = int(np.ceil(period * (1 + _SEARCH)))
         if not self._following:
-            self._following, self._begin, self._last, self._shimmer_db = True, 0, 0.0, 0.0
+            self._following, self._begin = True, 0
+            self._last = self._jitter = self._shimmer_db = 0.0
         lengths: list[float] = []
         changes: list[float] = []
         amplitudes: list[tuple[float, float]] = []
-        first = True
+        first, missed = True, False
         while self._begin + 2 * longest < HOP_SAMPLES or (first and self._begin <= 0):
             first = False
-            found = _next_period(signal, sums, start + self._begin, period, longest)
-            self._begin += round(found.length)
-            if found.likeness < _LEAST_CORRELATION:
+            found = _next_period(signal, sums, start + self._begin, period)
+            if found is None:
+                missed = True
+                self._begin += round(period)
                 continue
+            self._begin += round(found.length)
             if self._last:
                 changes.append(abs(found.length - self._last))
             lengths.append(found.length)
@@ -96,8 +99,9 @@ class PeriodFollower:
             self._last = found.length
         if amplitudes:
             self._shimmer_db = _shimmer_db(amplitudes)
-        jitter = sum(changes) / len(changes) * len(lengths) / sum(lengths) if changes else 0.0
-        return jitter, self._shimmer_db
+        if changes:
+            self._jitter = sum(changes) / len(changes) * len(lengths) / sum(lengths)
+        return self._jitter if changes or missed else 0.0, self._shimmer_db
 
 
 def _running_sums(signal: Floats) -> NDArray[np.float64]:
@@ -109,11 +113,10 @@ def _running_sums(signal: Floats) -> NDArray[np.float64]:
 
 
 def _next_period(
-    signal: Floats, sums: NDArray[np.float64], begin: int, period: float, longest: int
-) -> _Period:
-    """Return the period that begins at ``begin``; its ``length`` is within the search range."""
-    least = int(period * (1 - _SEARCH)) - 1  # one more on either side, to interpolate
-    most = longest + 1
+    signal: Floats, sums: NDArray[np.float64], begin: int, period: float
+) -> _Period | None:
+    """Return the period that begins at ``begin``, about ``period`` long, if there is one."""
+    least, most = int(period * (1 - _SEARCH)), int(period * (1 + _SEARCH))
     lags = most + 1 - least
     shortest_end = begin + least
     ends = sums[:, shortest_end : begin + most + 1]
@@ -128,15 +131,17 @@ def _next_period(
     variance = (one[1] - one[0] * one[0] * share) * (two[1] - two[0] * two[0] * share)
     np.maximum(variance, 1e-20, out=variance)
     likeness = (product - one[0] * two[0] * share) / np.sqrt(variance)
-    best = 1 + int(likeness[1:-1].argmax())
+    inner = likeness[1:-1]
+    peak = (inner > likeness[:-2]) & (inner > likeness[2:])
+    best = 1 + int(np.where(peak, inner, -1.0).argmax())
     left, middle, right = likeness[best - 1 : best + 2].tolist()
-    bend = left - 2 * middle + right
-    offset = 0.5 * (left - right) / bend if bend < -1e-9 else 0.0
-    length = least + best + max(-1.0, min(1.0, offset))
+    if middle < _LEAST_CORRELATION or not peak[best - 1]:
+        return None
+    length = least + best + 0.5 * (left - right) / (left - 2 * middle + right)
     step = round(length)
     pair = signal[begin : begin + 2 * step].reshape(2, step)
     peaks = (np.maximum.reduce(pair, 1) - np.minimum.reduce(pair, 1)).tolist()
-    return _Period(length, middle, (peaks[0], peaks[1]))
+    return _Period(length, (peaks[0], peaks[1]))
 
 
 def _windows(signal: Floats, begin: int, shape: tuple[int, int]) -> Floats:
