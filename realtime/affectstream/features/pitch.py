@@ -44,7 +44,8 @@ _COMPRESSION = 0.85
 _SHIFTS = tuple(int(np.log2(n) * _POINTS / _OCTAVES) for n in range(1, _HARMONICS + 1))
 _PITCH_FLOOR_HZ, _PITCH_CEILING_HZ = 55.0, 1000.0
 _VOICED_FROM = 0.7  # of a candidate's voicing
-_LOCAL, _THRESHOLD, _STEP, _CHANGE, _UNVOICED = 2.0, 4.0, 10.0, 10.0, 1.0
+_LOCAL, _THRESHOLD = 2.0, 4.0  # weights of a candidate's own likeness
+_STEP, _CHANGE, _SWITCH, _UNVOICED = 10.0, 10.0, 10.0, 1.0  # and of going from state to state
 _NEVER = np.float32(1e9)
 _REACH = 12  # knots after which the spline's response has fallen to 1e-7
 _EDGES = (0, 128, 266, 366, 440, _POINTS)  # octave points that are resampled together
@@ -234,7 +235,7 @@ class PitchPath:
         change = step.copy()
         change[:, 1:] -= step[:, :-1]
         cost[:, 1:, 1:] = _STEP * np.abs(step) + _CHANGE * np.abs(change)
-        cost[:, 0, 1:] = cost[:, 1:, 0] = _STEP
+        cost[:, 0, 1:] = cost[:, 1:, 0] = _SWITCH
         cost[:, 0, 0] = _UNVOICED
         arrival = np.where(hz > 0, local, _NEVER)
         cost[:, :, 1:] += arrival[:, None, :]
