@@ -7,7 +7,7 @@ Refuses to know: how a descriptor is computed, and where an utterance begins and
 Row ``i`` describes the frame that starts at sample ``160 * i``: 20 ms of it for the spectral
 descriptors and formants, 60 ms for those of the voice. A stream of n samples has
 ``(n - 960) // 160 + 1`` rows. (openSMILE writes one more, a repetition of its last.) While
-streaming, a row waits for the pitch's path, 0.5 to 0.7 s behind the sound; ``finish`` waits for
+streaming, a row waits for the pitch's path, 0.3 to 0.5 s behind the sound; ``finish`` waits for
 nothing.
 
 The 24th column, ``rms``, is no descriptor of eGeMAPS: it is the level around the frame's start, for
