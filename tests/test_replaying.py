@@ -183,7 +183,7 @@ def test_what_is_said_in_a_raw_copy_is_recognised(
     assert summary["utterances"] == 3
     texts = [heard[f"{dialogue.name}_{line.name}"].text for line in dialogue.lines]
     assert texts == [line.text for line in dialogue.lines]
-    assert all(e.modalities.keys() == {"text"} for e in heard.values())
+    assert all(e.modalities.keys() == {"acoustic", "text"} for e in heard.values())
 
 
 def test_a_node_that_runs_already_can_be_used_again_and_again(tmp_path: Path) -> None:
