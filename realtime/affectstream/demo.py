@@ -19,6 +19,7 @@ from affectstream.live_view import LiveView
 from affectstream.messages import StreamClosed
 from affectstream.processes import Processes, free_address
 from affectstream.runner import stop_on_signals
+from affectstream.sources.listening import check_detector
 from affectstream.timebase import NS_PER_S, WallClock
 
 SESSION = "demo"
@@ -43,7 +44,9 @@ def run_demo(
 
     Raises:
         ProcessError: one of the processes failed.
+        UsageError: there is no such detector.
     """
+    check_detector(vad)
     address = address or free_address()
     with stop_on_signals() as stopped, Processes() as processes:
         where = ("--address", address)

@@ -57,8 +57,17 @@ def voice_activity(vad: str = "webrtc", aggressiveness: int = 2) -> VoiceActivit
         SourceError: the detector's library is missing.
         UsageError: there is no such detector.
     """
-    if vad == "webrtc":
-        return VoiceActivity(WebRtcDetector(aggressiveness))
+    check_detector(vad)
     if vad == "silero":
         return VoiceActivity(SileroDetector(), trusted=True)
-    raise UsageError(f"{vad!r} is no voice detector; choose one of {', '.join(DETECTORS)}")
+    return VoiceActivity(WebRtcDetector(aggressiveness))
+
+
+def check_detector(vad: str) -> None:
+    """Look at the name before anything is loaded.
+
+    Raises:
+        UsageError: there is no such detector.
+    """
+    if vad not in DETECTORS:
+        raise UsageError(f"{vad!r} is no voice detector; choose one of {', '.join(DETECTORS)}")
