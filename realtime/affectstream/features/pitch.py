@@ -59,6 +59,12 @@ class Candidates(NamedTuple):
     voicing: Floats
     """(n, 6): how far the sub-harmonic sum's peak stands out from its mean, below 1."""
 
+    @classmethod
+    def none(cls, count: int) -> Candidates:
+        """Return what ``count`` frames without a candidate have."""
+        shape = (count, CANDIDATES)
+        return cls(np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32))
+
 
 def _spline_matrix() -> NDArray[np.float64]:
     """Natural cubic spline from bins to octave points, smoothing first: (bins, points)."""
@@ -100,12 +106,11 @@ def _spline_parts() -> list[tuple[slice, slice, Floats]]:
 
 
 _SPLINE = _spline_parts()
-_WIDTH = _POINTS + _SHIFTS[-1]
 # The ear's weight: an arctangent of 3 per octave, one half at 31.8 Hz.
-_EAR = np.zeros(_WIDTH, dtype=np.float32)
-_EAR[:_POINTS] = (
-    0.5 + np.arctan(3 * _OCTAVES / _POINTS * (np.arange(_POINTS) - 64 / 3)) / np.pi
-).astype(np.float32)
+_EAR = (0.5 + np.arctan(3 * _OCTAVES / _POINTS * (np.arange(_POINTS) - 64 / 3)) / np.pi).astype(
+    np.float32
+)
+_PLACES = np.arange(BINS, dtype=np.int16)
 
 
 def peaks_only(spectra: Floats) -> Floats:
@@ -120,34 +125,26 @@ def peaks_only(spectra: Floats) -> Floats:
     peak[:, 2] = falling[:, 0]
     keep = peak[:, 2:-2] | peak[:, 1:-3] | peak[:, 3:-1] | peak[:, :-4] | peak[:, 4:]
     inner = peak[:, 2:-2]
-    for row, first, last in zip(
-        keep, inner.argmax(axis=1), BINS - 1 - inner[:, ::-1].argmax(axis=1), strict=True
-    ):
-        row[:first] = True
-        row[last:] = True
+    first, last = inner.argmax(axis=1), BINS - 1 - inner[:, ::-1].argmax(axis=1)
+    keep |= first.astype(np.int16)[:, None] > _PLACES
+    keep |= last.astype(np.int16)[:, None] <= _PLACES
     return np.where(keep, spectra, np.float32(0))
 
 
 def subharmonic_sums(spectra: Floats) -> Floats:
-    """Return how much of each frame lies at multiples of each octave point, (n, 513 + margin).
+    """Return how much of each frame lies at multiples of each octave point, (n, 513).
 
-    ``spectra``: (n, 513), magnitudes of a 1024-point FFT at 16 kHz. The margin is 0, and lets the
-    rows be worked on as one long row.
+    ``spectra``: (n, 513), magnitudes of a 1024-point FFT at 16 kHz.
     """
     thinned = peaks_only(spectra)
-    octave = np.zeros((len(spectra), _WIDTH), dtype=np.float32)
+    octave = np.empty((len(spectra), _POINTS), dtype=np.float32)
     for bins, points, block in _SPLINE:
         np.matmul(thinned[:, bins], block, out=octave[:, points])
     np.maximum(octave, 0, out=octave)
     octave *= _EAR
-    flat = octave.reshape(-1)
-    sums = flat.copy()
-    term = np.empty_like(flat)
+    sums = octave.copy()
     for n, shift in enumerate(_SHIFTS[1:], start=1):
-        np.multiply(flat[shift:], np.float32(_COMPRESSION**n), out=term[:-shift])
-        sums[:-shift] += term[:-shift]
-    sums = sums.reshape(octave.shape)
-    sums[:, _POINTS:] = 0  # what came from the next row
+        sums[:, :-shift] += octave[:, shift:] * np.float32(_COMPRESSION**n)
     return sums
 
 
@@ -155,26 +152,20 @@ def find_candidates(spectra: Floats) -> Candidates:
     """Return the six highest peaks of the sub-harmonic sums that lie in the range of pitches."""
     sums = subharmonic_sums(spectra)
     flat = sums.reshape(-1)
-    slope, bend = np.zeros_like(flat), np.full_like(flat, -1)
-    left, middle, right = flat[:-2], flat[1:-1], flat[2:]
-    np.subtract(left, right, out=slope[1:-1])
-    peak = np.zeros(flat.shape, dtype=bool)
-    np.logical_and(middle > left, middle > right, out=peak[1:-1])
-    peak[::_WIDTH] = peak[_POINTS - 1 :: _WIDTH] = False
-    np.copyto(bend[1:-1], left + right - 2 * middle, where=peak[1:-1])
-    score = np.where(peak, flat - slope * slope / (8 * bend), np.float32(-1))
-    score = score.reshape(-1, _WIDTH)
-    rows = np.arange(len(score)) * _WIDTH
-    best = np.empty((len(score), CANDIDATES), dtype=np.intp)  # places in the flattened arrays
-    value = np.empty((len(score), CANDIDATES), dtype=np.float32)
-    flat = score.reshape(-1)
-    for k in range(CANDIDATES):
-        place = rows + score.argmax(axis=1)
-        best[:, k] = place
-        value[:, k] = flat[place]
-        flat[place] = -1
-    lean = slope[best] / (2 * bend[best])
-    octaves = (best - rows[:, None] + lean.astype(np.float64)) * (_OCTAVES / (_POINTS - 1))
+    rising = flat[1:] > flat[:-1]
+    falling = flat[1:] < flat[:-1]
+    peak = np.zeros(sums.shape, dtype=bool)
+    np.logical_and(rising[:-1], falling[1:], out=peak.reshape(-1)[1:-1])
+    peak[:, 0] = peak[:, -1] = False
+    at = np.flatnonzero(peak)
+    slope, bend = _parabola(flat, at)
+    score = np.full(sums.shape, np.float32(-1))
+    score.reshape(-1)[at] = flat[at] - slope * slope / (8 * bend)
+    best, value = _highest(score)
+    slope, bend = _parabola(flat, best)
+    lean = slope / (2 * bend)
+    place = best - np.arange(len(sums))[:, None] * _POINTS
+    octaves = (place + lean.astype(np.float64)) * (_OCTAVES / (_POINTS - 1))
     hz = np.asarray(_LOWEST_HZ * np.exp2(octaves))
     valid = (value > 0) & (hz >= _PITCH_FLOOR_HZ) & (hz <= _PITCH_CEILING_HZ)
     # the valid ones first, in order of score
@@ -182,6 +173,30 @@ def find_candidates(spectra: Floats) -> Candidates:
     voicing = 1 - sums.sum(axis=1, keepdims=True) / _POINTS / np.where(valid, value, 1)
     hz, voicing = np.where(valid, hz, 0), np.where(valid, voicing, 0)
     return Candidates(hz.reshape(-1)[order].astype(np.float32), voicing.reshape(-1)[order])
+
+
+def _parabola(flat: Floats, at: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return slope and bend of the parabolas through three points each; a bend that is none is -1.
+
+    Their tops are higher than ``flat[at]`` by ``-slope**2 / (8 * bend)``.
+    """
+    left, right = flat[at - 1], flat[at + 1]
+    bend = left + right - 2 * flat[at]
+    return left - right, np.where(bend < 0, bend, np.float32(-1))
+
+
+def _highest(score: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return where in the flattened rows their highest scores are, best first, and the scores."""
+    best = np.empty((len(score), CANDIDATES), dtype=np.intp)
+    value = np.empty((len(score), CANDIDATES), dtype=np.float32)
+    rows = np.arange(len(score)) * score.shape[1]
+    flat = score.reshape(-1)
+    for k in range(CANDIDATES):
+        place = rows + score.argmax(axis=1)
+        best[:, k] = place
+        value[:, k] = flat[place]
+        flat[place] = -1
+    return best, value
 
 
 def _out_of_range(hz: NDArray[np.float64]) -> NDArray[np.float64]:
