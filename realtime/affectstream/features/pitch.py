@@ -46,9 +46,10 @@ _PITCH_FLOOR_HZ, _PITCH_CEILING_HZ = 55.0, 1000.0
 _VOICED_FROM = 0.7  # of a candidate's voicing
 _LOCAL, _THRESHOLD = 2.0, 4.0  # weights of a candidate's own likeness
 _STEP, _CHANGE, _SWITCH, _UNVOICED = 10.0, 10.0, 10.0, 1.0  # and of going from state to state
-_NEVER = np.float32(1e9)
+_NEVER = 1e9
 _REACH = 12  # knots after which the spline's response has fallen to 1e-7
-_EDGES = (0, 128, 266, 366, 440, _POINTS)  # octave points that are resampled together
+_EDGES = (0, 128, 266, 366, 440, 480, _POINTS)  # octave points that are resampled together
+_ROWS = 20  # frames that are: products so small that a BLAS does not wake other threads
 
 
 class Candidates(NamedTuple):
@@ -138,8 +139,10 @@ def subharmonic_sums(spectra: Floats) -> Floats:
     """
     thinned = peaks_only(spectra)
     octave = np.empty((len(spectra), _POINTS), dtype=np.float32)
-    for bins, points, block in _SPLINE:
-        np.matmul(thinned[:, bins], block, out=octave[:, points])
+    for first in range(0, len(spectra), _ROWS):
+        rows = slice(first, first + _ROWS)
+        for bins, points, block in _SPLINE:
+            np.matmul(thinned[rows, bins], block, out=octave[rows, points])
     np.maximum(octave, 0, out=octave)
     octave *= _EAR
     sums = octave.copy()
@@ -215,17 +218,22 @@ class PitchPath:
     def __init__(self) -> None:
         self._count = 0
         self._cost = np.zeros(CANDIDATES + 1)
-        self._last = np.zeros((1, CANDIDATES))  # the last frame's pitches, logarithms
+        self._last = np.zeros(CANDIDATES)  # the last frame's pitches, logarithms
         self._back: list[list[int]] = []
         self._hz: list[list[float]] = []
 
     def push(self, candidates: Candidates) -> Floats:
         """Return the pitches in Hz, 0 where unvoiced, of the frames that are decided now."""
         decided: list[float] = []
-        for cost in self._costs(candidates):
-            total = self._cost[:, None] + cost
-            self._back.append(total.argmin(axis=0).tolist())
-            self._cost = total.min(axis=0)
+        costs = iter(self._costs(candidates))
+        total = np.empty((CANDIDATES + 1, CANDIDATES + 1))
+        for voice in (candidates.hz[:, 0] > 0).tolist():
+            if voice:
+                np.add(next(costs), self._cost, out=total)
+                self._back.append(total.argmin(axis=1).tolist())
+                self._cost = np.minimum.reduce(total, 1)
+            else:
+                self._stay_unvoiced()
             self._count += 1
             if self._count % DECIDE_FRAMES == 0:
                 self._cost -= self._cost.min()
@@ -237,30 +245,44 @@ class PitchPath:
         return np.array(self._decide(len(self._back)), dtype=np.float32)
 
     def _costs(self, candidates: Candidates) -> NDArray[np.float64]:
-        """Cost of coming from each state (rows; 0 is unvoiced) to each (columns): (n, 7, 7)."""
-        hz = candidates.hz.astype(np.float64)
-        self._hz += [[0.0, *row] for row in hz.tolist()]
-        voicing = np.maximum(candidates.voicing, 1e-10).astype(np.float64)
+        """Cost of each state (rows; 0 is unvoiced) from each (columns): (m, 7, 7).
+
+        For those frames, m of n, that have a candidate.
+        """
+        self._hz += [[0.0, *row] for row in candidates.hz.tolist()]
+        some: NDArray[np.bool_] = candidates.hz[:, 0] > 0
+        hz = candidates.hz[some].astype(np.float64)
+        voicing = np.maximum(candidates.voicing[some], 1e-10).astype(np.float64)
         weak = voicing < _VOICED_FROM
         local = _LOCAL * (_THRESHOLD * weak - np.log(voicing)) + _out_of_range(hz)
-        pitch = np.log(np.where(hz > 0, hz, 1.0))
-        before = np.concatenate((self._last, pitch[:-1]))[: len(pitch)]
+        pitch = np.zeros((len(some) + 1, CANDIDATES))
+        pitch[0] = self._last
+        pitch[1:][some] = np.log(np.where(hz > 0, hz, 1.0))
+        self._last = pitch[-1]
         cost = np.empty((len(hz), CANDIDATES + 1, CANDIDATES + 1))
-        step = pitch[:, None, :] - before[:, :, None]
+        step = pitch[1:][some][:, :, None] - pitch[:-1][some][:, None, :]
         change = step.copy()
-        change[:, 1:] -= step[:, :-1]
+        change[:, :, 1:] -= step[:, :, :-1]
         cost[:, 1:, 1:] = _STEP * np.abs(step) + _CHANGE * np.abs(change)
         cost[:, 0, 1:] = cost[:, 1:, 0] = _SWITCH
         cost[:, 0, 0] = _UNVOICED
-        arrival = np.where(hz > 0, local, _NEVER)
-        cost[:, :, 1:] += arrival[:, None, :]
-        quiet = np.where(np.all(weak, axis=1), 0.0, _LOCAL * _THRESHOLD)
-        cost[:, :, 0] += quiet[:, None]
-        if not self._count and len(cost):
-            cost[0] = np.append(quiet[0], arrival[0])
-        if len(pitch):
-            self._last = pitch[-1:]
+        cost[:, 1:] += np.where(hz > 0, local, _NEVER)[:, :, None]
+        cost[:, 0] += np.where(np.all(weak, axis=1), 0.0, _LOCAL * _THRESHOLD)[:, None]
+        if not self._count and len(some) and some[0]:
+            cost[0, 0] -= _UNVOICED
+            cost[0, 1:] -= _SWITCH
+            cost[0] = cost[0, :, :1]  # wherever from
         return cost
+
+    def _stay_unvoiced(self) -> None:
+        """Go on by a frame that has no candidate."""
+        stay, *others = self._cost.tolist()
+        if self._count:
+            stay += _UNVOICED
+        leave = min(others)
+        self._back.append([0 if stay <= leave + _SWITCH else 1 + others.index(leave)])
+        self._cost[1:] = _NEVER
+        self._cost[0] = min(stay, leave + _SWITCH)
 
     def _decide(self, count: int) -> list[float]:
         """Return and forget the oldest ``count`` frames on the best path that ends now."""

@@ -100,7 +100,7 @@ class VoiceDescriptors:
         frames, self._waiting = self._waiting[:count], self._waiting[count:]
         if not count:
             return np.empty(0, dtype=np.float32)
-        power = np.square(frames) @ _POWER_WINDOW
+        power = np.einsum("ij,ij,j->i", frames, frames, _POWER_WINDOW)
         heard = np.flatnonzero(power > _QUIET_RMS**2)
         candidates = Candidates.none(count)
         if len(heard):
