@@ -73,4 +73,4 @@ def test_the_deepest_pitch_stays_within_what_is_remembered() -> None:
         begin = k * HOP_SAMPLES
         seen = signal[begin : begin + PAST_SAMPLES + 960]
         assert np.isfinite(follower.measure(seen, pitch[k : k + 1])).all()
-        assert follower._begin + HOP_SAMPLES > -PAST_SAMPLES
+        assert follower._voice.begin + HOP_SAMPLES > -PAST_SAMPLES

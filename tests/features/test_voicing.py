@@ -167,3 +167,18 @@ def test_a_row_waits_no_longer_than_is_said() -> None:
         finished += len(voice.push(frames[k : k + 1], formants[k : k + 1]))
         assert k - finished < DELAY_FRAMES
     assert finished + len(voice.finish()) == len(frames)
+
+
+def test_rows_do_not_depend_on_how_many_voices_are_followed_side_by_side() -> None:
+    pause = np.zeros(4 * DELAY_FRAMES * HOP_SAMPLES // 5)
+    rng = np.random.default_rng(2)
+    voices = [vowel(16_000 / hz * rng.uniform(0.98, 1.02, 60)) for hz in (110, 150, 190, 230, 310)]
+    signal = np.concatenate([part for voice in voices for part in (voice, pause)])
+    frames = frames_of(signal)
+    formants = np.tile(np.array(FORMANTS_HZ, dtype=np.float32), (len(frames), 1))
+    at_once = VoiceDescriptors(follow_frames=len(frames))
+    assert not len(at_once.push(frames, formants))
+    rows = at_once.finish()
+    expected = describe(signal)
+    assert (rows[:, JITTER] > 0).sum() > 100
+    np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-5)

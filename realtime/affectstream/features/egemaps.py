@@ -56,6 +56,7 @@ _PLAIN = 10  # columns whose smoothing takes zeros for values
 _VOICE_COLUMNS = [10, 11, 12, 13, 14, 15, 18, 20, 22]  # of the nine voice descriptors
 _FORMANT_COLUMNS = [16, 17, 19, 21]  # F1, its bandwidth, F2, F3
 _LEAD = LEVEL_SAMPLES // 2
+_BATCH_FOLLOW_FRAMES = 6000  # a minute, in which there are voices enough to follow side by side
 
 
 class Egemaps:
@@ -63,17 +64,18 @@ class Egemaps:
 
     Args:
         block_frames: frames worked on at once; more cost less and come later.
+        follow_frames: the same, of following the voices' periods.
     """
 
     names = NAMES
     hop_samples = HOP_SAMPLES
 
-    def __init__(self, block_frames: int = BLOCK_FRAMES) -> None:
+    def __init__(self, block_frames: int = BLOCK_FRAMES, follow_frames: int = 1) -> None:
         self._framer = Framer(_LEAD + VOICE_SAMPLES, HOP_SAMPLES, block_frames, _LEAD)
         self._spectral = SpectralDescriptors()
-        self._voice = VoiceDescriptors()
+        self._voice = VoiceDescriptors(follow_frames)
         self._smoother = _Smoother()
-        self._waiting = np.empty((0, len(NAMES)))  # rows that lack the voice
+        self._waiting = [np.empty((0, len(NAMES)))]  # rows that lack the voice
 
     def push(self, samples: Samples) -> Rows:
         """Return the rows, (n, 24), that mono 16 kHz ``samples`` complete; n may be 0."""
@@ -95,19 +97,22 @@ class Egemaps:
         rows[:, :_PLAIN] = self._spectral.push(spectrum)
         rows[:, _FORMANT_COLUMNS] = resonances[:, [0, 3, 1, 2]]
         rows[:, -1] = _level(frames[:, :LEVEL_SAMPLES])
-        self._waiting = np.concatenate((self._waiting, rows))
+        self._waiting.append(rows)
         return self._voiced(self._voice.push(frames[:, _LEAD:], resonances[:, :3]))
 
     def _voiced(self, voice: NDArray[np.floating]) -> Real:
         """Return the waiting rows that ``voice``, (m, 9), completes."""
-        rows, self._waiting = self._waiting[: len(voice)], self._waiting[len(voice) :]
+        if not len(voice):
+            return self._waiting[0][:0]
+        waiting = np.concatenate(self._waiting)
+        rows, self._waiting = waiting[: len(voice)], [waiting[len(voice) :]]
         rows[:, _VOICE_COLUMNS] = voice
         return rows
 
 
 def extract(samples: Samples) -> Rows:
     """Return all rows, (n, 24), of mono 16 kHz ``samples``."""
-    front_end = Egemaps(BATCH_FRAMES)
+    front_end = Egemaps(BATCH_FRAMES, _BATCH_FOLLOW_FRAMES)
     return np.concatenate((front_end.push(samples), front_end.finish()))
 
 

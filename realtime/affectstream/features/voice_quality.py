@@ -14,12 +14,16 @@ reference follows other periods than these, so that its jitter is not met frame 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Generator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Sums = NDArray[np.float64]
 
 HOP_SAMPLES = 160
 PAST_SAMPLES = 960
@@ -28,13 +32,21 @@ PAST_SAMPLES = 960
 _SEARCH = 0.1  # of the period, either way
 _LEAST_CORRELATION = 0.5
 _LONGEST = 384  # samples; a tenth above the period of the lowest pitch, and some
-_BELOW = np.tri(96, dtype=np.float32)
-_SHARES = 1 / np.maximum(np.arange(_LONGEST, dtype=np.float64), 1)
+_BEFORE = np.tri(_LONGEST, k=-1, dtype=np.float32)  # in row n: which places are before the n-th
+_ROOTS = np.sqrt(1 / np.maximum(np.arange(_LONGEST, dtype=np.float64), 1))
+_LEAST_POWER = 1e-20
+_SIDE_BY_SIDE = 3  # voices and more: fewer are followed faster one by one
 
 
-class _Period(NamedTuple):
-    length: float
-    amplitudes: tuple[float, float]  # peak to peak, of the two stretches
+class _Question(NamedTuple):
+    """How like are the stretches from ``begin`` to those after them, of each length in range?"""
+
+    begin: int
+    least: int
+    most: int
+
+
+Walk = Generator[_Question, list[float]]  # its answers: each length's likeness
 
 
 class PeriodFollower:
@@ -42,12 +54,13 @@ class PeriodFollower:
 
     A frame accounts for the periods whose pair of stretches ends in its first hop, and for one that
     begins at its start or before in any case.
+
+    Where one period begins depends on the one before; but voices that are apart do not depend on
+    one another, and all that a call knows of are followed side by side.
     """
 
     def __init__(self) -> None:
-        self._begin = 0  # of the next period, in samples from the start of the current frame
-        self._last = 0.0  # length of the period before; 0: none is known
-        self._jitter = self._shimmer_db = 0.0  # the last that were measured
+        self._voice = _Voice()  # the one that was heard in the last frame
         self._following = False
 
     def measure(self, signal: Floats, pitch_hz: Floats) -> Floats:
@@ -58,99 +71,182 @@ class PeriodFollower:
             pitch_hz: (n,), 0 where unvoiced.
         """
         result = np.zeros((len(pitch_hz), 2), dtype=np.float32)
-        if not pitch_hz.any():
-            self._following = self._following and not len(pitch_hz)
+        if not len(pitch_hz):
             return result
         signal = np.ascontiguousarray(signal, dtype=np.float32)
-        sums = _running_sums(signal)
-        start = PAST_SAMPLES
-        for frame, hz in enumerate(pitch_hz.tolist()):
-            if hz > 0:
-                result[frame] = self._measure_frame(signal, sums, start, 16_000 / hz)
-                self._begin -= HOP_SAMPLES
-            else:
-                self._following = False
-            start += HOP_SAMPLES
+        edges = np.flatnonzero(np.diff(pitch_hz > 0, prepend=False, append=False)).tolist()
+        periods = (16_000 / np.maximum(pitch_hz.astype(np.float64), 1)).tolist()
+        walks = []
+        for first, end in zip(edges[::2], edges[1::2], strict=True):
+            if first or not self._following:
+                self._voice = _Voice()
+            start = PAST_SAMPLES + first * HOP_SAMPLES
+            walks.append(self._voice.follow(signal, start, periods[first:end], result[first:end]))
+        self._following = bool(edges) and edges[-1] == len(pitch_hz)
+        if walks:
+            _answer(walks, signal)
         return result
 
-    def _measure_frame(
-        self, signal: Floats, sums: NDArray[np.float64], start: int, period: float
-    ) -> tuple[float, float]:
+
+class _Voice:
+    """What is known of one voice, without a pause, when its next frame comes."""
+
+    def __init__(self) -> None:
+        self.begin = 0  # of the next period, in samples from the start of the current frame
+        self._last = 0.0  # length of the period before; 0: none is known
+        self._jitter = self._shimmer_db = 0.0  # the last that were measured
+
+    def follow(self, signal: Floats, start: int, periods: list[float], result: Floats) -> Walk:
+        """Write jitter and shimmer of frames, the first at ``start``, that last ``periods``."""
+        bounds: list[int] = []
+        counts = []
+        for frame, period in enumerate(periods):
+            before = len(bounds)
+            result[frame, 0] = yield from self._follow(start, period, bounds)
+            counts.append((len(bounds) - before) // 3)
+            start += HOP_SAMPLES
+            self.begin -= HOP_SAMPLES
+        result[:, 1] = self._shimmers(signal, bounds, counts)
+
+    def _follow(
+        self, start: int, period: float, bounds: list[int]
+    ) -> Generator[_Question, list[float], float]:
+        """Return a frame's jitter; add the bounds of its periods' stretches to ``bounds``."""
         longest = int(np.ceil(period * (1 + _SEARCH)))
-        if not self._following:
-            self._following, self._begin = True, 0
-            self._last = self._jitter = self._shimmer_db = 0.0
+        least, most = int(period * (1 - _SEARCH)), int(period * (1 + _SEARCH))
         lengths: list[float] = []
         changes: list[float] = []
-        amplitudes: list[tuple[float, float]] = []
         first, missed = True, False
-        while self._begin + 2 * longest < HOP_SAMPLES or (first and self._begin <= 0):
+        while self.begin + 2 * longest < HOP_SAMPLES or (first and self.begin <= 0):
             first = False
-            found = _next_period(signal, sums, start + self._begin, period)
-            if found is None:
+            begin = start + self.begin
+            length = _most_alike((yield _Question(begin, least, most)), least)
+            if not length:
                 missed = True
-                self._begin += round(period)
+                self.begin += round(period)
                 continue
-            self._begin += round(found.length)
+            step = round(length)
+            self.begin += step
+            bounds += begin, begin + step, begin + 2 * step
             if self._last:
-                changes.append(abs(found.length - self._last))
-            lengths.append(found.length)
-            amplitudes.append(found.amplitudes)
-            self._last = found.length
-        if amplitudes:
-            self._shimmer_db = _shimmer_db(amplitudes)
+                changes.append(abs(length - self._last))
+            lengths.append(length)
+            self._last = length
         if changes:
             self._jitter = sum(changes) / len(changes) * len(lengths) / sum(lengths)
-        return self._jitter if changes or missed else 0.0, self._shimmer_db
+        return self._jitter if changes or missed else 0.0
+
+    def _shimmers(self, signal: Floats, bounds: list[int], counts: list[int]) -> list[float]:
+        """Return each frame's shimmer, of its ``counts`` of pairs of stretches."""
+        peaks = iter(_peak_to_peak(signal, bounds))
+        shimmers = []
+        for count in counts:
+            change = total = 0.0
+            for one, other in islice(peaks, count):
+                change += abs(one - other)
+                total += one + other
+            if count:
+                share = 2 * change / total if total > 0 else 0.0
+                self._shimmer_db = 20 * math.log10(1 + share)
+            shimmers.append(self._shimmer_db)
+        return shimmers
 
 
-def _running_sums(signal: Floats) -> NDArray[np.float64]:
-    """Return the sums of the samples before each place, and of their squares: (2, n + 1)."""
+def _most_alike(likeness: list[float], least: int) -> float:
+    """Return the length at which the likeness, of ``least`` samples and on, peaks; or 0."""
+    middle = max(likeness)
+    if middle < _LEAST_CORRELATION:
+        return 0.0
+    best = likeness.index(middle)
+    if not (0 < best < len(likeness) - 1 and likeness[best - 1] < middle > likeness[best + 1]):
+        near = zip(likeness, likeness[1:], likeness[2:], strict=False)
+        peaks = [(here, -k) for k, (one, here, other) in enumerate(near, 1) if one < here > other]
+        middle, best = max(peaks, default=(0.0, 0))
+        best = -best
+        if middle < _LEAST_CORRELATION:
+            return 0.0
+    left, right = likeness[best - 1], likeness[best + 1]
+    return least + best + 0.5 * (left - right) / (left - 2 * middle + right)
+
+
+def _peak_to_peak(signal: Floats, bounds: list[int]) -> list[list[float]]:
+    """Return the amplitudes of the pairs of stretches between three ``bounds`` each."""
+    if not bounds:
+        return []
+    places = np.array(bounds)
+    high = np.maximum.reduceat(signal, places)
+    high -= np.minimum.reduceat(signal, places)
+    pairs: list[list[float]] = high.reshape(-1, 3)[:, :2].tolist()
+    return pairs
+
+
+def _answer(walks: list[Walk], signal: Floats) -> None:
+    """Answer the questions of ``walks``, side by side, until all have come to an end."""
     sums = np.zeros((2, len(signal) + 1))
     np.cumsum(signal, out=sums[0, 1:])
     np.cumsum(signal * signal, out=sums[1, 1:])
-    return sums
+    going = [(walk, next(walk, None)) for walk in walks]
+    while asked := [(walk, question) for walk, question in going if question]:
+        questions = [question for _, question in asked]
+        if len(asked) < _SIDE_BY_SIDE:
+            answers = [_likeness(signal, sums, question) for question in questions]
+        else:
+            answers = _likenesses(signal, sums, questions)
+        going = [
+            (walk, _next_question(walk, answer))
+            for (walk, _), answer in zip(asked, answers, strict=True)
+        ]
 
 
-def _next_period(
-    signal: Floats, sums: NDArray[np.float64], begin: int, period: float
-) -> _Period | None:
-    """Return the period that begins at ``begin``, about ``period`` long, if there is one."""
-    least, most = int(period * (1 - _SEARCH)), int(period * (1 + _SEARCH))
-    lags = most + 1 - least
-    shortest_end = begin + least
-    ends = sums[:, shortest_end : begin + most + 1]
-    one = ends - sums[:, begin : begin + 1]
-    two = sums[:, begin + 2 * least : begin + 2 * most + 1 : 2] - ends
-    head = signal[begin:shortest_end]
-    rest = signal[shortest_end : begin + most]
-    product = _windows(signal, shortest_end, (lags, least)).dot(head)
-    tails = _windows(signal, shortest_end + least, (lags, lags - 1)) * _BELOW[:lags, 1:lags]
-    product += tails.dot(rest)
-    share = _SHARES[least : most + 1]
-    variance = (one[1] - one[0] * one[0] * share) * (two[1] - two[0] * two[0] * share)
-    np.maximum(variance, 1e-20, out=variance)
-    likeness = (product - one[0] * two[0] * share) / np.sqrt(variance)
-    inner = likeness[1:-1]
-    peak = (inner > likeness[:-2]) & (inner > likeness[2:])
-    best = 1 + int(np.where(peak, inner, -1.0).argmax())
-    left, middle, right = likeness[best - 1 : best + 2].tolist()
-    if middle < _LEAST_CORRELATION or not peak[best - 1]:
+def _next_question(walk: Walk, answer: list[float]) -> _Question | None:
+    try:
+        return walk.send(answer)
+    except StopIteration:
         return None
-    length = least + best + 0.5 * (left - right) / (left - 2 * middle + right)
-    step = round(length)
-    pair = signal[begin : begin + 2 * step].reshape(2, step)
-    peaks = (np.maximum.reduce(pair, 1) - np.minimum.reduce(pair, 1)).tolist()
-    return _Period(length, (peaks[0], peaks[1]))
 
 
-def _windows(signal: Floats, begin: int, shape: tuple[int, int]) -> Floats:
-    """Return stretches of the signal that begin one sample after another: a view."""
+def _likeness(signal: Floats, sums: Sums, question: _Question) -> list[float]:
+    begin, least, most = question
+    ends = sums[:, begin + least : begin + most + 1]
+    moments = np.empty((2, 2, most + 1 - least))  # of the stretches and of those after them
+    np.subtract(ends, sums[:, begin : begin + 1], moments[0])
+    np.subtract(sums[:, begin + 2 * least : begin + 2 * most + 1 : 2], ends, moments[1])
+    sum_ = moments[:, 0] * _ROOTS[least : most + 1]
+    power = moments[:, 1]
+    power -= sum_ * sum_
+    likeness = _products(signal, question) - sum_[0] * sum_[1]
+    likeness /= np.sqrt(np.maximum(power[0] * power[1], _LEAST_POWER))
+    found: list[float] = likeness.tolist()
+    return found
+
+
+def _likenesses(signal: Floats, sums: Sums, questions: list[_Question]) -> list[list[float]]:
+    """Answer several questions at once, as ``_likeness`` does one."""
+    begin, least, most = np.array(questions).T[:, :, None]
+    widest = int((most - least).max()) + 1
+    length = np.minimum(least + np.arange(widest), most)
+    products = np.zeros(length.shape)
+    for row, question in zip(products, questions, strict=True):
+        row[: question.most + 1 - question.least] = _products(signal, question)
+    end = begin + length
+    root = _ROOTS.take(length)
+    one, after = sums.take(begin, axis=1), sums.take(end, axis=1)
+    two = sums.take(end + length, axis=1) - after
+    one = after - one
+    one[0] *= root
+    two[0] *= root
+    power = (one[1] - one[0] * one[0]) * (two[1] - two[0] * two[0])
+    likeness = (products - one[0] * two[0]) / np.sqrt(np.maximum(power, _LEAST_POWER))
+    found: list[list[float]] = likeness.tolist()
+    return [row[: most + 1 - least] for row, (_, least, most) in zip(found, questions, strict=True)]
+
+
+def _products(signal: Floats, question: _Question) -> Floats:
+    """Return the products, summed, of the stretches with those after them."""
+    begin, least, most = question
     size = signal.itemsize
-    return np.ndarray(shape, signal.dtype, signal.data, begin * size, (size, size))
-
-
-def _shimmer_db(amplitudes: list[tuple[float, float]]) -> float:
-    change = sum(abs(one - other) for one, other in amplitudes)
-    total = sum(one + other for one, other in amplitudes)
-    return 20 * float(np.log10(1 + 2 * change / total)) if total > 0 else 0.0
+    shape = (most + 1 - least, most)
+    windows = np.ndarray(shape, signal.dtype, signal.data, (begin + least) * size, (size, size))
+    masked = windows * _BEFORE[least : most + 1, :most]
+    products: Floats = masked.dot(signal[begin : begin + most])
+    return products

@@ -60,11 +60,16 @@ class VoiceDescriptors:
 
     Frames are worked on ``DECIDE_FRAMES`` at a time, which delays no row. State: the spectra,
     formants and samples of the frames whose pitch is undecided.
+
+    Args:
+        follow_frames: how many rows to keep until the voices' periods are followed in all of them:
+            more cost less, and come later. Their samples are kept too.
     """
 
     names = NAMES
 
-    def __init__(self) -> None:
+    def __init__(self, follow_frames: int = 1) -> None:
+        self._follow_frames = follow_frames
         self._started = False
         self._path = PitchPath()
         self._periods = PeriodFollower()
@@ -72,7 +77,9 @@ class VoiceDescriptors:
         self._spectra = np.empty((0, BINS), dtype=np.float32)  # of the frames that are not quiet
         self._formants = np.empty((0, 3), dtype=np.float32)
         self._power = np.empty(0, dtype=np.float32)
-        self._signal = np.zeros(PAST_SAMPLES, dtype=np.float32)
+        self._signal = [np.zeros(PAST_SAMPLES, dtype=np.float32)]
+        self._rows = [np.empty((0, len(NAMES)), dtype=np.float32)]  # without jitter and shimmer
+        self._pitch = [np.empty(0, dtype=np.float32)]  # theirs
 
     def push(self, frames: NDArray[Any], formants: NDArray[Any]) -> Floats:
         """Return the rows, (m, 9), that are finished by ``frames``; m may be 0 or exceed n.
@@ -84,16 +91,15 @@ class VoiceDescriptors:
         self._waiting = np.concatenate((self._waiting, frames), dtype=np.float32)
         self._formants = np.concatenate((self._formants, formants), dtype=np.float32)
         whole = len(self._waiting) // DECIDE_FRAMES * DECIDE_FRAMES
-        rows = [
+        for begin in range(0, whole, _MOST_FRAMES):
             self._describe(self._search(min(_MOST_FRAMES, whole - begin)))
-            for begin in range(0, whole, _MOST_FRAMES)
-        ]
-        return np.concatenate(rows) if rows else np.empty((0, len(NAMES)), dtype=np.float32)
+        return self._follow(self._follow_frames)
 
     def finish(self) -> Floats:
         """Return the rows that are left, (k, 9); then the object is spent."""
         decided = self._search(len(self._waiting))
-        return self._describe(np.concatenate((decided, self._path.finish())))
+        self._describe(np.concatenate((decided, self._path.finish())))
+        return self._follow(1)
 
     def _search(self, count: int) -> Floats:
         """Look for the pitch in the oldest ``count`` frames that wait; return what is decided."""
@@ -111,15 +117,15 @@ class VoiceDescriptors:
         self._power = np.concatenate((self._power, power))
         start = frames[0, -HOP_SAMPLES:] if self._started else frames[0]
         self._started = True
-        self._signal = np.concatenate((self._signal, start, frames[1:, -HOP_SAMPLES:].ravel()))
+        self._signal += start, frames[1:, -HOP_SAMPLES:].ravel()
         return self._path.push(candidates)
 
-    def _describe(self, pitch_hz: Floats) -> Floats:
-        """Return the rows of the oldest frames, whose pitch is decided, and forget the frames."""
+    def _describe(self, pitch_hz: Floats) -> None:
+        """Describe the oldest frames, whose pitch is decided, but for the voices' periods."""
         count = len(pitch_hz)
-        rows = np.tile(_UNVOICED, (count, 1))
         if not count:
-            return rows
+            return
+        rows = np.tile(_UNVOICED, (count, 1))
         power = self._power[:count]
         pitch_hz = np.where(power > _LOWEST_RMS**2, pitch_hz, np.float32(0))
         places = np.cumsum(power > _QUIET_RMS**2)  # from 1, in the spectra
@@ -128,11 +134,20 @@ class VoiceDescriptors:
             hz, spectra = pitch_hz[voiced], self._spectra[places[voiced] - 1]
             rows[voiced, 0] = np.maximum(12 * np.log2(hz / _LOWEST_HZ), 1)
             rows[voiced, 3:] = harmonics.describe(spectra, hz, self._formants[voiced])
-        rows[:, 1:3] = self._periods.measure(self._signal, pitch_hz)
+        self._rows.append(rows)
+        self._pitch.append(pitch_hz)
         self._spectra = self._spectra[places[-1] :]
         self._formants = self._formants[count:]
         self._power = self._power[count:]
-        self._signal = self._signal[count * HOP_SAMPLES :]
+
+    def _follow(self, least: int) -> Floats:
+        """Follow the voices' periods and return the rows, if there are ``least`` or more."""
+        if sum(map(len, self._rows)) < least:
+            return self._rows[0][:0]
+        rows, signal = np.concatenate(self._rows), np.concatenate(self._signal)
+        rows[:, 1:3] = self._periods.measure(signal, np.concatenate(self._pitch))
+        self._rows, self._pitch = [rows[:0]], [rows[:0, 0]]
+        self._signal = [signal[len(rows) * HOP_SAMPLES :]]
         return rows
 
 
