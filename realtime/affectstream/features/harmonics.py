@@ -24,7 +24,6 @@ MOST_HARMONICS = 100
 _FORMANT_WIDTH = 0.2  # a harmonic within this share of a formant's frequency belongs to it
 _TINY = np.float32(1e-10)
 _FAR = 4 * BINS
-_PLACE = np.arange(BINS, dtype=np.int32)
 
 
 def nearest_peaks(curves: NDArray[Any], places: Places, *, prefer_left: bool) -> Places:
@@ -36,14 +35,17 @@ def nearest_peaks(curves: NDArray[Any], places: Places, *, prefer_left: bool) ->
     rising = curves[:, 1:] > curves[:, :-1]
     falling = curves[:, 1:] < curves[:, :-1]
     np.logical_and(rising[:, :-1], falling[:, 1:], out=peak[:, 1:-1])
-    place = _PLACE[: curves.shape[1]]
-    left = np.maximum.accumulate(np.where(peak, place, -_FAR), axis=1)
-    right = np.minimum.accumulate(np.where(peak, place, _FAR)[:, ::-1], axis=1)[:, ::-1]
-    flat = places + _row_starts(curves)
-    left, right = left.reshape(-1)[flat], right.reshape(-1)[flat]
-    to_left, to_right = places - left, right - places
+    peaks = np.flatnonzero(peak)
+    peaks = np.concatenate(([-_FAR], peaks, [curves.size + _FAR]))
+    starts = _row_starts(curves)
+    flat = places + starts
+    after = np.searchsorted(peaks, flat, side="right")
+    left, right = peaks[after - 1], peaks[after]
+    to_left = np.where(left >= starts, flat - left, _FAR)
+    to_right = np.where(right < starts + curves.shape[1], right - flat, _FAR)
     nearest = np.where(to_left <= to_right if prefer_left else to_left < to_right, left, right)
-    return np.asarray(np.where(abs(nearest) < _FAR, nearest, curves.shape[1] // 2), dtype=np.intp)
+    known = np.minimum(to_left, to_right) < _FAR
+    return np.asarray(np.where(known, nearest - starts, curves.shape[1] // 2), dtype=np.intp)
 
 
 def harmonics_to_noise_db(spectra: Floats, pitch_hz: Floats) -> Floats:

@@ -183,8 +183,9 @@ def _peak_to_peak(signal: Floats, bounds: list[int]) -> list[list[float]]:
 def _answer(walks: list[Walk], signal: Floats) -> None:
     """Answer the questions of ``walks``, side by side, until all have come to an end."""
     sums = np.zeros((2, len(signal) + 1))
-    np.cumsum(signal, out=sums[0, 1:])
-    np.cumsum(signal * signal, out=sums[1, 1:])
+    exact = signal.astype(np.float64)
+    exact.cumsum(out=sums[0, 1:])
+    np.square(exact, out=exact).cumsum(out=sums[1, 1:])
     going = [(walk, next(walk, None)) for walk in walks]
     while asked := [(walk, question) for walk, question in going if question]:
         questions = [question for _, question in asked]
