@@ -26,8 +26,10 @@ from safetensors.torch import save as save_tensors
 from affectstream_models.context import ContextModel
 from affectstream_models.context_network import ContextConfig, ContextNetwork
 
-FORMAT = "affectstream-context/1"
-PRETRAINED = {"default": "context.safetensors"}
+FORMAT = "affectstream-context/2"
+PRETRAINED = {"live": "live.safetensors", "replay": "replay.safetensors"}
+"""For a stranger's conversation, and for IEMOCAP's own scenarios spoken by others."""
+
 _KEY = "affectstream"
 _HALF = ("ngram_table.weight", "word_vectors")
 
@@ -36,7 +38,7 @@ class CheckpointError(Exception):
     """A checkpoint that cannot be used, said in one sentence with a remedy."""
 
 
-def load_pretrained(name: str = "default") -> ContextModel:
+def load_pretrained(name: str = "live") -> ContextModel:
     """A model that ships with the package.
 
     Raises:

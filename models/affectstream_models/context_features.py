@@ -15,31 +15,6 @@ from numpy.typing import NDArray
 from affectstream_models.context_network import ACOUSTIC_STATISTICS, UtteranceBatch
 from affectstream_models.text_encoder import TextFeatures
 
-_CLIP = 4.0
-"""Normalised statistics beyond this many standard deviations say only "far out"."""
-
-
-def normalise(
-    statistics: NDArray[np.float32] | None, mean: NDArray[np.float32], sd: NDArray[np.float32]
-) -> NDArray[np.float32] | None:
-    """Statistics (47,) in clipped population standard deviations; None stays None.
-
-    A single statistic that is not finite (no voiced frame, say) becomes the population's mean.
-
-    Raises:
-        ValueError: the vector has another shape than (47,).
-    """
-    if statistics is None:
-        return None
-    if statistics.shape != (ACOUSTIC_STATISTICS,):
-        raise ValueError(
-            f"acoustic statistics have shape {statistics.shape}, "
-            f"but the model takes ({ACOUSTIC_STATISTICS},)"
-        )
-    scaled = (statistics - mean) / sd
-    finite = np.where(np.isfinite(scaled), scaled, 0.0)
-    return finite.clip(-_CLIP, _CLIP).astype(np.float32)
-
 
 def collate(
     acoustic: Sequence[NDArray[np.float32] | None], text: Sequence[TextFeatures]

@@ -33,12 +33,19 @@ START, SAME, OTHER = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class ContextConfig:
-    """Sizes of one member network, and its dropouts in training."""
+    """Sizes of one member network, and its dropouts in training.
+
+    Attributes:
+        evidence_dim: how few numbers say what the words mean for emotion, so that they cannot tell
+            one scenario from another; 0 leaves that layer out.
+    """
 
     ngrams: int
     words: int
     word_dim: int = 50
     ngram_dim: int = 64
+    text_dim: int = 64
+    evidence_dim: int = 16
     encoder_dim: int = 64
     fused_dim: int = 64
     hidden_dim: int = 128
@@ -84,6 +91,10 @@ class UtteranceBatch:
         )
 
 
+def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
+    return [nn.Dropout(dropout), nn.Linear(inputs, outputs), nn.ReLU()]
+
+
 class ContextMember(nn.Module):
     """One network: encoders, masked fusion, one LSTM each way, one head.
 
@@ -99,15 +110,15 @@ class ContextMember(nn.Module):
         self.acoustic_encoder = nn.Sequential(
             nn.Dropout(0.1), nn.Linear(ACOUSTIC_STATISTICS, c.encoder_dim), nn.ReLU()
         )
-        self.text_encoder = nn.Sequential(
-            nn.Dropout(c.input_dropout),
-            nn.Linear(c.ngram_dim + 2 * c.word_dim, c.encoder_dim),
-            nn.ReLU(),
+        layers = [*_layer(c.ngram_dim + 2 * c.word_dim, c.text_dim, c.input_dropout)]
+        if c.evidence_dim:
+            layers += _layer(c.text_dim, c.evidence_dim, c.input_dropout)
+        self.text_encoder = nn.Sequential(*layers)
+        said = c.evidence_dim or c.text_dim
+        self.fusion = nn.Sequential(
+            nn.Dropout(c.input_dropout), nn.Linear(c.encoder_dim + said, c.fused_dim)
         )
         # An absent modality is zeros and a zero flag: the flag's weights are its learned stand-in.
-        self.fusion = nn.Sequential(
-            nn.Dropout(c.input_dropout), nn.Linear(2 * c.encoder_dim, c.fused_dim)
-        )
         self.presence = nn.Linear(2, c.fused_dim)
         self.forward_lstm = nn.LSTM(c.fused_dim, c.hidden_dim, batch_first=True)
         self.backward_lstm = nn.LSTM(c.fused_dim, c.hidden_dim, batch_first=True)
@@ -122,10 +133,15 @@ class ContextMember(nn.Module):
             nn.Linear(c.head_dim, OUTPUTS),
         )
 
+    def read(self, batch: UtteranceBatch) -> Tensor:
+        """What the words say (B, V) of B utterances; of no use where there are none."""
+        bag = self.ngram_table(batch.ngrams, batch.offsets, per_sample_weights=batch.weights)
+        evidence: Tensor = self.text_encoder(torch.cat((bag, batch.words), dim=1))
+        return evidence
+
     def fuse(self, batch: UtteranceBatch) -> Tensor:
         """Fused vectors (B, F) of B utterances."""
-        bag = self.ngram_table(batch.ngrams, batch.offsets, per_sample_weights=batch.weights)
-        text = self.text_encoder(torch.cat((bag, batch.words), dim=1)) * batch.has_text  # (B, E)
+        text = self.read(batch) * batch.has_text  # (B, V)
         acoustic = self.acoustic_encoder(batch.acoustic) * batch.has_acoustic  # (B, E)
         present = torch.cat((batch.has_acoustic, batch.has_text), dim=1)  # (B, 2)
         joined = self.fusion(torch.cat((acoustic, text), dim=1)) + self.presence(present)

@@ -11,6 +11,7 @@ that is read again and again projects each utterance once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,8 @@ class StackedMembers:
         self._temperature = float(network.temperature)
         self._table = torch.cat([m.ngram_table.weight for m in members], dim=1).detach()
         self._acoustic = _Affine(members, lambda m: _layer(m.acoustic_encoder, 1))
-        self._text = _Affine(members, lambda m: _layer(m.text_encoder, 1))
+        rows = range(1, len(members[0].text_encoder), 3)  # of dropout, linear, rectified
+        self._text = [_Affine(members, partial(_text_layer, row)) for row in rows]
         self._fusion = _Affine(members, lambda m: _layer(m.fusion, 1))
         self._presence = _Affine(members, lambda m: m.presence)
         self._hidden_layer = _Affine(members, lambda m: _layer(m.head, 0))
@@ -75,11 +77,13 @@ class StackedMembers:
             batch.ngrams, self._table, batch.offsets, mode="sum", per_sample_weights=batch.weights
         ).view(count, m, -1)  # (B, M, D)
         words = batch.words[:, None].expand(-1, m, -1)
-        text = torch.relu(self._text(torch.cat((bag, words), dim=2).transpose(0, 1)))  # (M, B, E)
+        text = torch.cat((bag, words), dim=2).transpose(0, 1)
+        for layer in self._text:
+            text = torch.relu(layer(text))  # (M, B, V) in the end
         acoustic = torch.relu(self._acoustic(batch.acoustic.expand(m, -1, -1)))
         has_acoustic = batch.has_acoustic * _HAS_ACOUSTIC  # (3, B, 1)
         has_text = batch.has_text * _HAS_TEXT
-        sides = (acoustic[:, None] * has_acoustic, text[:, None] * has_text)  # (M, 3, B, E)
+        sides = (acoustic[:, None] * has_acoustic, text[:, None] * has_text)  # (M, 3, B, E or V)
         joined = torch.cat(sides, dim=3).view(m, 3 * count, -1)
         present = torch.cat((has_acoustic, has_text), dim=2).view(3 * count, 2)
         fused = torch.relu(self._fusion(joined) + self._presence(present.expand(m, -1, -1)))
@@ -158,6 +162,10 @@ class _Affine:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         return torch.baddbmm(self._bias, inputs, self._weight)
+
+
+def _text_layer(row: int, member: ContextMember) -> nn.Linear:
+    return _layer(member.text_encoder, row)
 
 
 def _layer(block: nn.Sequential, index: int) -> nn.Linear:

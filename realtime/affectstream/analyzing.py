@@ -58,7 +58,7 @@ class AnalysisPlan:
     vad: str = "webrtc"
     look_ahead: int | None = 8
     vosk_model: Path | None = None
-    checkpoint: Path | None = None
+    checkpoint: str = "live"
 
 
 def run_analysis(plan: AnalysisPlan, console: Console) -> bool:

@@ -39,7 +39,7 @@ StartNs = Annotated[
     int | None, typer.Option(help="Event time of the recording's start, ns; default: now.")
 ]
 Speed = Annotated[str, typer.Option(help="Event seconds per second, or max.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Weights other than those shipped.")]
+Checkpoint = Annotated[str, typer.Option(help="Weights: live or replay (shipped), or a file.")]
 VoskModel = Annotated[
     Path | None,
     typer.Option(envvar="AFFECTSTREAM_VOSK_MODEL", help="Folder of a Vosk model."),
@@ -66,7 +66,7 @@ def demo(
     device: Annotated[str | None, typer.Option(help="Microphone's name or number.")] = None,
     vosk_model: VoskModel = None,
     address: OwnAddress = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: Checkpoint = "live",
     speed: Speed = "1",
     vad: VoiceDetector = "webrtc",
     as_json: AsJson = False,
@@ -101,7 +101,7 @@ def replay(
     live_asr: Annotated[bool, typer.Option(help="Raw: recognise the words instead.")] = False,
     vosk_model: VoskModel = None,
     address: OptionalAddress = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: Checkpoint = "replay",
     as_json: AsJson = False,
 ) -> None:
     """Stream IEMOCAP through the bus in event time and score the estimates as they come."""
@@ -142,7 +142,7 @@ def analyze(
     look_ahead: Annotated[str, typer.Option(help="Later utterances waited for, or all.")] = "8",
     vad: VoiceDetector = "webrtc",
     vosk_model: VoskModel = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: Checkpoint = "live",
 ) -> None:
     """Run recordings through the live path: a table of utterances, or JSON lines, csv, a plot."""
     from rich.console import Console
@@ -207,7 +207,7 @@ def hub(address: Address = DEFAULT_ADDRESS) -> None:
 def fusion(
     address: Address = DEFAULT_ADDRESS,
     look_ahead: Annotated[str, typer.Option(help="Later utterances waited for, or all.")] = "8",
-    checkpoint: Checkpoint = None,
+    checkpoint: Checkpoint = "live",
     with_hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Run the hub too.")] = True,
 ) -> None:
     """Run the fusion node: utterances in, emotion events out."""

@@ -36,7 +36,7 @@ def run_demo(
     device: str | None,
     vosk_model: Path | None,
     address: str | None,
-    checkpoint: Path | None,
+    checkpoint: str,
     speed: float,
     vad: str = "webrtc",
 ) -> dict[str, object]:
@@ -50,8 +50,7 @@ def run_demo(
     address = address or free_address()
     with stop_on_signals() as stopped, Processes() as processes:
         where = ("--address", address)
-        chosen = ("--checkpoint", str(checkpoint)) if checkpoint else ()
-        processes.start("fusion", "fusion", *where, *chosen)
+        processes.start("fusion", "fusion", *where, "--checkpoint", checkpoint)
         with console.status("loading the model"):
             processes.wait_for_hub(address, stopped)
         prefixes = [f"{kind}/{SESSION}/" for kind in (*SHOWN, *STREAMS)]

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from affectstream_models.context import ContextModel as Network
 
 
+DEFAULT = "live"
+"""The shipped checkpoint for conversations of strangers; ``replay`` is for IEMOCAP's own."""
+
+
 class PretrainedModel:
     """A checkpoint as the core wants it.
 
     Args:
-        path: a safetensors checkpoint, or None for the one that is shipped.
+        chosen: a shipped checkpoint's name, or a safetensors file.
 
     Raises:
         UsageError: there is no such checkpoint, or it is not one.
@@ -32,16 +36,22 @@ class PretrainedModel:
 
     frame_modalities: frozenset[str] = frozenset()
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, chosen: Path | str = DEFAULT) -> None:
         # Without it the last digits depend on where in memory a matrix happens to lie.
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
         import torch
 
-        from affectstream_models.checkpoints import CheckpointError, load, load_pretrained
+        from affectstream_models.checkpoints import (
+            PRETRAINED,
+            CheckpointError,
+            load,
+            load_pretrained,
+        )
 
         torch.set_num_threads(1)  # a dialogue's step is too small to share out
         try:
-            self._network: Network = load(path) if path else load_pretrained()
+            name = str(chosen)
+            self._network: Network = load_pretrained(name) if name in PRETRAINED else load(chosen)
         except (CheckpointError, OSError) as error:
             raise UsageError(str(error)) from error
         self.look_ahead = self._network.look_ahead

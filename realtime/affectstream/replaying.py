@@ -147,7 +147,7 @@ class ReplayPlan:
     live_asr: bool = False
     vosk_model: Path | None = None
     address: str | None = None
-    checkpoint: Path | None = None
+    checkpoint: str = "replay"
 
     def choose(self, corpus: Corpus) -> list[CorpusDialogue]:
         """Return the dialogues that are wanted.
@@ -245,10 +245,8 @@ def _start_node(
     plan: ReplayPlan, processes: Processes, console: Console, stopped: Callable[[], bool]
 ) -> str:
     address = free_address()
-    chosen = ("--checkpoint", str(plan.checkpoint)) if plan.checkpoint else ()
-    processes.start(
-        "fusion", "fusion", "--address", address, "--look-ahead", plan.look_ahead, *chosen
-    )
+    options = ("--look-ahead", plan.look_ahead, "--checkpoint", plan.checkpoint)
+    processes.start("fusion", "fusion", "--address", address, *options)
     with console.status("loading the model"):
         processes.wait_for_hub(address, stopped)
     return address

@@ -35,6 +35,8 @@ def make_network(*, members: int = 2, seed: int = 0) -> ContextNetwork:
         words=len(word_hashes),
         word_dim=6,
         ngram_dim=8,
+        text_dim=11,
+        evidence_dim=7,
         encoder_dim=12,
         fused_dim=10,
         hidden_dim=14,
@@ -257,7 +259,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x80\x04nothing of ours")
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         load(path)
-    with pytest.raises(CheckpointError, match="default"):
+    with pytest.raises(CheckpointError, match="replay"):
         load_pretrained("no such model")
 
 

@@ -1,11 +1,13 @@
 """Features and targets of labelled dialogues, and what a training fold determines.
 
-Knows: labels, the vocabulary and the normalisation fitted on a fold.
+Knows: labels, the vocabulary and the population fitted on a fold, alternatives of an utterance.
 Refuses to know: networks and losses.
 """
 
 from __future__ import annotations
 
+import zlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,39 +15,74 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectstream.core.normalisation import NOBODY, SpeakerNormaliser
 from affectstream.sources.iemocap import CLASSES, CorpusDialogue, CorpusUtterance
-from affectstream_models.context_features import normalise
 from affectstream_models.context_network import CLASS_COUNT
 from affectstream_models.text_encoder import TextEncoder, TextFeatures, count_ngrams, word_table
+from affectstream_tools.augmentation import (
+    Rows,
+    as_recognised,
+    heard_before,
+    in_another_room,
+    normalised,
+)
 
 _OTHER = {"fru": 0, "sur": 1, "fea": 2, "dis": 3, "oth": 3}
 _NONE = -1
+MISTAKES = ((0.0, 0.0), (0.08, 0.08), (0.15, 0.15))
+"""Chances of a dropped and of a substituted word in the alternatives of a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One dialogue as features and targets.
+    """One dialogue as features and targets; of alternatives, the first is the one in use.
 
     Attributes:
+        corpus: where it is from: classes are balanced within a corpus.
+        acoustic: alternatives of the dialogue's normalised statistics, one row per utterance.
+        text: per utterance, alternatives of its features.
         emotion: (N,) int64, the four classes then the training-only ones; -1 where masked.
-        scales: (N, 3) float32, valence, activation and dominance on 1..5.
+        scales: (N, 3) float32, valence, activation and dominance on 1..5; NaN where unknown.
     """
 
+    corpus: str
     speakers: tuple[str, ...]
-    acoustic: tuple[NDArray[np.float32] | None, ...]
-    text: tuple[TextFeatures, ...]
+    acoustic: tuple[tuple[Rows | None, ...], ...]
+    text: tuple[tuple[TextFeatures, ...], ...]
     emotion: NDArray[np.int64]
     scales: NDArray[np.float32]
 
-    def part(self, start: int, end: int) -> Prepared:
-        """The utterances ``start`` to ``end`` (exclusive)."""
+    def chosen(self, order: Sequence[int]) -> Prepared:
+        """The utterances of these numbers, in this order."""
+        rows = list(order)
         return Prepared(
-            self.speakers[start:end],
-            self.acoustic[start:end],
-            self.text[start:end],
-            self.emotion[start:end],
-            self.scales[start:end],
+            self.corpus,
+            tuple(self.speakers[i] for i in rows),
+            tuple(tuple(one[i] for i in rows) for one in self.acoustic),
+            tuple(self.text[i] for i in rows),
+            self.emotion[rows],
+            self.scales[rows],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Which alternatives a dialogue is given for training.
+
+    Attributes:
+        alternatives: of the acoustic statistics; 1 is none but the one in use.
+        heard_before: chance that an alternative's speakers are already known.
+        room: strength of the random room, in standard deviations, of the other alternatives.
+        mistakes: whether texts have alternatives with a recogniser's mistakes.
+    """
+
+    alternatives: int = 4
+    heard_before: float = 0.5
+    room: float = 0.5
+    mistakes: bool = True
+
+
+NO_AUGMENTATION = Augmentation(alternatives=1, mistakes=False)
 
 
 def emotion_target(utterance: CorpusUtterance) -> int:
@@ -63,40 +100,117 @@ def level_of(scales: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What the training fold determines before any network is trained."""
+    """What the training fold determines before any network is trained.
+
+    Attributes:
+        words: what a recogniser's mistake may be.
+        recordings: speaker -> all their statistics in the fold.
+    """
 
     ngram_hashes: NDArray[np.int64]
     word_hashes: NDArray[np.int64]
     vectors: NDArray[np.float32]
     acoustic_mean: NDArray[np.float32]
     acoustic_sd: NDArray[np.float32]
+    speaker_prior: float
+    words: tuple[str, ...]
+    recordings: Mapping[str, Sequence[Rows]]
 
-    def prepare(self, dialogue: CorpusDialogue, encoder: TextEncoder) -> Prepared:
-        """Features and targets of one dialogue."""
+    def text_encoder(self) -> TextEncoder:
+        """The encoder of these tables."""
+        return TextEncoder(self.ngram_hashes, self.word_hashes, self.vectors)
+
+    def normaliser(self) -> SpeakerNormaliser:
+        """The normaliser of this population."""
+        return SpeakerNormaliser(self.acoustic_mean, self.acoustic_sd, self.speaker_prior)
+
+    def prepare(
+        self,
+        dialogue: CorpusDialogue,
+        encoder: TextEncoder,
+        augmentation: Augmentation = NO_AUGMENTATION,
+        seed: int = 0,
+    ) -> Prepared:
+        """Features and targets of one dialogue; the same arguments give the same."""
+        rng = np.random.default_rng((seed, zlib.crc32(dialogue.id.encode())))
         said = dialogue.utterances
+        rows = [(u.valence, u.activation, u.dominance) for u in said]
         return Prepared(
+            dialogue.id.partition("/")[0] if dialogue.session == 0 else "iemocap",
             tuple(u.speaker for u in said),
-            tuple(normalise(u.acoustic, self.acoustic_mean, self.acoustic_sd) for u in said),
-            tuple(encoder.features(u.text) for u in said),
+            self._acoustic(dialogue, augmentation, rng),
+            tuple(self.alternatives(u.text, encoder, augmentation, rng) for u in said),
             np.array([emotion_target(u) for u in said], dtype=np.int64),
-            np.array([[u.valence, u.activation, u.dominance] for u in said], dtype=np.float32),
+            np.array(rows, dtype=np.float32),
         )
+
+    def alternatives(
+        self,
+        text: str | None,
+        encoder: TextEncoder,
+        augmentation: Augmentation,
+        rng: np.random.Generator,
+    ) -> tuple[TextFeatures, ...]:
+        """A text's features as it is written, and as recognisers may write it."""
+        as_written = encoder.features(text)
+        if not text or not augmentation.mistakes:
+            return (as_written,)
+        mistaken = (
+            as_recognised(text, self.words, rng, drop=drop, substitute=substitute)
+            for drop, substitute in MISTAKES
+        )
+        return (as_written, *(encoder.features(one) for one in mistaken))
+
+    def _acoustic(
+        self, dialogue: CorpusDialogue, augmentation: Augmentation, rng: np.random.Generator
+    ) -> tuple[tuple[Rows | None, ...], ...]:
+        raw: list[Rows | None] = [u.acoustic for u in dialogue.utterances]
+        speakers = [u.speaker for u in dialogue.utterances]
+        normaliser = self.normaliser()
+        in_use = tuple(normalised(raw, speakers, normaliser))
+        if all(one is None for one in raw):
+            return (in_use,)
+        others = []
+        for _ in range(augmentation.alternatives - 1):
+            moved, known = raw, NOBODY
+            if rng.random() < augmentation.heard_before:
+                known = heard_before(speakers, self.recordings, normaliser, rng)
+            else:
+                moved = in_another_room(raw, speakers, self.acoustic_sd, rng, augmentation.room)
+            others.append(tuple(normalised(moved, speakers, normaliser, known)))
+        return (in_use, *others)
 
 
 def fit(
     dialogues: Sequence[CorpusDialogue],
     vectors: Mapping[str, Sequence[float]],
     *,
+    texts: Sequence[str] | None = None,
     least_ngrams: int = 2,
+    speaker_prior: float = float("inf"),
 ) -> Fitted:
-    """Vocabulary and normalisation of a training fold."""
-    said = [u for dialogue in dialogues for u in dialogue.utterances]
-    statistics = np.stack([u.acoustic for u in said if u.acoustic is not None])
+    """Vocabulary and population of a training fold.
+
+    Args:
+        dialogues: the population is that of IEMOCAP's among them (session 1 and up).
+        texts: what n-grams are learned from; None is what is said in the dialogues.
+    """
+    recordings: dict[str, list[Rows]] = defaultdict(list)
+    for utterance in (u for d in dialogues for u in d.utterances):
+        if utterance.acoustic is not None:
+            recordings[utterance.speaker].append(utterance.acoustic)
+    population = [u.acoustic for d in dialogues if d.session for u in d.utterances]
+    statistics = np.stack([one for one in population if one is not None])
+    if texts is None:
+        texts = [u.text or "" for dialogue in dialogues for u in dialogue.utterances]
     word_hashes, table = word_table(vectors)
     return Fitted(
-        count_ngrams((u.text or "" for u in said), least=least_ngrams),
+        count_ngrams(texts, least=least_ngrams),
         word_hashes,
         table.astype(np.float16).astype(np.float32),  # as the checkpoint stores them
-        statistics.mean(axis=0),
-        np.maximum(statistics.std(axis=0), 1e-6),
+        np.nanmean(statistics, axis=0),
+        np.maximum(np.nanstd(statistics, axis=0), 1e-6),
+        speaker_prior,
+        tuple(sorted(vectors)),
+        recordings,
     )

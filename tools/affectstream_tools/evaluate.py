@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.core.normalisation import SpeakerNormaliser
 from affectstream.sources.iemocap import CLASSES, CorpusDialogue, CorpusUtterance
 from affectstream_models.context import ContextModel, Estimate, UtteranceInputs
-from affectstream_models.context_features import normalise
 from affectstream_models.context_network import SCALES
+from affectstream_tools.augmentation import normalised
 from affectstream_tools.metrics import Scores, concordance, score
 
 LOOK_AHEADS: tuple[int | None, ...] = (0, 1, 2, 4, 8, None)
@@ -57,16 +58,16 @@ class Row:
 def inputs_of(
     model: ContextModel, utterances: Sequence[CorpusUtterance], modalities: Sequence[str]
 ) -> list[UtteranceInputs]:
-    """What the model is given of a dialogue; the other modalities are masked."""
-    return [
-        UtteranceInputs(
-            utterance.speaker,
-            normalise(utterance.acoustic, model.acoustic_mean, model.acoustic_sd)
-            if "acoustic" in modalities
-            else None,
-            utterance.text if "text" in modalities else None,
+    """What the model is given of a dialogue, speakers normalised as the stream does it."""
+    acoustic: Sequence[NDArray[np.float32] | None] = [None] * len(utterances)
+    if "acoustic" in modalities:
+        normaliser = SpeakerNormaliser(model.acoustic_mean, model.acoustic_sd, model.speaker_prior)
+        acoustic = normalised(
+            [u.acoustic for u in utterances], [u.speaker for u in utterances], normaliser
         )
-        for utterance in utterances
+    return [
+        UtteranceInputs(u.speaker, statistics, u.text if "text" in modalities else None)
+        for u, statistics in zip(utterances, acoustic, strict=True)
     ]
 
 

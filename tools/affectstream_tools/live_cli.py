@@ -29,7 +29,9 @@ def live(
     seed: Annotated[int, typer.Option(help="Of the clips' order.")] = 0,
     runs: Annotated[int, typer.Option(min=1, help="Orders to play; scores are means.")] = 1,
     vad: Annotated[str, typer.Option(help="Voice detector: webrtc, or silero.")] = "webrtc",
-    checkpoint: Annotated[Path | None, typer.Option(help="Weights. [default: shipped]")] = None,
+    checkpoint: Annotated[
+        str, typer.Option(help="Weights: live or replay (shipped), or a file.")
+    ] = "live",
     everybody: Annotated[
         bool, typer.Option(help="Also speakers that the model has learned from.")
     ] = False,

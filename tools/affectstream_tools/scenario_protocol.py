@@ -6,25 +6,14 @@ which have seen every scenario; this protocol trains its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance
 from affectstream_models.context import MODALITIES, ContextModel, Estimate
-from affectstream_tools.context_checkpoint import Progress, Recipe, Vectors, train_network
+from affectstream_tools.context_checkpoint import Trainer
 from affectstream_tools.evaluate import Row, predict, scores_of
 from affectstream_tools.splits import hold_out_scenarios, of_sessions
 
 
-def evaluate_scenarios(
-    dialogues: Sequence[CorpusDialogue],
-    vectors: Vectors,
-    recipe: Recipe,
-    *,
-    session: int,
-    seed: int,
-    groups: int = 4,
-    progress: Progress = lambda name, epoch, loss: None,
-) -> list[Row]:
+def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> list[Row]:
     """Score one session with neither it nor the scored scenario in training.
 
     The scenarios are dealt into ``groups``, and one model is trained without each group. The
@@ -33,6 +22,7 @@ def evaluate_scenarios(
     Raises:
         ValueError: the session has fewer scenarios than there are groups.
     """
+    dialogues, recipe = trainer.sources.dialogues, trainer.recipe
     names = sorted({dialogue.scenario for dialogue in of_sessions(dialogues, {session})})
     if len(names) < groups:
         raise ValueError(f"session {session} has {len(names)} scenarios; use at most that many")
@@ -42,10 +32,8 @@ def evaluate_scenarios(
     }
     for group in range(groups):
         split = hold_out_scenarios(dialogues, session, names[group::groups])
-        network, _ = train_network(
-            split.train, vectors, recipe, seed, name=split.name, progress=progress
-        )
-        model = ContextModel(network, id=split.name, sha256="")
+        network, _ = trainer.train(split.train, name=split.name)
+        model = ContextModel(network, id=split.name, sha256="", speaker_prior=recipe.speaker_prior)
         for look_ahead, found in answers.items():
             found += predict(model, split.test, look_ahead, MODALITIES)
     rows = []

@@ -1,13 +1,14 @@
 """Training of the context model: random look-ahead, absent modalities, fixed epochs.
 
-Knows: prepared dialogues, the losses and the schedule.
-Refuses to know: the held-out session (it is never passed in), corpora and files.
+Knows: prepared dialogues of one corpus or several, the losses and the schedule.
+Refuses to know: the held-out dialogues (they are never passed in), corpora and files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,12 +22,26 @@ from affectstream_models.context_network import (
     LEVEL_COUNT,
     OTHER_COUNT,
     SCALES,
-    ContextConfig,
     ContextMember,
     UtteranceBatch,
     relations_of,
 )
+from affectstream_models.text_encoder import TextFeatures
+from affectstream_tools.augmentation import Rows
 from affectstream_tools.context_targets import Prepared, level_of
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How much another corpus has to say.
+
+    Attributes:
+        share: of its dialogues that an epoch sees.
+        weight: of its utterances in the loss; the first corpus's weigh 1.
+    """
+
+    share: float = 1.0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,11 @@ class Schedule:
     Attributes:
         resets: chances per utterance that the look-ahead ends there; one is drawn per dialogue.
             0 is the whole dialogue, 1 the causal estimate.
+        modality_dropout: chance per utterance and modality that it is left out, the other is not.
+        without_text, without_acoustic: chances that a whole dialogue lacks it.
+        shuffle: chance that a dialogue's utterances come in random order, so that its course
+            cannot be learned by heart.
+        parts: the other corpora, by name.
     """
 
     epochs: int = 20
@@ -44,6 +64,10 @@ class Schedule:
     weight_decay: float = 1e-2
     resets: tuple[float, ...] = (0.0, 0.0, 0.0, 0.1, 0.1, 0.3, 1.0)
     modality_dropout: float = 0.1
+    without_text: float = 0.0
+    without_acoustic: float = 0.0
+    mistakes: float = 0.0
+    shuffle: float = 0.0
     ngram_dropout: float = 0.3
     noise_sd: float = 0.2
     crop: float = 0.5
@@ -51,30 +75,48 @@ class Schedule:
     scale_weight: float = 0.3
     level_weight: float = 0.2
     average_from: float = 0.6
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A dialogue as a step sees it."""
+
+    corpus: str
+    speakers: tuple[str, ...]
+    acoustic: tuple[Rows | None, ...]
+    text: tuple[TextFeatures, ...]
+    emotion: np.ndarray
+    scales: np.ndarray
 
 
 def train_member(
+    member: ContextMember,
     dialogues: Sequence[Prepared],
-    config: ContextConfig,
     schedule: Schedule,
     seed: int,
     *,
     progress: Callable[[int, float], None] = lambda epoch, loss: None,
-) -> ContextMember:
-    """Train one network; the same arguments give the same weights on the same machine.
+) -> None:
+    """Train one network, in place; the same arguments give the same weights on the same machine.
 
-    The weights returned are the mean over the last epochs (Izmailov et al. 2018).
+    Parameters that need no gradient stay as they are. The weights left are the mean over the
+    last epochs (Izmailov et al. 2018).
     """
     rng = np.random.default_rng(seed)
-    class_weights = _class_weights(dialogues)
+    losses_of = _Losses(dialogues, schedule)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        member = ContextMember(config).train()
+        member.train()
+        if not any(p.requires_grad for p in member.text_encoder.parameters()):
+            member.text_encoder.eval()
         average = AveragedModel(member)
+        learned = [p for p in member.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            member.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            learned, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
-        steps = -(-len(dialogues) // schedule.dialogues_per_step)
+        main = sum(dialogue.corpus not in schedule.parts for dialogue in dialogues)
+        steps = -(-main // schedule.dialogues_per_step)
         rate = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             schedule.learning_rate,
@@ -84,12 +126,12 @@ def train_member(
         )
         for epoch in range(schedule.epochs):
             losses = []
-            for chosen in np.array_split(rng.permutation(len(dialogues)), steps):
-                parts = _cropped([dialogues[i] for i in chosen], schedule, rng)
+            for chosen in _steps(dialogues, schedule, steps, rng):
+                drawn = [_draw(dialogue, schedule, rng) for dialogue in chosen]
                 optimizer.zero_grad()
-                loss = _loss(member, parts, schedule, class_weights, rng)
+                loss = losses_of(member, drawn, rng)
                 loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)
+                torch.nn.utils.clip_grad_norm_(learned, 1.0)
                 optimizer.step()
                 rate.step()
                 losses.append(loss.item())
@@ -97,79 +139,127 @@ def train_member(
                 average.update_parameters(member)
             progress(epoch, float(np.mean(losses)))
     member.load_state_dict(average.module.state_dict())
-    return member.eval()
+    member.eval()
 
 
-def _cropped(
-    chosen: Sequence[Prepared], schedule: Schedule, rng: np.random.Generator
-) -> list[Prepared]:
-    parts = []
-    for dialogue in chosen:
-        count, start, end = len(dialogue.speakers), 0, len(dialogue.speakers)
-        if count > 8 and rng.random() < schedule.crop:
-            length = int(rng.integers(count // 2, count))
-            start = int(rng.integers(0, count - length))
-            end = start + length
-        parts.append(dialogue.part(start, end))
-    return parts
+def _steps(
+    dialogues: Sequence[Prepared], schedule: Schedule, steps: int, rng: np.random.Generator
+) -> list[list[Prepared]]:
+    """An epoch: every dialogue of the first corpus once, and each other corpus's share."""
+    by_corpus: dict[str, list[Prepared]] = defaultdict(list)
+    for dialogue in dialogues:
+        by_corpus["" if dialogue.corpus not in schedule.parts else dialogue.corpus].append(dialogue)
+    epoch: list[list[Prepared]] = [[] for _ in range(steps)]
+    for corpus, known in sorted(by_corpus.items()):
+        share = schedule.parts[corpus].share if corpus else 1.0
+        order = rng.permutation(len(known))[: max(1, round(share * len(known)))]
+        for step, chosen in zip(epoch, np.array_split(order, steps), strict=True):
+            step += [known[i] for i in chosen]
+    return epoch
 
 
-def _class_weights(dialogues: Sequence[Prepared]) -> Tensor:
-    """Balanced weights of the four classes; the training-only classes weigh half as much."""
-    emotion = np.concatenate([dialogue.emotion for dialogue in dialogues])
+def _draw(dialogue: Prepared, schedule: Schedule, rng: np.random.Generator) -> _Drawn:
+    """One of the alternatives of all or of a part, in order or not, and what is left out."""
+    count = len(dialogue.speakers)
+    order = np.arange(count)
+    if schedule.shuffle and rng.random() < schedule.shuffle:
+        order = rng.permutation(count)
+    if count > 8 and rng.random() < schedule.crop:
+        length = int(rng.integers(count // 2, count))
+        start = int(rng.integers(0, count - length))
+        order = order[start : start + length]
+    part = dialogue.chosen([int(i) for i in order])
+    acoustic = part.acoustic[int(rng.integers(len(part.acoustic)))]
+    text = tuple(one[0] for one in part.text)
+    if schedule.mistakes and rng.random() < schedule.mistakes:
+        text = tuple(one[int(rng.integers(len(one)))] for one in part.text)
+    if any(one is not None for one in acoustic) and any(not one.empty for one in text):
+        chance = rng.random()
+        if chance < schedule.without_text:
+            text = tuple(replace(one, empty=True) for one in text)
+        elif chance < schedule.without_text + schedule.without_acoustic:
+            acoustic = (None,) * len(acoustic)
+    return _Drawn(part.corpus, part.speakers, acoustic, text, part.emotion, part.scales)
+
+
+class _Losses:
+    """What a batch of dialogues costs; classes are balanced within each corpus."""
+
+    def __init__(self, dialogues: Sequence[Prepared], schedule: Schedule) -> None:
+        self._schedule = schedule
+        found: dict[str, list[np.ndarray]] = defaultdict(list)
+        for dialogue in dialogues:
+            found[dialogue.corpus].append(dialogue.emotion)
+        self._classes = {name: _class_weights(np.concatenate(all_)) for name, all_ in found.items()}
+
+    def __call__(
+        self, member: ContextMember, dialogues: Sequence[_Drawn], rng: np.random.Generator
+    ) -> Tensor:
+        batch = _augmented(
+            collate(
+                [a for d in dialogues for a in d.acoustic], [t for d in dialogues for t in d.text]
+            ),
+            self._schedule,
+        )
+        outputs = member_outputs(
+            member,
+            batch,
+            [d.speakers for d in dialogues],
+            lambda count: _ends(count, self._schedule, rng),
+        )
+        emotion = torch.from_numpy(np.concatenate([d.emotion for d in dialogues]))  # (B,)
+        scales = torch.from_numpy(np.concatenate([d.scales for d in dialogues]))  # (B, 3)
+        classes = torch.cat([self._classes[d.corpus][d.emotion] for d in dialogues])  # (B,)
+        weight = torch.cat([torch.full((len(d.speakers),), self._weight(d)) for d in dialogues])
+        return self._class_loss(outputs, emotion, classes * weight) + self._scale_loss(
+            outputs, scales, weight
+        )
+
+    def _weight(self, dialogue: _Drawn) -> float:
+        part = self._schedule.parts.get(dialogue.corpus)
+        return 1.0 if part is None else part.weight
+
+    def _class_loss(self, outputs: Tensor, emotion: Tensor, weight: Tensor) -> Tensor:
+        four = outputs[:, :CLASS_COUNT]
+        every = torch.cat((four, outputs[:, -OTHER_COUNT:]), dim=1)
+        known = (emotion >= 0) & (emotion < CLASS_COUNT)
+        costs = functional.cross_entropy(
+            four[known],
+            emotion[known],
+            label_smoothing=self._schedule.label_smoothing,
+            reduction="none",
+        )
+        labelled = emotion >= 0
+        also = functional.cross_entropy(every[labelled], emotion[labelled], reduction="none")
+        return _mean(costs, weight[known]) + 0.3 * _mean(also, weight[labelled])
+
+    def _scale_loss(self, outputs: Tensor, scales: Tensor, weight: Tensor) -> Tensor:
+        rated = torch.isfinite(scales).all(dim=1)
+        if not bool(rated.any()):
+            return torch.zeros(())
+        outputs, scales, weight = outputs[rated], scales[rated], weight[rated]
+        first = CLASS_COUNT
+        means = 1 + 4 * torch.sigmoid(outputs[:, first : first + len(SCALES)])  # (B, 3)
+        first += len(SCALES)
+        levels = outputs[:, first : first + LEVEL_COUNT * len(SCALES)]
+        levels = levels.reshape(-1, LEVEL_COUNT)  # (3 B, 3)
+        costs = functional.cross_entropy(levels, level_of(scales).reshape(-1), reduction="none")
+        return self._schedule.scale_weight * _mean(((means - scales) ** 2).mean(1), weight) + (
+            self._schedule.level_weight * _mean(costs.reshape(-1, len(SCALES)).mean(1), weight)
+        )
+
+
+def _mean(costs: Tensor, weight: Tensor) -> Tensor:
+    return (costs * weight).sum() / weight.sum().clamp(min=1e-9)
+
+
+def _class_weights(emotion: np.ndarray) -> Tensor:
+    """Balanced weights of the four classes; the training-only ones and the last (none) are 0.5."""
     counts = np.bincount(emotion[emotion >= 0], minlength=CLASS_COUNT + OTHER_COUNT)
     four = counts[:CLASS_COUNT]
-    weights = np.full(CLASS_COUNT + OTHER_COUNT, 0.5)
+    weights = np.full(CLASS_COUNT + OTHER_COUNT + 1, 0.5)
     weights[:CLASS_COUNT] = four.sum() / (CLASS_COUNT * np.maximum(four, 1))
     return torch.from_numpy(weights.astype(np.float32))
-
-
-def _loss(
-    member: ContextMember,
-    dialogues: Sequence[Prepared],
-    schedule: Schedule,
-    class_weights: Tensor,
-    rng: np.random.Generator,
-) -> Tensor:
-    batch = _augmented(
-        collate([a for d in dialogues for a in d.acoustic], [t for d in dialogues for t in d.text]),
-        schedule,
-    )
-    outputs = member_outputs(
-        member, batch, [d.speakers for d in dialogues], lambda n: _ends(n, schedule, rng)
-    )
-    emotion = torch.from_numpy(np.concatenate([d.emotion for d in dialogues]))  # (B,)
-    scales = torch.from_numpy(np.concatenate([d.scales for d in dialogues]))  # (B, 3)
-    return _four_class_loss(outputs, emotion, schedule, class_weights) + _scale_loss(
-        outputs, scales, schedule
-    )
-
-
-def _four_class_loss(
-    outputs: Tensor, emotion: Tensor, schedule: Schedule, class_weights: Tensor
-) -> Tensor:
-    four, other = outputs[:, :CLASS_COUNT], outputs[:, -OTHER_COUNT:]
-    known = (emotion >= 0) & (emotion < CLASS_COUNT)
-    main = functional.cross_entropy(
-        four[known],
-        emotion[known],
-        weight=class_weights[:CLASS_COUNT],
-        label_smoothing=schedule.label_smoothing,
-    )
-    labelled = emotion >= 0
-    every = torch.cat((four, other), dim=1)[labelled]
-    return main + 0.3 * functional.cross_entropy(every, emotion[labelled], weight=class_weights)
-
-
-def _scale_loss(outputs: Tensor, scales: Tensor, schedule: Schedule) -> Tensor:
-    first = CLASS_COUNT
-    means = 1 + 4 * torch.sigmoid(outputs[:, first : first + len(SCALES)])  # (B, 3)
-    first += len(SCALES)
-    levels = outputs[:, first : first + LEVEL_COUNT * len(SCALES)]
-    levels = levels.reshape(-1, LEVEL_COUNT)  # (3 B, 3)
-    return schedule.scale_weight * functional.mse_loss(means, scales) + (
-        schedule.level_weight * functional.cross_entropy(levels, level_of(scales).reshape(-1))
-    )
 
 
 def member_outputs(
@@ -209,15 +299,19 @@ def _ends(count: int, schedule: Schedule, rng: np.random.Generator) -> list[int]
 
 
 def _augmented(batch: UtteranceBatch, schedule: Schedule) -> UtteranceBatch:
-    """Drop n-grams and modalities, and add Gaussian noise to the acoustic statistics."""
+    """Drop n-grams and modalities, and add Gaussian noise to the acoustic statistics.
+
+    Of an utterance that has both modalities one may be left out; the only one never is.
+    """
     kept = (torch.rand_like(batch.weights) >= schedule.ngram_dropout).float()
     draw = torch.rand_like(batch.has_text)
+    both = batch.has_acoustic * batch.has_text > 0
     batch = replace(
         batch,
         weights=batch.weights * kept / (1 - schedule.ngram_dropout),
         acoustic=batch.acoustic + schedule.noise_sd * torch.randn_like(batch.acoustic),
     )
     return batch.masked(
-        acoustic=(draw >= schedule.modality_dropout).float(),
-        text=(draw < 1 - schedule.modality_dropout).float(),
+        acoustic=(~both | (draw >= schedule.modality_dropout)).float(),
+        text=(~both | (draw < 1 - schedule.modality_dropout)).float(),
     )

@@ -1,0 +1,183 @@
+"""``affectstream-lab train`` and ``evaluate``: the context model's commands.
+
+Knows: options and how results are printed. Refuses to know: how anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.terminal import epochs, fail, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.context_checkpoint import Progress, Trainer
+    from affectstream_tools.evaluate import Row
+
+train_app = typer.Typer(help="Train a model from a corpus.", no_args_is_help=True)
+evaluate_app = typer.Typer(help="Score a model on a corpus.", no_args_is_help=True)
+
+Data = Annotated[
+    Path, typer.Option("--data", help="Derived set: utterances.csv and egemaps47.npy.")
+]
+Others = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with glove-50d-5k, meld-text, emobank and ravdess16k. [default: beside --data]"
+    ),
+]
+RecipeName = Annotated[str, typer.Option("--recipe", help="live, or replay (IEMOCAP alone).")]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Processor threads; another number changes the last digits.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+
+@train_app.command("context")
+def train_context(
+    data: Data,
+    recipe: RecipeName = "live",
+    test_session: Annotated[int, typer.Option(help="Session never looked at.")] = 5,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Checkpoint to write.")] = Path("context.safetensors"),
+    others: Others = None,
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train a context model as the shipped one of that recipe was trained."""
+    from affectstream_tools.context_checkpoint import train_checkpoint
+    from affectstream_tools.recipes import SHIPPED
+
+    chosen = SHIPPED.get(recipe) or fail(f"there is no recipe {recipe!r}; use live or replay")
+    with epochs(_epochs(recipe, 5)) as step:
+        trainer = _trainer(data, recipe, others, seed, threads, step)
+        result = train_checkpoint(
+            trainer,
+            out,
+            name=f"context-{recipe}-without-{test_session}",
+            test_session=test_session,
+            folds=chosen.folds,
+        )
+    typer.echo(f"wrote {out}, sha256 {result['sha256']}", err=True)
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        typer.echo(f"development ({chosen.purpose}): {result['development']}")
+
+
+@evaluate_app.command("context-scenarios")
+def evaluate_context_scenarios(
+    data: Data,
+    recipe: RecipeName = "live",
+    test_session: Annotated[int, typer.Option(help="Session that is scored.")] = 5,
+    seed: Seed = 0,
+    groups: Annotated[int, typer.Option(min=2, help="Models to train.")] = 4,
+    others: Others = None,
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train and score with neither the test session nor the test scenarios in training."""
+    from affectstream_tools.scenario_protocol import evaluate_scenarios
+
+    try:
+        with epochs(_epochs(recipe, groups)) as step:
+            trainer = _trainer(data, recipe, others, seed, threads, step)
+            rows = evaluate_scenarios(trainer, session=test_session, groups=groups)
+    except ValueError as error:
+        fail(str(error))
+    _print_table(f"{recipe}, unseen scenarios", str(test_session), rows)
+    if as_json:
+        summary = {"recipe": recipe, "groups": groups, "seed": seed}
+        typer.echo(json.dumps({**summary, "rows": [row.to_dict() for row in rows]}))
+
+
+@evaluate_app.command("context")
+def evaluate_context(
+    data: Data,
+    sessions: Annotated[str, typer.Option(help="Sessions to score, such as 5 or 1,2.")] = "5",
+    model: Annotated[str, typer.Option(help="A shipped model: live, or replay.")] = "live",
+    checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint in its place.")] = None,
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Score the context model by look-ahead, and with a modality missing."""
+    import torch
+
+    from affectstream.sources.iemocap import CorpusError, read_derived
+    from affectstream_models.checkpoints import CheckpointError, load, load_pretrained
+    from affectstream_tools.evaluate import evaluate
+    from affectstream_tools.splits import of_sessions
+
+    torch.set_num_threads(threads)
+    try:
+        scored = load(checkpoint) if checkpoint else load_pretrained(model)
+        chosen = of_sessions(read_derived(data), {int(part) for part in sessions.split(",")})
+        with progress_bar() as bar:
+            task = bar.add_task("evaluate", total=None)
+            rows = evaluate(
+                scored, chosen, progress=lambda what: bar.update(task, description=what)
+            )
+    except (CheckpointError, CorpusError, ValueError) as error:
+        fail(str(error))
+    _print_table(scored.id, sessions, rows)
+    if as_json:
+        summary = {"model": scored.id, "sha256": scored.sha256, "sessions": sessions}
+        typer.echo(json.dumps({**summary, "rows": [row.to_dict() for row in rows]}))
+
+
+def _epochs(recipe: str, rounds: int) -> int:
+    from affectstream_tools.recipes import SHIPPED
+
+    if recipe not in SHIPPED:
+        return 1
+    chosen = SHIPPED[recipe].recipe
+    words = 0 if chosen.text is None else chosen.text.epochs
+    return chosen.members * (rounds * chosen.schedule.epochs + words)
+
+
+def _trainer(
+    data: Path, recipe: str, others: Path | None, seed: int, threads: int, step: Progress
+) -> Trainer:
+    import torch
+
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.context_checkpoint import Trainer
+    from affectstream_tools.recipes import SHIPPED
+    from affectstream_tools.training_sources import Folders, read_sources
+
+    if recipe not in SHIPPED:
+        fail(f"there is no recipe {recipe!r}; use live or replay")
+    torch.set_num_threads(threads)
+    chosen = SHIPPED[recipe].recipe
+    try:
+        sources = read_sources(Folders(data, others or data.parent), chosen, seed=seed)
+    except (AffectstreamError, ValueError) as error:
+        fail(str(error))
+    return Trainer(sources, chosen, seed, step)
+
+
+def _print_table(model: str, sessions: str, rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{model}, session {sessions} (four classes, chance UAR 0.25)")
+    for heading in ("look-ahead", "modalities", "part", "n", "UAR", "WA", "F1", "ECE", "CCC v/a/d"):
+        table.add_column(heading)
+    for row in rows:
+        found = row.scores
+        table.add_row(
+            "full" if row.look_ahead is None else str(row.look_ahead),
+            "+".join(row.modalities),
+            row.part,
+            str(found.utterances),
+            *(f"{value:.3f}" for value in (found.uar, found.wa, found.f1, found.ece)),
+            " ".join(f"{value:.2f}" for value in row.concordance.values()),
+        )
+    console = Console(stderr=True)
+    console.width = max(console.width, 100)  # a narrow pipe would cut the names
+    console.print(table)

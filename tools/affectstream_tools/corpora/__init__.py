@@ -1,0 +1,1 @@
+"""Corpora beside IEMOCAP, as dialogues of utterances in its shape."""

@@ -1,0 +1,34 @@
+"""EmoBank's sentences with valence, arousal and dominance (Buechel & Hahn 2017).
+
+Knows: its table. Refuses to know: where the sentences come from, and models.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from affectstream.sources.iemocap import CorpusError
+from affectstream_tools.train_text import UNKNOWN, Sentence
+
+
+def read_emobank(folder: Path) -> list[Sentence]:
+    """Read all sentences; scales run from 1 to 5, as IEMOCAP's do, but readers use less of them.
+
+    Raises:
+        CorpusError: the table is missing, or a row is no sentence.
+    """
+    path = folder / "emobank.csv"
+    if not path.is_file():
+        raise CorpusError(f"{path} is missing; EmoBank is one table, emobank.csv")
+    sentences = []
+    with path.open(newline="", encoding="utf-8") as table:
+        for line, row in enumerate(csv.DictReader(table), 2):
+            try:
+                scales = (float(row["V"]), float(row["A"]), float(row["D"]))
+                sentences.append(Sentence(row["text"], UNKNOWN, scales))
+            except (KeyError, ValueError, TypeError) as error:
+                raise CorpusError(
+                    f"{path}, line {line} is no sentence ({error}); copy the table again"
+                ) from error
+    return sentences

@@ -1,0 +1,70 @@
+"""MELD's transcripts as dialogues (Poria et al. 2019): television dialogue with seven emotions.
+
+Knows: its three tables. Refuses to know: its audio and video, and what is done with the labels.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from pathlib import Path
+
+from affectstream.sources.iemocap import CorpusDialogue, CorpusError, CorpusUtterance
+from affectstream.timebase import NS_PER_S
+
+EMOTIONS = {
+    "anger": "ang",
+    "joy": "hap",
+    "neutral": "neu",
+    "sadness": "sad",
+    "surprise": "sur",
+    "fear": "fea",
+    "disgust": "dis",
+}
+"""MELD's names and IEMOCAP's."""
+
+_TABLES = ("train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv")
+_WINDOWS_1252 = str.maketrans({0x85: " ", 0x91: "'", 0x92: "'", 0x93: '"', 0x94: '"', 0x97: " "})
+"""Punctuation that the tables carry in another code page than the one they are written in."""
+
+
+def read_meld(folder: Path) -> list[CorpusDialogue]:
+    """Read all dialogues, in order; times only count turns, scales are NaN, the session is 0.
+
+    Raises:
+        CorpusError: a table is missing, or a row is no utterance.
+    """
+    return [dialogue for name in _TABLES for dialogue in _table(folder / name)]
+
+
+def _table(path: Path) -> list[CorpusDialogue]:
+    if not path.is_file():
+        raise CorpusError(f"{path} is missing; MELD's text is {', '.join(_TABLES)}")
+    rows: dict[str, list[tuple[int, CorpusUtterance]]] = defaultdict(list)
+    part = path.name.partition("_")[0]
+    with path.open(newline="", encoding="utf-8") as table:
+        for line, row in enumerate(csv.DictReader(table), 2):
+            try:
+                name, turn = f"meld/{part}/{int(row['Dialogue_ID'])}", int(row["Utterance_ID"])
+                utterance = CorpusUtterance(
+                    id=f"{name}/{turn}",
+                    dialogue=name,
+                    speaker=row["Speaker"],
+                    start_ns=turn * NS_PER_S,
+                    end_ns=(turn + 1) * NS_PER_S,
+                    emotion=EMOTIONS[row["Emotion"]],
+                    valence=math.nan,
+                    activation=math.nan,
+                    dominance=math.nan,
+                    text=row["Utterance"].translate(_WINDOWS_1252),
+                )
+            except (KeyError, ValueError, TypeError) as error:
+                raise CorpusError(
+                    f"{path}, line {line} is no utterance ({error}); copy the table again"
+                ) from error
+            rows[name].append((turn, utterance))
+    return [
+        CorpusDialogue(name, 0, tuple(u for _, u in sorted(said, key=lambda item: item[0])))
+        for name, said in rows.items()
+    ]

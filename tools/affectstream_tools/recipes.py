@@ -1,0 +1,74 @@
+"""The recipes of the shipped checkpoints, with their development folds.
+
+Knows: the numbers that were chosen, and on which folds. Refuses to know: how they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from affectstream.sources.iemocap import CorpusDialogue
+from affectstream_tools.context_checkpoint import Folds, Recipe
+from affectstream_tools.context_targets import Augmentation
+from affectstream_tools.splits import Split, hold_out_scenarios, leave_one_session_out
+from affectstream_tools.train_context import Part, Schedule
+from affectstream_tools.train_text import TextSchedule
+
+ACTED_SPEAKERS = tuple(f"ravdess/{actor:02d}" for actor in range(1, 17))
+"""Who is learned from; the other eight of RAVDESS's actors are for scoring."""
+
+ACTED_COPIES = 6
+"""Dialogues per actor, each with the clips in another order."""
+
+LIVE = Recipe(
+    # So few numbers that a scenario's words and course are not worth learning by heart.
+    sizes={"ngram_dim": 32, "encoder_dim": 32, "fused_dim": 16, "hidden_dim": 24, "head_dim": 24},
+    schedule=Schedule(
+        modality_dropout=0.15,
+        without_text=0.3,
+        without_acoustic=0.15,
+        mistakes=0.5,
+        shuffle=0.5,
+        parts={"meld": Part(share=1 / 3, weight=0.5), "ravdess": Part(weight=0.5)},
+    ),
+    least_ngrams=3,
+    speaker_prior=12.0,
+    augmentation=Augmentation(),
+    text=TextSchedule(),
+    sure_accuracy=0.65,
+)
+"""For a stranger's conversation: new words, new voices, a new room."""
+
+REPLAY = Recipe(sizes={"evidence_dim": 0})
+"""For IEMOCAP's own scenarios, spoken by others: what the words give away is used."""
+
+
+def unseen_sessions(dialogues: Sequence[CorpusDialogue]) -> list[Split]:
+    """Leave one session out: the speakers are new, the scenarios are not."""
+    return list(leave_one_session_out(dialogues))
+
+
+def unseen_sessions_and_scenarios(dialogues: Sequence[CorpusDialogue]) -> list[Split]:
+    """One fold per session, scored on every n-th scenario; it learns from neither."""
+    sessions = sorted({dialogue.session for dialogue in dialogues})
+    scenarios = sorted({dialogue.scenario for dialogue in dialogues})
+    return [
+        hold_out_scenarios(dialogues, session, scenarios[number :: len(sessions)])
+        for number, session in enumerate(sessions)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A shipped checkpoint: how it is made, and what it was chosen on."""
+
+    recipe: Recipe
+    folds: Folds
+    purpose: str
+
+
+SHIPPED = {
+    "live": Shipped(LIVE, unseen_sessions_and_scenarios, "unseen sessions and scenarios"),
+    "replay": Shipped(REPLAY, unseen_sessions, "unseen sessions"),
+}
