@@ -239,6 +239,13 @@ def test_other_corpora_words_learned_elsewhere_and_doubt(tmp_path: Path) -> None
     assert next(r for r in rows if r.look_ahead is None).scores.uar > 0.4
 
 
+def test_a_recipe_does_without_one_of_its_corpora() -> None:
+    recipe = Recipe(schedule=Schedule(parts={"meld": Part(), "ravdess": Part()}))
+    assert set(recipe.without("ravdess").schedule.parts) == {"meld"}
+    with pytest.raises(ValueError, match="it has meld, ravdess"):
+        recipe.without("emobank")
+
+
 def test_folds_of_unseen_scenarios_share_neither_session_nor_scenario() -> None:
     for split in unseen_sessions_and_scenarios(make_corpus()):
         assert not {d.session for d in split.train} & {d.session for d in split.test}

@@ -71,6 +71,18 @@ class Recipe:
     text: TextSchedule | None = None
     sure_accuracy: float = 0.0
 
+    def without(self, corpus: str) -> Recipe:
+        """The recipe without one of the other corpora's dialogues.
+
+        Raises:
+            ValueError: it does without that corpus already.
+        """
+        if corpus not in self.schedule.parts:
+            known = ", ".join(sorted(self.schedule.parts)) or "no other corpus"
+            raise ValueError(f"the recipe has no corpus {corpus!r} to leave out; it has {known}")
+        parts = {name: part for name, part in self.schedule.parts.items() if name != corpus}
+        return replace(self, schedule=replace(self.schedule, parts=parts))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint's metadata."""
         schedule = replace(self.schedule, parts={})

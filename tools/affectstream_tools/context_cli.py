@@ -45,6 +45,9 @@ def train_context(
     test_session: Annotated[int, typer.Option(help="Session never looked at.")] = 5,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Checkpoint to write.")] = Path("context.safetensors"),
+    leave_out: Annotated[
+        str | None, typer.Option(help="Another corpus of the recipe to do without: meld, ravdess.")
+    ] = None,
     others: Others = None,
     threads: Threads = 1,
     as_json: AsJson = False,
@@ -55,11 +58,12 @@ def train_context(
 
     chosen = SHIPPED.get(recipe) or fail(f"there is no recipe {recipe!r}; use live or replay")
     with epochs(_epochs(recipe, 5)) as step:
-        trainer = _trainer(data, recipe, others, seed, threads, step)
+        trainer = _trainer(data, recipe, others, seed, threads, step, leave_out)
+        left_out = f"-{leave_out}" if leave_out else ""
         result = train_checkpoint(
             trainer,
             out,
-            name=f"context-{recipe}-without-{test_session}",
+            name=f"context-{recipe}-without-{test_session}{left_out}",
             test_session=test_session,
             folds=chosen.folds,
         )
@@ -141,7 +145,13 @@ def _epochs(recipe: str, rounds: int) -> int:
 
 
 def _trainer(
-    data: Path, recipe: str, others: Path | None, seed: int, threads: int, step: Progress
+    data: Path,
+    recipe: str,
+    others: Path | None,
+    seed: int,
+    threads: int,
+    step: Progress,
+    leave_out: str | None = None,
 ) -> Trainer:
     import torch
 
@@ -155,6 +165,8 @@ def _trainer(
     torch.set_num_threads(threads)
     chosen = SHIPPED[recipe].recipe
     try:
+        if leave_out:
+            chosen = chosen.without(leave_out)
         sources = read_sources(Folders(data, others or data.parent), chosen, seed=seed)
     except (AffectstreamError, ValueError) as error:
         fail(str(error))

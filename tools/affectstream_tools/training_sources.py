@@ -57,7 +57,7 @@ def read_sources(
     others: list[CorpusDialogue] = []
     if "meld" in recipe.schedule.parts or recipe.text is not None:
         meld = read_meld(folders.beside / "meld-text")
-        others += meld
+        others += meld if "meld" in recipe.schedule.parts else []
         if recipe.text is not None:
             rated = _as_rated_here(read_emobank(folders.beside / "emobank"), dialogues)
             sources = replace(sources, sentences=[*sentences_of(meld), *rated])

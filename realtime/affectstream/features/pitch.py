@@ -47,6 +47,7 @@ _VOICED_FROM = 0.7  # of a candidate's voicing
 _LOCAL, _THRESHOLD = 2.0, 4.0  # weights of a candidate's own likeness
 _STEP, _CHANGE, _SWITCH, _UNVOICED = 10.0, 10.0, 10.0, 1.0  # and of going from state to state
 _NEVER = 1e9
+_SILENT = [0]  # where a frame without candidates comes from after one without
 _REACH = 12  # knots after which the spline's response has fallen to 1e-7
 _EDGES = (0, 128, 266, 366, 440, 480, _POINTS)  # octave points that are resampled together
 _ROWS = 20  # frames that are: products so small that a BLAS does not wake other threads
@@ -219,6 +220,7 @@ class PitchPath:
         self._count = 0
         self._cost = np.zeros(CANDIDATES + 1)
         self._last = np.zeros(CANDIDATES)  # the last frame's pitches, logarithms
+        self._silent = False  # had the last frame no candidate?
         self._back: list[list[int]] = []
         self._hz: list[list[float]] = []
 
@@ -229,6 +231,7 @@ class PitchPath:
         total = np.empty((CANDIDATES + 1, CANDIDATES + 1))
         for voice in (candidates.hz[:, 0] > 0).tolist():
             if voice:
+                self._silent = False
                 np.add(next(costs), self._cost, out=total)
                 self._back.append(total.argmin(axis=1).tolist())
                 self._cost = np.minimum.reduce(total, 1)
@@ -276,6 +279,11 @@ class PitchPath:
 
     def _stay_unvoiced(self) -> None:
         """Go on by a frame that has no candidate."""
+        if self._silent:
+            self._back.append(_SILENT)
+            self._cost[0] += _UNVOICED
+            return
+        self._silent = True
         stay, *others = self._cost.tolist()
         if self._count:
             stay += _UNVOICED
