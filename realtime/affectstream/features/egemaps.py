@@ -155,20 +155,11 @@ class _Smoother:
 
 
 def _level(frames: Frames) -> Real:
-    if not len(frames):
-        return np.empty(0)
-    signal = np.concatenate((frames[:, :HOP_SAMPLES].ravel(), frames[-1, HOP_SAMPLES:]))
-    signal = signal.astype(np.float64)
-    sums, squares = _moving_sum(signal), _moving_sum(signal * signal)
+    squares = np.einsum("ij,ij->i", frames, frames, dtype=np.float64)
+    sums = frames.sum(axis=1, dtype=np.float64)
     mean = (squares + 2 * LEVEL_OFFSET * sums) / LEVEL_SAMPLES + LEVEL_OFFSET**2
     level: Real = np.sqrt(np.maximum(mean, 0.0))
     return level
-
-
-def _moving_sum(signal: Real) -> Real:
-    """Return the sums over each frame's ``LEVEL_SAMPLES``."""
-    before = np.concatenate(([0.0], signal.cumsum()))
-    return before[LEVEL_SAMPLES::HOP_SAMPLES] - before[:-LEVEL_SAMPLES:HOP_SAMPLES]
 
 
 def _joined(parts: list[Real]) -> Rows:
