@@ -20,7 +20,8 @@ from affectstream_tools.synthesis.script import CLOSING_PAUSE_S, SPEAKERS, Turn
 
 SAMPLE_RATE_HZ = 16_000
 _NOISE_RMS = 12.0  # about -69 dBFS: a quiet room, not digital silence
-_QUIET = 60  # of 32,768: what counts as silence at a turn's ends
+_LEVEL = 0.16  # of espeak-ng's: as loud to the front end as people in conversation are, on average
+_QUIET = 16  # of 32,768: what counts as silence at a turn's ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _resampled(spoken: Spoken) -> NDArray[np.float64]:
     samples: NDArray[np.float64] = soxr.resample(
         spoken.samples.astype(np.float64), spoken.sample_rate_hz, SAMPLE_RATE_HZ
     )
-    return samples * 0.6
+    return samples * _LEVEL
 
 
 def _trimmed(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
