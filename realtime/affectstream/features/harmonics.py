@@ -22,6 +22,7 @@ Places = NDArray[np.intp]
 NAMES = ("HNRdBACF", "H1-H2", "H1-A3", "F1amp", "F2amp", "F3amp")
 MOST_HARMONICS = 100
 _FORMANT_WIDTH = 0.2  # a harmonic within this share of a formant's frequency belongs to it
+_MARGIN_HZ = 2000.0  # above the highest formant, for harmonics that are lower than they should be
 _TINY = np.float32(1e-10)
 _FAR = 4 * BINS
 
@@ -75,7 +76,8 @@ def describe(spectra: Floats, pitch_hz: Floats, formants_hz: Floats) -> Floats:
     if not len(spectra):
         return result
     result[:, 0] = harmonics_to_noise_db(spectra, pitch_hz)
-    most = min(MOST_HARMONICS, int(BINS * BIN_HZ / pitch_hz.min()))
+    highest_hz = min(BINS * BIN_HZ, formants_hz.max() * (1 + _FORMANT_WIDTH) + _MARGIN_HZ)
+    most = max(3, min(MOST_HARMONICS, int(highest_hz / pitch_hz.min())))
     nominal = pitch_hz.astype(np.float64)[:, None] * (np.arange(1, most + 1) / BIN_HZ)
     exists = nominal < BINS - 1
     places = np.rint(np.minimum(nominal, BINS - 2)).astype(np.intp)
