@@ -35,6 +35,10 @@ _LEAD_SAMPLES = 96  # of silence before the frame, at 16 kHz
 _BINS = 110
 _CORRELATION_SAMPLES = 240  # enough for 220 samples and 11 lags without wrapping round
 _LOW_HZ, _HIGH_HZ = 50.0, 5450.0
+_APART = np.abs(np.subtract.outer(np.arange(ORDER), np.arange(ORDER)))
+_FEW = 64
+"""So many frames, or fewer, are left to LAPACK: numpy's call overhead would cost more."""
+
 _NOISE = 1e-9
 """White noise added, as a share of the power: a pure tone is predictable without end."""
 
@@ -64,7 +68,22 @@ def autocorrelation(spectrum: Complex) -> Real:
 
 
 def linear_prediction(correlation: Real) -> Real:
-    """Return the predictors' coefficients, (n, 11), by Levinson's recursion; 0 for silence."""
+    """Return the predictors' coefficients, (n, 11); 0 for silence."""
+    return _solution(correlation) if len(correlation) <= _FEW else _recursion(correlation)
+
+
+def _solution(correlation: Real) -> Real:
+    """Return the coefficients as the normal equations' solution."""
+    silent = correlation[:, 0] <= 0
+    share = correlation / np.where(silent, 1.0, correlation[:, 0])[:, np.newaxis]
+    share[silent, 1:] = 0
+    share[:, 0] = 1 + _NOISE
+    solution = np.linalg.solve(share[:, _APART], share[:, 1:, np.newaxis])[:, :, 0]
+    return np.asarray(solution, dtype=np.float64)
+
+
+def _recursion(correlation: Real) -> Real:
+    """Return the coefficients by Levinson's recursion."""
     rows = np.ascontiguousarray(correlation.T)  # (12, n)
     silent = rows[0] <= 0
     error = np.where(silent, 1.0, rows[0]) * (1 + _NOISE)
