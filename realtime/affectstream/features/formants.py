@@ -36,6 +36,7 @@ _BINS = 110
 _CORRELATION_SAMPLES = 240  # enough for 220 samples and 11 lags without wrapping round
 _LOW_HZ, _HIGH_HZ = 50.0, 5450.0
 _APART = np.abs(np.subtract.outer(np.arange(ORDER), np.arange(ORDER)))
+_ROWS = 150  # of a matrix product so small that a BLAS does not wake other threads
 _FEW = 64
 """So many frames, or fewer, are left to LAPACK: numpy's call overhead would cost more."""
 
@@ -64,7 +65,11 @@ def autocorrelation(spectrum: Complex) -> Real:
     halved = np.fft.rfft(signal[:, :_FRAME_SAMPLES], _CORRELATION_SAMPLES)
     power = halved.real**2
     power += halved.imag**2
-    return power @ _lag_cosines()
+    correlation = np.empty((len(power), ORDER + 1))
+    for first in range(0, len(power), _ROWS):
+        rows = slice(first, first + _ROWS)
+        np.matmul(power[rows], _lag_cosines(), out=correlation[rows])
+    return correlation
 
 
 def linear_prediction(correlation: Real) -> Real:

@@ -17,8 +17,9 @@ Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
 
 DEGREE = 11
-_CHUNK = 192
-"""Polynomials side by side: what fits in a core's cache."""
+_CHUNK = 150
+"""Polynomials side by side: what fits in a core's cache, and in matrices that a BLAS does not find
+worth more than one thread."""
 
 _FEW = 32
 """So many, or fewer, are left to LAPACK from the start: numpy's call overhead would cost more."""

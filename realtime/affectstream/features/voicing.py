@@ -34,7 +34,7 @@ NAMES = ("F0semitone", "jitterLocal", "shimmerLocaldB", *harmonics.NAMES)
 DELAY_FRAMES = LAG_FRAMES + DECIDE_FRAMES - 1
 """The most frames that a frame's row waits for later ones."""
 
-_MOST_FRAMES = 9 * DECIDE_FRAMES  # worked on at once: more would not stay in a core's cache
+_MOST_FRAMES = 15 * DECIDE_FRAMES  # worked on at once: more would not stay in a core's cache
 _LOWEST_RMS = 1e-3  # of a windowed frame that can be voiced
 _QUIET_RMS = _LOWEST_RMS / 4
 """Below it no candidates are looked for. (Between the two they count for their neighbours' sake; on
