@@ -174,7 +174,7 @@ def _peak_to_peak(signal: Floats, bounds: list[int]) -> list[list[float]]:
     if not bounds:
         return []
     places = np.array(bounds)
-    signal = signal[: bounds[-1] + 1]
+    signal = signal[: places.max() + 1]
     high = np.maximum.reduceat(signal, places)
     high -= np.minimum.reduceat(signal, places)
     pairs: list[list[float]] = high.reshape(-1, 3)[:, :2].tolist()
