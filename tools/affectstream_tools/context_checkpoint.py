@@ -28,6 +28,7 @@ from affectstream_models.context_network import (
     ContextNetwork,
 )
 from affectstream_models.context_offline import dialogue_outputs
+from affectstream_tools.calibration import fit_doubt, fit_temperature, probabilities
 from affectstream_tools.context_targets import (
     NO_AUGMENTATION,
     Augmentation,
@@ -224,37 +225,6 @@ def class_outputs(
         outputs.append(raw.numpy()[:, scored, :CLASS_COUNT])
         labels.append(dialogue.emotion[scored])
     return np.concatenate(outputs, axis=1), np.concatenate(labels)
-
-
-def probabilities(outputs: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Members' mean probabilities (S, 4) of raw class outputs (M, S, 4)."""
-    scaled = outputs / temperature
-    powers = np.exp(scaled - scaled.max(axis=2, keepdims=True))
-    return np.asarray((powers / powers.sum(axis=2, keepdims=True)).mean(axis=0), dtype=np.float32)
-
-
-def fit_temperature(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature of least negative log-likelihood, from 0.2 to 5 (Guo et al. 2017)."""
-    rows = np.arange(len(labels))
-    candidates = np.geomspace(0.2, 5.0, 161)
-    costs = [-np.log(probabilities(outputs, t)[rows, labels] + 1e-9).mean() for t in candidates]
-    return float(candidates[int(np.argmin(costs))])
-
-
-def fit_doubt(
-    found: NDArray[np.float32], labels: NDArray[np.int64], accuracy: float
-) -> tuple[float, float]:
-    """The least top probability above which answers (S, 4) are right often enough, and the share
-    of answers above it; the top tenth is always sure."""
-    top, right = found.max(axis=1), found.argmax(axis=1) == labels
-    for threshold in np.arange(0.25, 1.0, 0.01):
-        sure = top >= threshold
-        if sure.mean() < 0.1:
-            break
-        if right[sure].mean() >= accuracy:
-            return round(float(threshold), 2), float(sure.mean())
-    threshold = round(float(np.quantile(top, 0.9)), 2)
-    return threshold, float((top >= threshold).mean())
 
 
 @dataclass(frozen=True, slots=True)

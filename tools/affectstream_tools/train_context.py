@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 
 from affectstream_models.context_features import collate
 from affectstream_models.context_network import (
@@ -29,6 +28,7 @@ from affectstream_models.context_network import (
 from affectstream_models.text_encoder import TextFeatures
 from affectstream_tools.augmentation import Rows
 from affectstream_tools.context_targets import Prepared, level_of
+from affectstream_tools.optimisation import Optimisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,7 @@ def train_member(
 ) -> None:
     """Train one network, in place; the same arguments give the same weights on the same machine.
 
-    Parameters that need no gradient stay as they are. The weights left are the mean over the
-    last epochs (Izmailov et al. 2018).
+    See ``Optimisation`` for which weights are moved and which are kept.
     """
     rng = np.random.default_rng(seed)
     losses_of = _Losses(dialogues, schedule)
@@ -110,36 +109,25 @@ def train_member(
         member.train()
         if not any(p.requires_grad for p in member.text_encoder.parameters()):
             member.text_encoder.eval()
-        average = AveragedModel(member)
-        learned = [p for p in member.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            learned, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
         main = sum(dialogue.corpus not in schedule.parts for dialogue in dialogues)
         steps = -(-main // schedule.dialogues_per_step)
-        rate = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            schedule.learning_rate,
-            total_steps=steps * schedule.epochs,
-            pct_start=0.1,
-            cycle_momentum=False,
+        optimisation = Optimisation(
+            member,
+            learning_rate=schedule.learning_rate,
+            weight_decay=schedule.weight_decay,
+            epochs=schedule.epochs,
+            steps=steps,
+            average_from=schedule.average_from,
+            most_gradient=1.0,
         )
         for epoch in range(schedule.epochs):
             losses = []
             for chosen in _steps(dialogues, schedule, steps, rng):
                 drawn = [_draw(dialogue, schedule, rng) for dialogue in chosen]
-                optimizer.zero_grad()
-                loss = losses_of(member, drawn, rng)
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(learned, 1.0)
-                optimizer.step()
-                rate.step()
-                losses.append(loss.item())
-            if epoch >= schedule.average_from * schedule.epochs:
-                average.update_parameters(member)
+                losses.append(optimisation.step(losses_of(member, drawn, rng)))
+            optimisation.end_epoch(epoch)
             progress(epoch, float(np.mean(losses)))
-    member.load_state_dict(average.module.state_dict())
-    member.eval()
+    optimisation.finish()
 
 
 def _steps(

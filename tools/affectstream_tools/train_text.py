@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 
 from affectstream_models.context_features import collate
 from affectstream_models.context_network import SCALES, ContextMember, UtteranceBatch
 from affectstream_models.text_encoder import TextFeatures
+from affectstream_tools.optimisation import Optimisation
 
 EMOTIONS = ("ang", "hap", "neu", "sad", "sur", "fea", "dis")
 UNKNOWN = -1
@@ -104,17 +104,14 @@ def train_text(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         reader = _Reader(member).train()
-        average = AveragedModel(reader)
-        optimizer = torch.optim.AdamW(
-            reader.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
         steps = -(-len(sentences) // schedule.batch)
-        rate = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            schedule.learning_rate,
-            total_steps=steps * schedule.epochs,
-            pct_start=0.1,
-            cycle_momentum=False,
+        optimisation = Optimisation(
+            reader,
+            learning_rate=schedule.learning_rate,
+            weight_decay=schedule.weight_decay,
+            epochs=schedule.epochs,
+            steps=steps,
+            average_from=schedule.average_from,
         )
         for epoch in range(schedule.epochs):
             losses = []
@@ -122,16 +119,11 @@ def train_text(
                 drawn = [_draw(features[i], schedule, rng) for i in chosen]
                 outputs = reader(_thinned(drawn, schedule))
                 loss = _loss(outputs, emotion[chosen], scales[chosen], weights, schedule)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                rate.step()
-                losses.append(loss.item())
-            if epoch >= schedule.average_from * schedule.epochs:
-                average.update_parameters(reader)
+                losses.append(optimisation.step(loss))
+            optimisation.end_epoch(epoch)
             progress(epoch, float(np.mean(losses)))
-    reader.load_state_dict(average.module.state_dict())
-    _scale_evidence(reader.eval(), [one[0] for one in features])
+    optimisation.finish()
+    _scale_evidence(reader, [one[0] for one in features])
 
 
 def _class_weights(emotion: NDArray[np.int64], balance: float) -> Tensor:

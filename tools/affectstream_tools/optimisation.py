@@ -1,0 +1,69 @@
+"""How weights are moved: AdamW at a one-cycle rate, and the mean of the last epochs' weights.
+
+Knows: gradients. Refuses to know: losses, batches, and what is learned.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+class Optimisation:
+    """The course of one training, from the first step to the weights that are kept.
+
+    Parameters that need no gradient stay as they are.
+
+    Args:
+        steps: in an epoch.
+        average_from: share of the epochs after which weights enter the mean (Izmailov et al. 2018).
+        most_gradient: norm that a gradient is cut to; None cuts none.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        epochs: int,
+        steps: int,
+        average_from: float,
+        most_gradient: float | None = None,
+    ) -> None:
+        self._module = module
+        self._average = AveragedModel(module)
+        self._learned = [p for p in module.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            self._learned, lr=learning_rate, weight_decay=weight_decay
+        )
+        self._rate = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer,
+            learning_rate,
+            total_steps=steps * epochs,
+            pct_start=0.1,
+            cycle_momentum=False,
+        )
+        self._averaged_epochs = average_from * epochs
+        self._most_gradient = most_gradient
+
+    def step(self, loss: Tensor) -> float:
+        """Go one step down; return the loss as a number."""
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._most_gradient is not None:
+            torch.nn.utils.clip_grad_norm_(self._learned, self._most_gradient)
+        self._optimizer.step()
+        self._rate.step()
+        return loss.item()
+
+    def end_epoch(self, epoch: int) -> None:
+        """Take the weights into the mean, if it is late enough."""
+        if epoch >= self._averaged_epochs:
+            self._average.update_parameters(self._module)
+
+    def finish(self) -> None:
+        """Give the module the mean weights, and leave training mode."""
+        self._module.load_state_dict(self._average.module.state_dict())
+        self._module.eval()
