@@ -9,14 +9,26 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from affectstream.cli_options import (
+    DEFAULT_ADDRESS,
+    Address,
+    AsJson,
+    Checkpoint,
+    LookAhead,
+    OptionalAddress,
+    OwnAddress,
+    Speed,
+    VoiceDetector,
+    VoskModel,
+    look_ahead_of,
+)
 from affectstream.errors import AffectstreamError, UsageError
+from affectstream.worker_cli import add_workers
 
 app = typer.Typer(
     help="Streaming, real-time, multimodal emotion recognition.",
@@ -26,27 +38,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Address = Annotated[str, typer.Option(help="The hub's address; it takes this port and two more.")]
-OptionalAddress = Annotated[
-    str | None, typer.Option(help="Use the node at this address instead of starting one.")
-]
-OwnAddress = Annotated[
-    str | None, typer.Option(help="Where other programs can subscribe; default: a free port.")
-]
-Session = Annotated[str, typer.Option(help="The dialogue that this worker belongs to.")]
-Speaker = Annotated[str, typer.Option(help="Who is heard or seen.")]
-StartNs = Annotated[
-    int | None, typer.Option(help="Event time of the recording's start, ns; default: now.")
-]
-Speed = Annotated[str, typer.Option(help="Event seconds per second, or max.")]
-Checkpoint = Annotated[str, typer.Option(help="Weights: live or replay (shipped), or a file.")]
-VoskModel = Annotated[
-    Path | None,
-    typer.Option(envvar="AFFECTSTREAM_VOSK_MODEL", help="Folder of a Vosk model."),
-]
-VoiceDetector = Annotated[str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")]
-AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
-DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 EXTRAS = {
     "torch": "fusion",
     "safetensors": "fusion",
@@ -96,7 +87,7 @@ def replay(
     sessions: Annotated[str, typer.Option(help="Such as 5 or 1,2; default: all.")] = "",
     dialogue: Annotated[list[str] | None, typer.Option(help="One dialogue; repeatable.")] = None,
     speed: Speed = "max",
-    look_ahead: Annotated[str, typer.Option(help="Later utterances waited for, or all.")] = "8",
+    look_ahead: LookAhead = "8",
     transcript_delay_ms: Annotated[int, typer.Option(help="Transcripts come this late.")] = 0,
     live_asr: Annotated[bool, typer.Option(help="Raw: recognise the words instead.")] = False,
     vosk_model: VoskModel = None,
@@ -139,7 +130,7 @@ def analyze(
     plot: Annotated[
         Path | None, typer.Option(help="Draw to this .png; of several recordings, a folder.")
     ] = None,
-    look_ahead: Annotated[str, typer.Option(help="Later utterances waited for, or all.")] = "8",
+    look_ahead: LookAhead = "8",
     vad: VoiceDetector = "webrtc",
     vosk_model: VoskModel = None,
     checkpoint: Checkpoint = "live",
@@ -158,7 +149,7 @@ def analyze(
         output="json" if json_lines else "csv" if as_csv else "table",
         plot=plot,
         vad=vad,
-        look_ahead=_look_ahead(look_ahead),
+        look_ahead=look_ahead_of(look_ahead),
         vosk_model=vosk_model,
         checkpoint=checkpoint,
     )
@@ -189,150 +180,7 @@ def doctor(
     _say_json({"ok": all(f.ok for f in findings), **{f.name: f.ok for f in findings}}, as_json)
 
 
-@app.command()
-def hub(address: Address = DEFAULT_ADDRESS) -> None:
-    """Run a hub alone, for several fusion nodes; `fusion` has one of its own."""
-    import time
-
-    from affectstream.bus import Hub
-    from affectstream.processes import parent_gone
-    from affectstream.runner import stop_on_signals
-
-    with stop_on_signals() as stopped, Hub(address):
-        while not (stopped() or parent_gone()):
-            time.sleep(0.2)
-
-
-@app.command()
-def fusion(
-    address: Address = DEFAULT_ADDRESS,
-    look_ahead: Annotated[str, typer.Option(help="Later utterances waited for, or all.")] = "8",
-    checkpoint: Checkpoint = "live",
-    with_hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Run the hub too.")] = True,
-) -> None:
-    """Run the fusion node: utterances in, emotion events out."""
-    import gc
-    from contextlib import ExitStack
-
-    from affectstream.bus import Hub
-    from affectstream.fusion_node import PREFIXES, FusionNode
-    from affectstream.pretrained import PretrainedModel
-    from affectstream.runner import run
-
-    waited_for = _look_ahead(look_ahead)
-    model = PretrainedModel(checkpoint)
-    gc.collect()
-    gc.freeze()  # torch and the weights stay; searching them for garbage would stop the node
-    with ExitStack() as stack:
-        if with_hub:
-            stack.enter_context(Hub(address))
-        node = FusionNode(model, waited_for)
-        run(node, address=address, prefixes=PREFIXES, stopping=stack.enter_context(_stopping()))
-
-
-@app.command()
-def microphone(
-    address: Address = DEFAULT_ADDRESS,
-    session: Session = "live",
-    speaker: Speaker = "you",
-    device: Annotated[str | None, typer.Option(help="Name or number; see doctor.")] = None,
-    audio: Annotated[bool, typer.Option(help="Publish raw audio to who subscribes.")] = True,
-    vad: VoiceDetector = "webrtc",
-) -> None:
-    """Run a microphone worker: voice activity, utterances, their descriptions, audio."""
-    from affectstream.sources.microphone import run_microphone
-
-    with _stopping() as stopping:
-        run_microphone(
-            address=address,
-            session=session,
-            speaker=speaker,
-            device=int(device) if device and device.isdigit() else device,
-            publish_audio=audio,
-            vad=vad,
-            stopping=stopping,
-        )
-
-
-@app.command()
-def play(
-    path: Annotated[Path, typer.Argument(help="A recording.")],
-    address: Address = DEFAULT_ADDRESS,
-    session: Session = "live",
-    speaker: Speaker = "you",
-    channel: Annotated[int, typer.Option(help="Which channel of the recording, from 0.")] = 0,
-    start_ns: StartNs = None,
-    speed: Speed = "1",
-    vad: VoiceDetector = "webrtc",
-) -> None:
-    """Run a microphone worker whose microphone is a recording, at its own pace."""
-    from affectstream.core.pacing import parse_speed
-    from affectstream.sources.audio_file import run_audio_file
-
-    with _stopping() as stopping:
-        run_audio_file(
-            path,
-            address=address,
-            session=session,
-            speaker=speaker,
-            channel=channel,
-            speed=parse_speed(speed),
-            start_ns=start_ns,
-            vad=vad,
-            stopping=stopping,
-        )
-
-
-@app.command()
-def transcribe(
-    address: Address = DEFAULT_ADDRESS, session: Session = "live", vosk_model: VoskModel = None
-) -> None:
-    """Run a transcript worker: the words of every microphone of a dialogue, by Vosk."""
-    from affectstream.sources.asr import run_transcriber
-
-    with _stopping() as stopping:
-        run_transcriber(address=address, session=session, model=vosk_model, stopping=stopping)
-
-
-@app.command()
-def mocap(
-    paths: Annotated[list[Path], typer.Argument(help="IEMOCAP MOCAP_* text or OpenFace csv.")],
-    address: Address = DEFAULT_ADDRESS,
-    session: Session = "live",
-    speaker: Speaker = "you",
-    start_ns: StartNs = None,
-    speed: Speed = "1",
-) -> None:
-    """Run a motion-capture worker that plays recordings at their own pace."""
-    from affectstream.core.pacing import parse_speed
-    from affectstream.sources.mocap import run_mocap
-    from affectstream.timebase import WallClock
-
-    with _stopping() as stopping:
-        run_mocap(
-            paths,
-            speaker=speaker,
-            session=session,
-            address=address,
-            start_ns=WallClock().now_ns() if start_ns is None else start_ns,
-            speed=parse_speed(speed),
-            stopping=stopping,
-        )
-
-
-def _stopping() -> AbstractContextManager[Callable[[], bool]]:
-    """Return a context that yields: has a signal come, or has the parent gone?"""
-    from affectstream.processes import stop_when_told
-
-    return stop_when_told()
-
-
-def _look_ahead(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not text.isdigit():
-        raise UsageError(f"{text!r} is no look-ahead; write a number of utterances, or all")
-    return int(text)
+add_workers(app)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -1,0 +1,49 @@
+"""Options that several commands share.
+
+Knows: their names, their help, and what they may be. Refuses to know: the commands.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affectstream.errors import UsageError
+
+Address = Annotated[str, typer.Option(help="The hub's address; it takes this port and two more.")]
+OptionalAddress = Annotated[
+    str | None, typer.Option(help="Use the node at this address instead of starting one.")
+]
+OwnAddress = Annotated[
+    str | None, typer.Option(help="Where other programs can subscribe; default: a free port.")
+]
+Session = Annotated[str, typer.Option(help="The dialogue that this worker belongs to.")]
+Speaker = Annotated[str, typer.Option(help="Who is heard or seen.")]
+StartNs = Annotated[
+    int | None, typer.Option(help="Event time of the recording's start, ns; default: now.")
+]
+Speed = Annotated[str, typer.Option(help="Event seconds per second, or max.")]
+Checkpoint = Annotated[str, typer.Option(help="Weights: live or replay (shipped), or a file.")]
+VoskModel = Annotated[
+    Path | None,
+    typer.Option(envvar="AFFECTSTREAM_VOSK_MODEL", help="Folder of a Vosk model."),
+]
+LookAhead = Annotated[str, typer.Option(help="Later utterances waited for, or all.")]
+VoiceDetector = Annotated[str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
+
+
+def look_ahead_of(text: str) -> int | None:
+    """Return the number of later utterances; None is all.
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    if text == "all":
+        return None
+    if not text.isdigit():
+        raise UsageError(f"{text!r} is no look-ahead; write a number of utterances, or all")
+    return int(text)

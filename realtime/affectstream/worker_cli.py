@@ -1,0 +1,165 @@
+"""The parts of the system as commands, one process each.
+
+Knows: options. Refuses to know: how a part works; each command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affectstream.cli_options import (
+    DEFAULT_ADDRESS,
+    Address,
+    Checkpoint,
+    LookAhead,
+    Session,
+    Speaker,
+    Speed,
+    StartNs,
+    VoiceDetector,
+    VoskModel,
+    look_ahead_of,
+)
+
+
+def add_workers(app: typer.Typer) -> None:
+    """Give ``app`` the commands of this module."""
+    for command in (hub, fusion, microphone, play, transcribe, mocap):
+        app.command()(command)
+
+
+def hub(address: Address = DEFAULT_ADDRESS) -> None:
+    """Run a hub alone, for several fusion nodes; `fusion` has one of its own."""
+    import time
+
+    from affectstream.bus import Hub
+    from affectstream.processes import parent_gone
+    from affectstream.runner import stop_on_signals
+
+    with stop_on_signals() as stopped, Hub(address):
+        while not (stopped() or parent_gone()):
+            time.sleep(0.2)
+
+
+def fusion(
+    address: Address = DEFAULT_ADDRESS,
+    look_ahead: LookAhead = "8",
+    checkpoint: Checkpoint = "live",
+    with_hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Run the hub too.")] = True,
+) -> None:
+    """Run the fusion node: utterances in, emotion events out."""
+    import gc
+    from contextlib import ExitStack
+
+    from affectstream.bus import Hub
+    from affectstream.fusion_node import PREFIXES, FusionNode
+    from affectstream.pretrained import PretrainedModel
+    from affectstream.runner import run
+
+    waited_for = look_ahead_of(look_ahead)
+    model = PretrainedModel(checkpoint)
+    gc.collect()
+    gc.freeze()  # torch and the weights stay; searching them for garbage would stop the node
+    with ExitStack() as stack:
+        if with_hub:
+            stack.enter_context(Hub(address))
+        node = FusionNode(model, waited_for)
+        run(node, address=address, prefixes=PREFIXES, stopping=stack.enter_context(_stopping()))
+
+
+def microphone(
+    address: Address = DEFAULT_ADDRESS,
+    session: Session = "live",
+    speaker: Speaker = "you",
+    device: Annotated[str | None, typer.Option(help="Name or number; see doctor.")] = None,
+    audio: Annotated[bool, typer.Option(help="Publish raw audio to who subscribes.")] = True,
+    vad: VoiceDetector = "webrtc",
+) -> None:
+    """Run a microphone worker: voice activity, utterances, their descriptions, audio."""
+    from affectstream.sources.microphone import run_microphone
+
+    with _stopping() as stopping:
+        run_microphone(
+            address=address,
+            session=session,
+            speaker=speaker,
+            device=int(device) if device and device.isdigit() else device,
+            publish_audio=audio,
+            vad=vad,
+            stopping=stopping,
+        )
+
+
+def play(
+    path: Annotated[Path, typer.Argument(help="A recording.")],
+    address: Address = DEFAULT_ADDRESS,
+    session: Session = "live",
+    speaker: Speaker = "you",
+    channel: Annotated[int, typer.Option(help="Which channel of the recording, from 0.")] = 0,
+    start_ns: StartNs = None,
+    speed: Speed = "1",
+    vad: VoiceDetector = "webrtc",
+) -> None:
+    """Run a microphone worker whose microphone is a recording, at its own pace."""
+    from affectstream.core.pacing import parse_speed
+    from affectstream.sources.audio_file import run_audio_file
+
+    with _stopping() as stopping:
+        run_audio_file(
+            path,
+            address=address,
+            session=session,
+            speaker=speaker,
+            channel=channel,
+            speed=parse_speed(speed),
+            start_ns=start_ns,
+            vad=vad,
+            stopping=stopping,
+        )
+
+
+def transcribe(
+    address: Address = DEFAULT_ADDRESS, session: Session = "live", vosk_model: VoskModel = None
+) -> None:
+    """Run a transcript worker: the words of every microphone of a dialogue, by Vosk."""
+    from affectstream.sources.asr import run_transcriber
+
+    with _stopping() as stopping:
+        run_transcriber(address=address, session=session, model=vosk_model, stopping=stopping)
+
+
+def mocap(
+    paths: Annotated[list[Path], typer.Argument(help="IEMOCAP MOCAP_* text or OpenFace csv.")],
+    address: Address = DEFAULT_ADDRESS,
+    session: Session = "live",
+    speaker: Speaker = "you",
+    start_ns: StartNs = None,
+    speed: Speed = "1",
+) -> None:
+    """Run a motion-capture worker that plays recordings at their own pace."""
+    from affectstream.core.pacing import parse_speed
+    from affectstream.sources.mocap import run_mocap
+    from affectstream.timebase import WallClock
+
+    with _stopping() as stopping:
+        run_mocap(
+            paths,
+            speaker=speaker,
+            session=session,
+            address=address,
+            start_ns=WallClock().now_ns() if start_ns is None else start_ns,
+            speed=parse_speed(speed),
+            stopping=stopping,
+        )
+
+
+def _stopping() -> AbstractContextManager[Callable[[], bool]]:
+    """Return a context that yields: has a signal come, or has the parent gone?"""
+    from affectstream.processes import stop_when_told
+
+    return stop_when_told()
