@@ -376,7 +376,7 @@ def without_envelope(emotion: Emotion) -> Emotion:
 def test_every_revision_is_the_same_through_real_processes_at_any_speed(
     made_up: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = PretrainedModel()  # as the processes have it
+    model = PretrainedModel("replay")  # as the processes have it
     heard: list[Emotion] = []
 
     class Recorder(ScoredListener):

@@ -36,7 +36,7 @@ LIVE = Recipe(
     speaker_prior=12.0,
     augmentation=Augmentation(),
     text=TextSchedule(),
-    sure_accuracy=0.65,
+    sure_accuracy=0.6,
 )
 """For a stranger's conversation: new words, new voices, a new room."""
 
