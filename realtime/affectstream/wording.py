@@ -69,6 +69,6 @@ def _emotion(emotion: Emotion, origin_ns: int) -> str:
     evidence = " + ".join(emotion.modalities) or "context alone"
     return (
         f"{clock(emotion.end_ns, origin_ns)}  {emotion.speaker:<9} {emotion.status:<11} "
-        f"{label(emotion):<9} {share:4.0%}  {scales}  "
+        f"{label(emotion):<19} {share:4.0%}  {scales}  "
         f"[{emotion.utterance} r{emotion.revision}, {emotion.look_ahead} later, {evidence}]"
     )
