@@ -4,9 +4,10 @@ Knows: 200 rows of 6, 18, 165 or 189 coordinates in, logits of four classes out.
 Refuses to know: markers, frames, and what became of a lost marker.
 
 What the description leaves open: the dense layer after the LSTM of head and hand has 128 units, as
-in the published code. All three together are 189 columns in the order face, hand, head. Convolutions see rows and columns as an image of one channel, and each halves both,
-rounding up. Dropout stands before each ReLU of a convolution and after each dense layer, as there.
-Adadelta for the LSTMs, Adam for the others.
+in the published code. All three together are 189 columns in the order face, hand, head.
+Convolutions see rows and columns as an image of one channel, and each halves both, rounding up.
+Dropout stands before each ReLU of a convolution and around each dense layer, as there. Adadelta for
+the LSTMs, Adam for the others.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 Knows: 100 rows of 34 short-term descriptors in, logits of four classes out.
 Refuses to know: sound, training, and the other modalities.
 
-What the description leaves open: utterances shorter than 100 rows are filled up with zero rows, and no
-network is told which these are, so none ignores them. No dropout is stated, so there is none. The
-softmax over four classes belongs to the loss. Adadelta for the LSTMs, Adam for the dense one.
+What the description leaves open: utterances shorter than 100 rows are filled up with zero rows,
+and no network is told which these are, so none ignores them. No dropout is stated, so there is
+none. The softmax over four classes belongs to the loss. Adadelta for the LSTMs, Adam for the dense
+one.
 """
 
 from __future__ import annotations
