@@ -31,13 +31,14 @@ from affectstream_tools.agreement_references import (
     tripathi34_errors,
     woellmer_agreement,
 )
-from affectstream_tools.bench.clips import SUFFIXES, Clip, read_clip
+from affectstream_tools.bench.clips import Clip, read_clip, recordings_in
 from affectstream_tools.cross_corpus import (
     LabelledStatistics,
     iemocap,
     ravdess_label,
     transfer_uar,
 )
+from affectstream_tools.metrics import pearson
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it is, and of how much."""
@@ -123,7 +124,7 @@ def measure_agreement(
 
 def recordings(folder: Path) -> list[Path]:
     """Return the recordings in ``folder``. Raises ``AffectstreamError`` for fewer than two."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = recordings_in(folder)
     if len(paths) < 2:
         raise AffectstreamError(
             f"{folder} holds {len(paths)} wav or flac files; a correlation needs two or more"
@@ -178,7 +179,7 @@ def correlations(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict
     Clips that lack a statistic do not enter.
     """
     return {
-        name: _pearson(one, other)
+        name: pearson(one, other)
         for name, one, other in zip(STATISTICS, ours.T, theirs.T, strict=True)
     }
 
@@ -203,14 +204,6 @@ def uar(
     speakers = tuple(what[1] for what in said if what)
     tests = [LabelledStatistics(each[named], labels, speakers) for each in (ours, theirs)]
     return dict(zip(("ours", "opensmile"), transfer_uar(train, tests), strict=True))
-
-
-def _pearson(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    known = np.isfinite(one) & np.isfinite(other)
-    one, other = one[known], other[known]
-    if len(one) < 2 or not one.std() or not other.std():
-        return float("nan")
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _counted(clips: Sequence[Clip], what: str, on_progress: Progress) -> Iterator[Clip]:

@@ -23,6 +23,7 @@ from affectstream.errors import AffectstreamError
 from affectstream.features import tripathi34, woellmer
 from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
 from affectstream.features.periodicity import CEILING_HZ, FLOOR_HZ
+from affectstream_tools.metrics import pearson
 
 Clip = NDArray[np.int16]
 Floats = NDArray[np.float64]
@@ -149,17 +150,13 @@ def woellmer_agreement(clips: Iterable[Clip]) -> PraatAgreement:
     pitch, intensity, our_pitch, our_energy, streaming = np.concatenate(parts, axis=1)
     both, heard = (pitch > 0) & (our_pitch > 0), intensity > 0
     return PraatAgreement(
-        pitch_r=_pearson(pitch[both], our_pitch[both]),
-        energy_r=_pearson(intensity[heard], our_energy[heard]),
+        pitch_r=pearson(pitch[both], our_pitch[both]),
+        energy_r=pearson(intensity[heard], our_energy[heard]),
         voicing=float(((pitch > 0) == (our_pitch > 0)).mean()),
         voicing_streaming=float(((pitch > 0) == (streaming > 0)).mean()),
         frames=len(pitch),
         voiced=int((pitch > 0).sum()),
     )
-
-
-def _pearson(one: Floats, other: Floats) -> float:
-    return float(np.corrcoef(one, other)[0, 1]) if len(one) > 1 else float("nan")
 
 
 def _fitted(clip: Clip) -> Clip:

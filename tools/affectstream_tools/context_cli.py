@@ -15,8 +15,9 @@ import typer
 from affectstream_tools.terminal import epochs, fail, progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.context_checkpoint import Progress, Trainer
+    from affectstream_tools.context_checkpoint import Progress, Recipe, Trainer
     from affectstream_tools.evaluate import Row
+    from affectstream_tools.recipes import Shipped
 
 train_app = typer.Typer(help="Train a model from a corpus.", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Score a model on a corpus.", no_args_is_help=True)
@@ -54,11 +55,10 @@ def train_context(
 ) -> None:
     """Train a context model as the shipped one of that recipe was trained."""
     from affectstream_tools.context_checkpoint import train_checkpoint
-    from affectstream_tools.recipes import SHIPPED
 
-    chosen = SHIPPED.get(recipe) or fail(f"there is no recipe {recipe!r}; use live or replay")
-    with epochs(_epochs(recipe, 5)) as step:
-        trainer = _trainer(data, recipe, others, seed, threads, step, leave_out)
+    chosen = _shipped(recipe)
+    with epochs(_epochs(chosen.recipe, 5)) as step:
+        trainer = _trainer(data, chosen.recipe, others, seed, threads, step, leave_out)
         left_out = f"-{leave_out}" if leave_out else ""
         result = train_checkpoint(
             trainer,
@@ -88,9 +88,10 @@ def evaluate_context_scenarios(
     """Train and score with neither the test session nor the test scenarios in training."""
     from affectstream_tools.scenario_protocol import evaluate_scenarios
 
+    chosen = _shipped(recipe).recipe
     try:
-        with epochs(_epochs(recipe, groups)) as step:
-            trainer = _trainer(data, recipe, others, seed, threads, step)
+        with epochs(_epochs(chosen, groups)) as step:
+            trainer = _trainer(data, chosen, others, seed, threads, step)
             rows = evaluate_scenarios(trainer, session=test_session, groups=groups)
     except ValueError as error:
         fail(str(error))
@@ -134,19 +135,20 @@ def evaluate_context(
         typer.echo(json.dumps({**summary, "rows": [row.to_dict() for row in rows]}))
 
 
-def _epochs(recipe: str, rounds: int) -> int:
+def _shipped(name: str) -> Shipped:
     from affectstream_tools.recipes import SHIPPED
 
-    if recipe not in SHIPPED:
-        return 1
-    chosen = SHIPPED[recipe].recipe
-    words = 0 if chosen.text is None else chosen.text.epochs
-    return chosen.members * (rounds * chosen.schedule.epochs + words)
+    return SHIPPED.get(name) or fail(f"there is no recipe {name!r}; use live or replay")
+
+
+def _epochs(recipe: Recipe, rounds: int) -> int:
+    words = 0 if recipe.text is None else recipe.text.epochs
+    return recipe.members * (rounds * recipe.schedule.epochs + words)
 
 
 def _trainer(
     data: Path,
-    recipe: str,
+    recipe: Recipe,
     others: Path | None,
     seed: int,
     threads: int,
@@ -157,20 +159,16 @@ def _trainer(
 
     from affectstream.errors import AffectstreamError
     from affectstream_tools.context_checkpoint import Trainer
-    from affectstream_tools.recipes import SHIPPED
     from affectstream_tools.training_sources import Folders, read_sources
 
-    if recipe not in SHIPPED:
-        fail(f"there is no recipe {recipe!r}; use live or replay")
     torch.set_num_threads(threads)
-    chosen = SHIPPED[recipe].recipe
     try:
         if leave_out:
-            chosen = chosen.without(leave_out)
-        sources = read_sources(Folders(data, others or data.parent), chosen, seed=seed)
+            recipe = recipe.without(leave_out)
+        sources = read_sources(Folders(data, others or data.parent), recipe, seed=seed)
     except (AffectstreamError, ValueError) as error:
         fail(str(error))
-    return Trainer(sources, chosen, seed, step)
+    return Trainer(sources, recipe, seed, step)
 
 
 def _print_table(model: str, sessions: str, rows: Sequence[Row]) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectstream_tools.terminal import fail, progress_bar
+
 if TYPE_CHECKING:
     from affectstream.pretrained import PretrainedModel
     from affectstream_tools.live import Answer
@@ -51,8 +53,7 @@ def live(
         choice = choose(clips, unlabelled, model.network.trained_speakers, everybody=everybody)
         played = [_play(model, choice, seed + number, vad, pace) for number in range(runs)]
     except (AffectstreamError, ValueError) as error:
-        typer.echo(f"affectstream-lab: {error}", err=True)
-        raise typer.Exit(2) from None
+        fail(str(error))
     identity = {"model": model.identity.id, "sha256": model.identity.sha256, "vad": vad}
     summary = {**summarise(played, choice), "seed": seed, **identity}
     _print(summary)
@@ -63,13 +64,10 @@ def live(
 def _play(
     model: PretrainedModel, choice: Choice, seed: int, vad: str, speed: float
 ) -> list[Answer]:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from affectstream_tools.live import answer_speaker
 
     answers = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("clips", total=sum(map(len, choice.by_speaker.values())))
         for speaker, clips in choice.by_speaker.items():
             answers += answer_speaker(

@@ -87,3 +87,12 @@ def concordance(truth: NDArray[np.float64], found: NDArray[np.float64]) -> float
         return 0.0
     shared = ((truth - truth.mean()) * (found - found.mean())).mean()
     return float(2 * shared / spread)
+
+
+def pearson(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Correlation of what is finite in both; NaN where one of them does not vary."""
+    known = np.isfinite(one) & np.isfinite(other)
+    one, other = one[known], other[known]
+    if len(one) < 2 or not one.std() or not other.std():
+        return float("nan")
+    return float(np.corrcoef(one, other)[0, 1])

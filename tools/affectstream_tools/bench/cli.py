@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream_tools.terminal import fail, progress_bar
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -107,12 +109,10 @@ def front_ends(
 
     chosen = only.split(",") if only else [*SUBJECTS]
     if unknown := set(chosen) - set(SUBJECTS):
-        typer.echo(
-            f"affectstream-lab: {', '.join(sorted(unknown))}: no such front end or reference; "
-            f"there are {', '.join(SUBJECTS)}",
-            err=True,
+        fail(
+            f"{', '.join(sorted(unknown))}: no such front end or reference; "
+            f"there are {', '.join(SUBJECTS)}"
         )
-        raise typer.Exit(2)
     with _reported() as bar:
         task = bar.add_task("front ends", total=None)
         speeds = measure_front_ends(
@@ -136,24 +136,19 @@ def front_ends(
 @contextmanager
 def _reported() -> Iterator[Progress]:
     """A progress bar; an error is one sentence and exit status 1."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from affectstream.errors import AffectstreamError
 
     try:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with progress_bar() as bar:
             yield bar
     except AffectstreamError as error:
-        typer.echo(f"affectstream-lab: {error}", err=True)
-        raise typer.Exit(1) from error
+        fail(str(error), status=1)
 
 
 def _counts(text: str) -> list[int]:
     parts = text.split(",")
     if not all(part.strip().isdigit() and int(part) for part in parts):
-        typer.echo(f"affectstream-lab: {text!r} are not counts; write such as 1,100", err=True)
-        raise typer.Exit(2)
+        fail(f"{text!r} are not counts; write such as 1,100")
     return [int(part) for part in parts]
 
 

@@ -32,7 +32,7 @@ def read_clips(folder: str | None, seconds: float) -> list[Clip]:
     """
     if folder is None:
         return _demo(seconds)
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = recordings_in(Path(folder))
     if not paths:
         raise AffectstreamError(f"{folder} holds no wav or flac file; name a folder of speech")
     clips: list[Clip] = []
@@ -43,6 +43,11 @@ def read_clips(folder: str | None, seconds: float) -> list[Clip]:
         if lasting >= seconds * SAMPLE_RATE_HZ:
             break
     return clips
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """Return the recordings in a folder and below it, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def _spread(paths: list[Path]) -> list[Path]:

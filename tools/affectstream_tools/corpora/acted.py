@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from affectstream.core.capture import CapturedAudio
+from affectstream.core.segmenter import UtteranceSegmenter
 from affectstream.features.egemaps import extract
 from affectstream.features.statistics import utterance_statistics
 from affectstream.messages import UtteranceEnded
 from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance
-from affectstream.sources.listening import speech_segmenter
+from affectstream.sources.listening import voice_activity
 from affectstream.timebase import NS_PER_S
 from affectstream_tools.labelled_clips import OTHER, Clip
 from affectstream_tools.live import read_clip
@@ -78,8 +79,13 @@ def _utterance(clip: Clip) -> CorpusUtterance:
 
 def _speech_ns(samples: np.ndarray) -> tuple[int, int]:
     """Return the bounds of the longest utterance in a clip; all of it where none is found."""
-    segmenter = speech_segmenter(
-        session="acted", source=None, speaker="you", start_ns=0, publish_audio=False, clock_id=""
+    segmenter = UtteranceSegmenter(
+        voice_activity().hear,
+        session="acted",
+        source="clip",
+        speaker="you",
+        start_ns=0,
+        publish_audio=False,
     )
     padded = np.concatenate((samples, np.zeros(_RATE_HZ, np.int16)))
     said = [*segmenter.receive(CapturedAudio(0, padded), 0), *segmenter.close(0)]
