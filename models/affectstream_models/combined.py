@@ -62,6 +62,17 @@ def _joint(branches: int) -> nn.Sequential:
     )
 
 
+def _spoken(frames: int) -> nn.Sequential:
+    """Dense 1024-256 on all rows of speech in one."""
+    return _dense(frames * DESCRIPTORS, 1024, BRANCH)
+
+
+def _convolved(rows: int) -> nn.Sequential:
+    """MoCap model 2: five convolutions, dense 256."""
+    convolutions = Convolutions(rows, ALL_COLUMNS)
+    return _ended(convolutions, convolutions.width)
+
+
 def _masked(branch: Tensor, mask: Tensor | None) -> Tensor:
     return branch if mask is None else branch * mask
 
@@ -153,7 +164,7 @@ class TextSpeech2(_TextSpeech):
 
     def __init__(self, vocabulary: int, frames: int = FRAMES) -> None:
         text = _recurrent_text(learned_embedding(vocabulary))
-        super().__init__(text, _dense(frames * DESCRIPTORS, 1024, BRANCH))
+        super().__init__(text, _spoken(frames))
 
 
 class TextSpeech3(_TextSpeech):
@@ -166,7 +177,7 @@ class TextSpeech3(_TextSpeech):
 
     def __init__(self, vectors: Tensor, frames: int = FRAMES) -> None:
         text = _recurrent_text(given_embedding(vectors))
-        super().__init__(text, _dense(frames * DESCRIPTORS, 1024, BRANCH))
+        super().__init__(text, _spoken(frames))
 
 
 class TextSpeechMocap4(_TextSpeechMocap):
@@ -180,9 +191,8 @@ class TextSpeechMocap4(_TextSpeechMocap):
 
     def __init__(self, vectors: Tensor, frames: int = FRAMES, rows: int = ROWS) -> None:
         text = _recurrent_text(given_embedding(vectors))
-        speech = _dense(frames * DESCRIPTORS, 1024, BRANCH)
-        convolutions = Convolutions(rows, ALL_COLUMNS)
-        super().__init__(text, speech, _ended(convolutions, convolutions.width))
+        speech = _spoken(frames)
+        super().__init__(text, speech, _convolved(rows))
 
 
 class TextSpeechMocap5(_TextSpeechMocap):
@@ -195,7 +205,7 @@ class TextSpeechMocap5(_TextSpeechMocap):
 
     def __init__(self, vectors: Tensor, frames: int = FRAMES) -> None:
         text = _recurrent_text(given_embedding(vectors))
-        speech = _dense(frames * DESCRIPTORS, 1024, BRANCH)
+        speech = _spoken(frames)
         super().__init__(text, speech, _ended(StackedLstm(ALL_COLUMNS, 512, 256), 256))
 
 
@@ -212,5 +222,4 @@ class TextSpeechMocap6(_TextSpeechMocap):
         text = _recurrent_text(given_embedding(vectors))
         attentive = AttentiveSpeech()
         speech = _ended(attentive, frames * attentive.width)
-        convolutions = Convolutions(rows, ALL_COLUMNS)
-        super().__init__(text, speech, _ended(convolutions, convolutions.width))
+        super().__init__(text, speech, _convolved(rows))
