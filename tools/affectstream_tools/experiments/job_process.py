@@ -83,7 +83,9 @@ def _ask(process: subprocess.Popen[bytes], question: dict[str, Any]) -> bytes:
         process.stdin.flush()
     except BrokenPipeError:  # it died at once; its status and log say why
         return b""
-    return process.stdout.read()
+    answer = process.stdout.read()
+    process.wait()  # before stdin is closed, which would cut its last words short
+    return answer
 
 
 def _why(status: int, log: str) -> str:
