@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,16 @@ class Line:
     emotion: str
     scales: tuple[float, float, float]  # valence, activation, dominance
     text: str
+
+    @property
+    def votes(self) -> tuple[str, ...]:
+        """What E2, E3 and E4 chose; they agree by majority where there is an emotion."""
+        if self.emotion == "xxx":
+            return ("Anger", "Frustration; Sadness", "Neutral state")
+        return (VOTES[self.emotion], VOTES[self.emotion], "Frustration")
+
+
+VOTES = {"neu": "Neutral", "ang": "Anger", "exc": "Excited", "sad": "Sadness", "hap": "Happiness"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,6 @@ def write_copy(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES, seed: int 
         name = dialogue.name
         _write(folder / "EmoEvaluation" / f"{name}.txt", _evaluation(dialogue))
         _write(folder / "transcriptions" / f"{name}.txt", _transcription(dialogue))
-        (folder / "wav").mkdir(exist_ok=True)
         _write_wav(folder / "wav" / f"{name}.wav", dialogue, np.random.default_rng(seed))
         for kind, names, width in (
             ("rotated", FACE_MARKERS, 165),
@@ -89,7 +99,45 @@ def write_copy(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES, seed: int 
         ):
             lines = mocap_lines(names, width, round(dialogue.duration_s * FRAME_RATE_HZ))
             _write(folder / f"MOCAP_{kind}" / f"{name}.txt", "".join(lines))
+        aligned = root / f"Session{dialogue.session}" / "sentences" / "ForcedAlignment" / name
+        for line in dialogue.lines:
+            _write(aligned / f"{name}_{line.name}.wdseg", alignment(line))
     return root
+
+
+def write_sentences(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES) -> None:
+    """Cut each utterance's sound and motion out of the dialogues', into ``sentences``."""
+    for dialogue in dialogues:
+        whole = root / f"Session{dialogue.session}" / "dialog"
+        alone = root / f"Session{dialogue.session}" / "sentences"
+        with wave.open(str(whole / "wav" / f"{dialogue.name}.wav")) as wav:
+            pcm = wav.readframes(wav.getnframes())
+        samples = np.frombuffer(pcm, "<i2").reshape(-1, 2)
+        for line in dialogue.lines:
+            name = f"{dialogue.name}/{dialogue.name}_{line.name}"
+            own = 0 if line.name.startswith("F") == dialogue.woman_left else 1
+            part = samples[round(line.start_s * RATE_HZ) : round(line.end_s * RATE_HZ), own]
+            write_wav(alone / "wav" / f"{name}.wav", part[:, None])
+            for kind in ("rotated", "hand", "head"):
+                rows = (whole / f"MOCAP_{kind}" / f"{dialogue.name}.txt").read_text().splitlines()
+                times = [float(row.split()[1]) for row in rows[2:]]
+                within = [line.start_s <= time < line.end_s for time in times]
+                kept = [row for row, wanted in zip(rows[2:], within, strict=True) if wanted]
+                _write(alone / f"MOCAP_{kind}" / f"{name}.txt", "\n".join([*rows[:2], *kept]))
+
+
+def alignment(line: Line) -> str:
+    """Return the words evenly spread over the utterance, as Sphinx writes them."""
+    words = ["<s>", *re.findall(r"[A-Z']+", re.sub(r"\[.*?\]", "", line.text.upper())), "</s>"]
+    words[1] += "(2)"  # as if spoken in the second of its dictionary's ways
+    if "[" in line.text:
+        words.insert(-1, "++LAUGHTER++")
+    edges = np.linspace(0, (line.end_s - line.start_s) * 100, len(words) + 1).astype(int)
+    rows = [
+        f"\t{first:5d} {after - 1:5d} {-1000 * (after - first):10d} {word}"
+        for word, first, after in zip(words, edges[:-1], edges[1:], strict=True)
+    ]
+    return "\n".join(["\t SFrm  EFrm    SegAScr Word", *rows, " Total score:   -99000", ""])
 
 
 def mocap_lines(
@@ -115,8 +163,9 @@ def _evaluation(dialogue: Dialogue) -> str:
         lines += [
             f"[{line.start_s:.4f} - {line.end_s:.4f}]\t{dialogue.name}_{line.name}\t"
             f"{line.emotion}\t[{scales}]\n",
-            "C-E2:\tNeutral;\t()\n",
-            "A-E3:\tval 3; act 2; dom  2;\t()\n",
+            *(f"C-E{n}:\t{vote};\t(a; b)\n" for n, vote in enumerate(line.votes, 2)),
+            "C-F1:\tSurprise;\t()\n",
+            "A-E3:\tval 3; act 2; dom  ;\t()\n",
             "\n",
         ]
     return "".join(lines)
@@ -140,11 +189,17 @@ def _write_wav(path: Path, dialogue: Dialogue, generator: np.random.Generator) -
         own = 0 if woman == dialogue.woman_left else 1
         samples[start:end, own] += tone
         samples[start:end, 1 - own] += 0.2 * tone
+    write_wav(path, np.clip(samples, -32768, 32767))
+
+
+def write_wav(path: Path, samples: np.ndarray) -> None:
+    """Write samples, shape (n, channels)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as wav:
-        wav.setnchannels(2)
+        wav.setnchannels(samples.shape[1])
         wav.setsampwidth(2)
         wav.setframerate(RATE_HZ)
-        wav.writeframes(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
+        wav.writeframes(samples.astype("<i2").tobytes())
 
 
 def _write(path: Path, text: str) -> None:

@@ -25,8 +25,8 @@ from affectstream.runner import run, stop_on_signals
 from affectstream.scoring import LiveScore
 from affectstream.sources.asr import HOW_TO_GET_A_MODEL, find_model
 from affectstream.sources.errors import SourceError
-from affectstream.sources.iemocap import CorpusDialogue
-from affectstream.sources.iemocap_raw import Corpus, open_corpus
+from affectstream.sources.iemocap import Corpus, CorpusDialogue
+from affectstream.sources.iemocap_raw import open_corpus
 from affectstream.sources.replay import CorpusReplay
 from affectstream.sources.scripts import Script, derived_script, raw_script
 from affectstream.wording import line

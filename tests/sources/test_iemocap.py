@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import shutil
 import wave
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from affectstream.sources.iemocap import CorpusError, read_derived
+from affectstream.sources.iemocap import CorpusError, Vote, read_derived
 from affectstream.sources.iemocap_media import (
     MocapBlock,
     audio_blocks,
@@ -19,7 +20,7 @@ from affectstream.sources.iemocap_media import (
 )
 from affectstream.sources.iemocap_raw import open_corpus, read_raw
 from affectstream.sources.mocap_frames import MocapLoss
-from iemocap_copy import DIALOGUES, RATE_HZ, write_copy
+from iemocap_copy import DIALOGUES, RATE_HZ, write_copy, write_sentences
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_bad_lines_are_named_and_the_rest_is_used(copy: Path) -> None:
     assert [u.id[-4:] for u in corpus.dialogues[0].utterances] == ["M000", "F001"]
     told = "\n".join(corpus.warnings)
     assert f"{path}, line 3: no evaluation: '[0.5000 - ?]" in told
-    assert f"{path}, line 15: Ses01F_impro01_M001 ends (1.0 s) before it starts (3.4 s)" in told
+    assert f"{path}, line 24: Ses01F_impro01_M001 ends (1.0 s) before it starts (3.4 s)" in told
     assert "2 transcribed stretches have no evaluation and are left out" in told
 
 
@@ -252,3 +253,68 @@ def test_a_derived_row_that_is_none_is_named(tmp_path: Path, row: str) -> None:
 
     with pytest.raises(CorpusError, match=r"utterances\.csv, line 2.*copy both files again"):
         open_corpus(tmp_path)
+
+
+def test_words_have_times_where_they_were_aligned(copy: Path) -> None:
+    angry, laughing = (read_raw(copy, alignment=True).dialogues[0].utterances[n] for n in (1, 3))
+
+    assert [word.text for word in angry.words] == ["DO", "YOU", "HAVE", "YOUR", "FORMS"]
+    assert angry.words[0].start_ns == 1_620_000_000, "frame 12 of the utterance"
+    assert all(angry.start_ns <= w.start_ns < w.end_ns <= angry.end_ns for w in angry.words)
+    assert all(one.end_ns == next_.start_ns for one, next_ in pairwise(angry.words))
+    assert [word.text for word in laughing.words] == ["LET", "ME", "SEE", "THEM"]
+    assert read_raw(copy).dialogues[0].utterances[1].words == (), "only where it is asked for"
+
+
+def test_a_missing_or_impossible_alignment_is_named_and_the_rest_is_used(copy: Path) -> None:
+    folder = copy / "Session1" / "sentences" / "ForcedAlignment"
+    (folder / "Ses01F_impro01" / "Ses01F_impro01_F000.wdseg").unlink()
+    other = folder / "Ses01F_impro01" / "Ses01F_impro01_M001.wdseg"
+    other.write_text(other.read_text() + "\t  900   950      -1000 FAR\n")
+
+    corpus = read_raw(copy, alignment=True)
+
+    assert [bool(u.words) for u in corpus.dialogues[0].utterances] == [False, True, True, False]
+    told = "\n".join(corpus.warnings)
+    assert "Ses01F_impro01: 1 utterances have no alignment (Ses01F_impro01_F000, ...)" in told
+    assert "M001.wdseg, line 10: frames 900 to 950 cannot be: left out" in told
+    shutil.rmtree(folder)
+    assert f"{folder} is missing: words have no times" in read_raw(copy, alignment=True).warnings
+
+
+def test_every_annotators_vote_is_kept_the_actors_own_apart(copy: Path) -> None:
+    path = session(copy) / "EmoEvaluation" / "Ses01F_impro01.txt"
+    path.write_text(path.read_text().replace("C-E4:\tFrustration", "C-E4:\tHunger"))
+
+    corpus = read_raw(copy)
+
+    neutral, angry, torn, _ = corpus.dialogues[0].utterances
+    assert angry.vote_counts() == {"ang": 2}
+    assert torn.vote_counts() == {"ang": 1, "fru": 1, "sad": 1, "neu": 1}
+    assert neutral.votes[-1] == Vote("F1", "sur")
+    assert any("3 votes for 'Hunger'" in warning for warning in corpus.warnings)
+
+
+def test_windows_line_ends_and_foreign_bytes_change_nothing(copy: Path) -> None:
+    plain = read_raw(copy, alignment=True)
+    for path in copy.rglob("*.*"):
+        if path.suffix in (".txt", ".wdseg") and "MOCAP" not in path.parent.name:
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n").replace(b"(a;", b"(\xe9;"))
+
+    assert read_raw(copy, alignment=True) == plain
+
+
+def test_the_single_utterances_files_stand_in_for_the_dialogues(copy: Path) -> None:
+    write_sentences(copy)
+    for name in ("wav", "MOCAP_rotated", "MOCAP_hand", "MOCAP_head"):
+        shutil.rmtree(session(copy) / name)
+    (copy / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav").unlink()
+
+    corpus = read_raw(copy)
+
+    recording = corpus.dialogues[0].recording
+    assert recording is not None
+    assert sorted(name[-4:] for name in recording.clips) == ["F001", "M000", "M001"]
+    assert {len(files) for files in recording.mocap_clips.values()} == {3}
+    told = f"Ses01F_impro01: sound of 3 of 4 utterances is in {copy / 'Session1' / 'sentences'}"
+    assert any(warning.startswith(told) for warning in corpus.warnings)

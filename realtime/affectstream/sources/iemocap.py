@@ -1,21 +1,24 @@
-"""IEMOCAP as dialogues of utterances.
+"""A corpus as dialogues of utterances, and IEMOCAP's derived set in that shape.
 
-Knows: the derived set (statistics and transcripts in two files) and its labels.
-Refuses to know: models, the bus, what is done with the labels, and the corpus's own layout
-(``iemocap_raw``, ``iemocap_media``).
+Knows: what an utterance and a dialogue are, whatever corpus they come from; the derived set
+(statistics and transcripts in two files) and its labels.
+Refuses to know: models, the bus, what is done with the labels, and IEMOCAP's own layout
+(``iemocap_raw``, ``iemocap_texts``, ``iemocap_media``).
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.messages import Word
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import seconds_to_ns
 
@@ -36,6 +39,19 @@ class CorpusError(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
+class Vote:
+    """One emotion that one annotator heard in an utterance; some name several.
+
+    Attributes:
+        annotator: such as ``E2``; ``F1`` and ``M1`` are the actors, judging themselves.
+        emotion: as in ``CorpusUtterance``.
+    """
+
+    annotator: str
+    emotion: str
+
+
+@dataclass(frozen=True, slots=True)
 class CorpusUtterance:
     """One labelled utterance.
 
@@ -44,6 +60,8 @@ class CorpusUtterance:
         valence, activation, dominance: the annotators' means, clipped to 1..5; NaN where a raw
             copy lacks the annotations (``emotion`` is ``xxx`` then).
         acoustic: 47 eGeMAPS statistics, float32, or None.
+        words: the words with their times, where the corpus was aligned and that was asked for.
+        votes: of the single annotators, where the corpus tells them.
     """
 
     id: str
@@ -57,26 +75,39 @@ class CorpusUtterance:
     dominance: float
     text: str | None = None
     acoustic: NDArray[np.float32] | None = None
+    words: tuple[Word, ...] = ()
+    votes: tuple[Vote, ...] = ()
 
     @property
     def label(self) -> str | None:
         """One of ``CLASSES``, or None where the utterance is context only."""
         return _FOUR_CLASSES.get(self.emotion)
 
+    def vote_counts(self) -> dict[str, int]:
+        """How often each emotion was heard: a soft label; the actors' own votes do not count.
+
+        They do not enter the corpus's majority and means either.
+        """
+        return dict(Counter(v.emotion for v in self.votes if v.annotator.startswith("E")))
+
 
 @dataclass(frozen=True, slots=True)
 class DialogueRecording:
-    """The files of one dialogue of a raw copy; ``iemocap_media`` reads them.
+    """The files of one dialogue; ``iemocap_media`` reads those of the whole dialogue.
 
     Attributes:
         wav: both speakers, one channel each, or None where the copy lacks it.
         mocap: those of the rotated, hand and head files that are there, in this order.
-        mocap_speaker: who wore the markers.
+        mocap_speaker: who wore the markers; empty where nobody did.
+        clips: utterance -> a recording of it alone, where there is no ``wav``.
+        mocap_clips: utterance -> its own motion files, as ``mocap``, where that is empty.
     """
 
     wav: Path | None
     mocap: tuple[Path, ...]
     mocap_speaker: str
+    clips: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    mocap_clips: Mapping[str, tuple[Path, ...]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +115,7 @@ class CorpusDialogue:
     """One dialogue; ``utterances`` are ordered by the end of the utterance.
 
     That is the order in which a stream can know them: an utterance exists once it has ended.
-    ``recording`` is None in the derived set.
+    ``recording`` is None where there are texts and statistics only.
     """
 
     id: str
@@ -106,6 +137,21 @@ class CorpusDialogue:
                 f"dialogue {self.id!r} names no scenario; expected impro.. or script.."
             )
         return match.group(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A corpus that was opened.
+
+    Attributes:
+        kind: ``derived`` or ``raw`` (IEMOCAP); the lab has others.
+        warnings: what a copy lacks or what in it could not be read, one sentence each.
+    """
+
+    path: Path
+    kind: str
+    dialogues: tuple[CorpusDialogue, ...] = field(repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def dialogue_order(utterance: CorpusUtterance) -> tuple[int, int, str]:

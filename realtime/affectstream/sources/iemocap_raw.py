@@ -1,24 +1,31 @@
 """IEMOCAP in its own layout.
 
-Knows: the corpus's folders, its evaluation and transcription files, and what a partial copy lacks.
-Refuses to know: samples and frames (``iemocap_media``), and what is done with the labels.
+Knows: the corpus's folders, which files belong to a dialogue, and what a partial copy lacks.
+Refuses to know: what is in the files (``iemocap_texts``, ``iemocap_media``), and what is done with
+the labels.
 
 A copy has ``Session1`` to ``Session5``, each with ``dialog/EmoEvaluation``, ``transcriptions``,
-``wav``, ``MOCAP_rotated``, ``MOCAP_hand`` and ``MOCAP_head``, one file per dialogue in each. The
-utterances' labels and times come from EmoEvaluation, the words from transcriptions. In a dialogue
-named ``Ses01F_...`` the woman wore the markers.
+``wav``, ``MOCAP_rotated``, ``MOCAP_hand`` and ``MOCAP_head``, one file per dialogue in each, and
+``sentences``, which holds each utterance alone: ``wav``, the three of motion, and
+``ForcedAlignment``. The utterances' labels and times come from EmoEvaluation, the words from
+transcriptions. In a dialogue named ``Ses01F_...`` the woman wore the markers. Copies without the
+dialogues' sound or motion, but with ``sentences``, are in use: there, the utterances' own files
+stand in.
+
+The release itself lacks the motion of ``Ses05M_script01_1b`` and the alignment of
+``Ses03F_impro07_M030`` and ``Ses03M_impro03_M001``. Tripathi and Beigi's program took the motion of
+``Ses05M_script01_1`` for the former; that is another take, with other times, and is not borrowed.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from affectstream.messages import Word
 from affectstream.sources.iemocap import (
+    Corpus,
     CorpusDialogue,
     CorpusError,
     CorpusUtterance,
@@ -26,34 +33,20 @@ from affectstream.sources.iemocap import (
     dialogue_order,
     read_derived,
 )
+from affectstream.sources.iemocap_texts import (
+    Evaluation,
+    read_alignment,
+    read_evaluations,
+    read_transcriptions,
+    speaker_letter,
+)
 from affectstream.timebase import seconds_to_ns
 
-_NUMBER = r"([-+]?\d+(?:\.\d*)?)"
-_EVALUATION = re.compile(
-    rf"\[{_NUMBER} - {_NUMBER}\]\s+(\S+)\s+(\w+)\s+\[{_NUMBER}, {_NUMBER}, {_NUMBER}\]\s*$"
-)
-_TRANSCRIPTION = re.compile(rf"(Ses\d\d[FM]_\S+) \[{_NUMBER}-{_NUMBER}\]:(.*)$")
 _DIALOGUE = re.compile(r"Ses(\d\d)([FM])_(impro|script)\d\d\w*$")
-_UTTERANCE = re.compile(r"(Ses\d\d[FM]_\w+)_([FM])\w*\d\w*$")
 _MOCAP = ("MOCAP_rotated", "MOCAP_hand", "MOCAP_head")
 _FOLDERS = {"EmoEvaluation": ".txt", "transcriptions": ".txt", "wav": ".wav"} | dict.fromkeys(
     _MOCAP, ".txt"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """A corpus that was opened.
-
-    Attributes:
-        kind: ``derived`` or ``raw``.
-        warnings: what a raw copy lacks or what in it could not be read, one sentence each.
-    """
-
-    path: Path
-    kind: str
-    dialogues: tuple[CorpusDialogue, ...] = field(repr=False)
-    warnings: tuple[str, ...] = ()
 
 
 def open_corpus(path: Path) -> Corpus:
@@ -62,28 +55,40 @@ def open_corpus(path: Path) -> Corpus:
     Raises:
         CorpusError: it is neither, or a derived set that cannot be read.
     """
-    if any((path / name).is_file() for name in ("utterances.csv", "egemaps47.npy")):
+    if is_derived(path):
         return Corpus(path, "derived", tuple(read_derived(path)))
     return read_raw(path)
 
 
-def read_raw(path: Path) -> Corpus:
+def is_derived(path: Path) -> bool:
+    """Return whether a folder holds a derived set, or a part of one."""
+    return any((path / name).is_file() for name in ("utterances.csv", "egemaps47.npy"))
+
+
+def find_sessions(path: Path) -> dict[int, Path]:
+    """Return the session folders of a raw copy; none where ``path`` holds no copy."""
+    root = path / "IEMOCAP_full_release" if (path / "IEMOCAP_full_release").is_dir() else path
+    return {n: root / f"Session{n}" for n in range(1, 6) if (root / f"Session{n}").is_dir()}
+
+
+def read_raw(path: Path, *, alignment: bool = False) -> Corpus:
     """Read a raw copy: labels, words, and where the recordings are; no samples are read.
 
     Args:
         path: the folder of ``Session1`` to ``Session5``, or one that holds
             ``IEMOCAP_full_release``.
+        alignment: read the words' times too, from some 10,000 small files.
 
     Raises:
         CorpusError: there is no dialogue in it.
     """
-    root = path / "IEMOCAP_full_release" if (path / "IEMOCAP_full_release").is_dir() else path
-    folders = {n: root / f"Session{n}" for n in range(1, 6) if (root / f"Session{n}").is_dir()}
+    folders = find_sessions(path)
     if not folders:
         raise CorpusError(
             f"{path} holds no IEMOCAP corpus; name the folder that has Session1 to Session5, or "
             "a derived set's utterances.csv and egemaps47.npy"
         )
+    root = next(iter(folders.values())).parent
     warnings = [
         f"{root / f'Session{n}'} is missing: its dialogues are left out"
         for n in range(1, 6)
@@ -91,7 +96,7 @@ def read_raw(path: Path) -> Corpus:
     ]
     dialogues: list[CorpusDialogue] = []
     for number, folder in folders.items():
-        dialogues += _read_session(number, folder / "dialog", warnings)
+        dialogues += _read_session(number, folder, warnings, alignment)
     if not dialogues:
         raise CorpusError(
             f"{path} holds no readable dialogue ({warnings[-1]}); "
@@ -100,11 +105,17 @@ def read_raw(path: Path) -> Corpus:
     return Corpus(path, "raw", tuple(dialogues), tuple(warnings))
 
 
-def _read_session(number: int, folder: Path, warnings: list[str]) -> Iterator[CorpusDialogue]:
+def _read_session(
+    number: int, session: Path, warnings: list[str], alignment: bool
+) -> Iterator[CorpusDialogue]:
+    folder, sentences = session / "dialog", session / "sentences"
     found = {name: _files(folder / name, suffix) for name, suffix in _FOLDERS.items()}
     names = sorted({name for paths in found.values() for name in paths})
     empty = {name for name, paths in found.items() if not paths}
     warnings += [f"{folder / name} is missing or empty" for name in _FOLDERS if name in empty]
+    if alignment and not (sentences / "ForcedAlignment").is_dir():
+        warnings.append(f"{sentences / 'ForcedAlignment'} is missing: words have no times")
+        alignment = False
     for name in names:
         match = _DIALOGUE.match(name)
         if match is None:
@@ -116,20 +127,18 @@ def _read_session(number: int, folder: Path, warnings: list[str]) -> Iterator[Co
             for kind, suffix in _FOLDERS.items()
             if kind not in paths and kind not in empty
         ]
-        utterances = _utterances(name, paths, warnings)
+        aligned = sentences / "ForcedAlignment" / name if alignment else None
+        utterances = _utterances(name, paths, aligned, warnings)
         if not utterances:
             warnings.append(f"{folder}: dialogue {name} has no utterances: it is left out")
             continue
-        recording = DialogueRecording(
-            wav=paths.get("wav"),
-            mocap=tuple(paths[kind] for kind in _MOCAP if kind in paths),
-            mocap_speaker=f"Ses{match.group(1)}{match.group(2)}",
-        )
+        speaker = f"Ses{match.group(1)}{match.group(2)}"
+        recording = _recording(name, paths, sentences, speaker, utterances, warnings)
         yield CorpusDialogue(name, number, tuple(utterances), recording)
 
 
 def _files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return dialogue name -> file; ``._`` files are what macOS leaves in archives."""
+    """Return name -> file; ``._`` files are what macOS leaves in archives."""
     return {
         path.stem: path
         for path in sorted(folder.glob(f"*{suffix}"))
@@ -137,21 +146,51 @@ def _files(folder: Path, suffix: str) -> dict[str, Path]:
     }
 
 
+def _recording(
+    name: str,
+    paths: dict[str, Path],
+    sentences: Path,
+    mocap_speaker: str,
+    utterances: list[CorpusUtterance],
+    warnings: list[str],
+) -> DialogueRecording:
+    """Return the dialogue's files, and the single utterances' where those are missing."""
+    wav, mocap = paths.get("wav"), tuple(paths[kind] for kind in _MOCAP if kind in paths)
+    ids = [utterance.id for utterance in utterances]
+    clips: dict[str, Path] = {}
+    if wav is None:
+        cut = _files(sentences / "wav" / name, ".wav")
+        clips = {utterance: cut[utterance] for utterance in ids if utterance in cut}
+    motion: dict[str, tuple[Path, ...]] = {}
+    if not mocap:
+        kinds = [_files(sentences / kind / name, ".txt") for kind in _MOCAP]
+        found = {u: tuple(kind[u] for kind in kinds if u in kind) for u in ids}
+        motion = {utterance: files for utterance, files in found.items() if files}
+    for what, single in (("sound", clips), ("motion", motion)):
+        if single:
+            warnings.append(
+                f"{name}: {what} of {len(single)} of {len(ids)} utterances is in {sentences}: "
+                "it stands in for the dialogue's"
+            )
+    return DialogueRecording(wav, mocap, mocap_speaker, clips, motion)
+
+
 def _utterances(
-    dialogue: str, paths: dict[str, Path], warnings: list[str]
+    dialogue: str, paths: dict[str, Path], aligned: Path | None, warnings: list[str]
 ) -> list[CorpusUtterance]:
-    evaluated = _evaluations(dialogue, paths.get("EmoEvaluation"), warnings)
-    said = _transcriptions(dialogue, paths.get("transcriptions"), warnings)
+    evaluated = read_evaluations(dialogue, paths.get("EmoEvaluation"), warnings)
+    said = read_transcriptions(dialogue, paths.get("transcriptions"), warnings)
     if not evaluated and said:
         warnings.append(f"{dialogue}: no labels; {len(said)} utterances are kept without any")
-        evaluated = {name: _Evaluation(start, end) for name, (start, end, _) in said.items()}
+        evaluated = {name: Evaluation(start, end) for name, (start, end, _) in said.items()}
     elif said:
         _warn_of_unmatched(dialogue, set(evaluated), set(said), warnings)
+    words = _words(dialogue, evaluated, aligned, warnings)
     utterances = [
         CorpusUtterance(
             id=name,
             dialogue=dialogue,
-            speaker=f"{dialogue[:5]}{_letter(name)}",
+            speaker=f"{dialogue[:5]}{speaker_letter(name)}",
             start_ns=seconds_to_ns(evaluation.start_s),
             end_ns=seconds_to_ns(evaluation.end_s),
             emotion=evaluation.emotion,
@@ -159,10 +198,32 @@ def _utterances(
             activation=evaluation.activation,
             dominance=evaluation.dominance,
             text=said[name][2] if name in said else None,
+            words=words.get(name, ()),
+            votes=evaluation.votes,
         )
         for name, evaluation in evaluated.items()
     ]
     return sorted(utterances, key=dialogue_order)
+
+
+def _words(
+    dialogue: str, evaluated: dict[str, Evaluation], aligned: Path | None, warnings: list[str]
+) -> dict[str, tuple[Word, ...]]:
+    if aligned is None:
+        return {}
+    files = _files(aligned, ".wdseg")
+    words = {
+        name: read_alignment(
+            files[name], seconds_to_ns(found.start_s), seconds_to_ns(found.end_s), warnings
+        )
+        for name, found in evaluated.items()
+        if name in files
+    }
+    if missing := sorted(set(evaluated) - set(files)):
+        warnings.append(
+            f"{dialogue}: {len(missing)} utterances have no alignment ({missing[0]}, ...)"
+        )
+    return words
 
 
 def _warn_of_unmatched(
@@ -176,81 +237,3 @@ def _warn_of_unmatched(
             f"{dialogue}: {len(unlabelled)} transcribed stretches have no evaluation and are "
             f"left out ({unlabelled[0]}, ...)"
         )
-
-
-def _letter(utterance: str) -> str:
-    match = _UTTERANCE.match(utterance)
-    assert match is not None  # checked when the line was read
-    return match.group(2)
-
-
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
-    start_s: float
-    end_s: float
-    emotion: str = "xxx"
-    valence: float = math.nan
-    activation: float = math.nan
-    dominance: float = math.nan
-
-
-def _evaluations(dialogue: str, path: Path | None, warnings: list[str]) -> dict[str, _Evaluation]:
-    evaluations: dict[str, _Evaluation] = {}
-    for number, line in _lines(path, warnings):
-        if not line.startswith("["):
-            continue  # the single annotators' lines, and the heading
-        match = _EVALUATION.match(line)
-        if match is None:
-            if "START" not in line.upper():
-                warnings.append(f"{path}, line {number}: no evaluation: {line[:60]!r}")
-            continue
-        start, end, name, emotion, *scales = match.groups()
-        problem = _problem(dialogue, name, float(start), float(end), name in evaluations)
-        if problem:
-            warnings.append(f"{path}, line {number}: {problem}: the utterance is left out")
-            continue
-        values = [min(5.0, max(1.0, float(scale))) for scale in scales]
-        evaluations[name] = _Evaluation(float(start), float(end), emotion, *values)
-    return evaluations
-
-
-def _transcriptions(
-    dialogue: str, path: Path | None, warnings: list[str]
-) -> dict[str, tuple[float, float, str]]:
-    said: dict[str, tuple[float, float, str]] = {}
-    skipped: Counter[str] = Counter()
-    for number, line in _lines(path, warnings):
-        match = _TRANSCRIPTION.match(line)
-        if match is None:
-            skipped["without an utterance's id and times"] += bool(line.strip())
-            continue
-        name, start, end, text = match.groups()
-        problem = _problem(dialogue, name, float(start), float(end), name in said)
-        if problem:
-            warnings.append(f"{path}, line {number}: {problem}: the words are left out")
-            continue
-        said[name] = (float(start), float(end), text.strip())
-    warnings += [
-        f"{path}: {count} lines {why} are left out" for why, count in skipped.items() if count
-    ]
-    return said
-
-
-def _problem(dialogue: str, name: str, start_s: float, end_s: float, twice: bool) -> str | None:
-    match = _UTTERANCE.match(name)
-    if match is None or match.group(1) != dialogue:
-        return f"{name!r} is no utterance of {dialogue}"
-    if not 0 <= start_s < end_s:
-        return f"{name} ends ({end_s} s) before it starts ({start_s} s)"
-    return f"{name} is there twice" if twice else None
-
-
-def _lines(path: Path | None, warnings: list[str]) -> Iterator[tuple[int, str]]:
-    if path is None:
-        return
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        warnings.append(f"{path} cannot be read ({error.strerror})")
-        return
-    yield from enumerate(text.splitlines(), 1)
