@@ -38,7 +38,7 @@ TITLES = {
     "w3": "Woellmer et al., Table 3: clusters",
 }
 
-_ACCURACY = {
+_ACCURACY: dict[str, dict[str, float | None]] = {
     "t1": {
         "Model 1: MLP": None,
         "Model 2: LSTM": None,
@@ -84,11 +84,11 @@ _CLASSIFIERS = (
     "LSTM, v+f",
     "BLSTM, v+f",
 )
-_TASKS = {
+_TASKS: dict[str, dict[str, float]] = {
     "w2": {"valence": 65.18, "activation": 56.89},
     "w3": {"3 clusters": 72.34, "4 clusters": 62.78, "5 clusters": 55.00},
 }
-W_METRICS = ("accuracy", "recall", "precision", "f1")
+W_METRICS = ("accuracy", "uar", "precision", "f1")
 
 PRINTED: dict[tuple[str, str, str], float | None] = {
     **{
@@ -113,5 +113,5 @@ QUOTED = {"Lee and Tashev 2015, improvised", "Chernykh et al. 2017, CTC"}
 
 
 def printed(table: str, row: str, metric: str = "accuracy") -> float | None:
-    """Return what the paper prints, in per cent; None where it was not found, or has no such row."""
+    """Return the paper's number, per cent; None where it was not found, or has no such row."""
     return PRINTED.get((table, row, metric))
