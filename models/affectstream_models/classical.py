@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
-from hmmlearn.hmm import GaussianHMM
 from numpy.typing import ArrayLike, NDArray
+from sklearn.cluster import KMeans
 from sklearn.svm import SVC
 
+from affectstream_models.hidden_markov import BatchedGaussianHmm
 from affectstream_models.selection import CorrelationFeatureSelection, SelectedColumns
 
 Floats = NDArray[np.float64]
@@ -27,6 +28,9 @@ Labels = NDArray[np.int64]
 
 UNLABELLED = -1
 """An utterance of no class: nothing is learnt from it, and it parts the pairs of the bigram."""
+
+ENOUGH_FRAMES = 10_000
+"""The k-means that the states start from sees no more of a class, drawn by the seed."""
 
 
 class DialogueClassifier(Protocol):
@@ -88,28 +92,30 @@ class HmmClassifier:
             raise ValueError(
                 f"class {label} has {distinct} distinct frames for {self.states} states"
             )
-        model = GaussianHMM(
+        model = BatchedGaussianHmm(
             self.states,
             covariance_type="diag",
+            init_params="stc",
             startprob_prior=2.0,  # of Dirichlet: one more than seen
             transmat_prior=2.0,
             n_iter=self.iterations,
             random_state=self.seed,
         )
+        model.means_ = _middles(frames, self.states, self.seed)
         return model.fit(frames, [len(sequence) for sequence in sequences])
 
     def log_likelihoods(self, dialogue: Sequence[ArrayLike]) -> Floats:
         """(U, C), of each utterance in each class's HMM."""
         if not self._models:
             raise ValueError("not fitted")
-        scores = np.zeros((len(dialogue), self.classes))
-        for row, utterance in enumerate(dialogue):
-            frames = _frames(utterance)
+        utterances = [_frames(utterance) for utterance in dialogue]
+        for frames in utterances:
             if frames.shape[1] != self._width:
                 raise ValueError(f"fitted on {self._width} columns, not on {frames.shape[1]}")
-            if len(frames):
-                scores[row] = [model.score(frames) for model in self._models]
-        return scores
+        if not utterances:
+            return np.empty((0, self.classes))
+        frames, lengths = np.concatenate(utterances), [len(frames) for frames in utterances]
+        return np.stack([m.log_likelihoods(frames, lengths) for m in self._models], axis=1)
 
     def predict_proba(self, dialogue: Sequence[ArrayLike]) -> Floats:
         """Probabilities (U, C); no utterance's depend on another's."""
@@ -298,6 +304,16 @@ def _distinct(frames: Floats, enough: int) -> int:
         frames = frames[(frames != frames[0]).any(axis=1)]
         count += 1
     return count
+
+
+def _middles(frames: Floats, count: int, seed: int) -> Floats:
+    """Return where k-means finds the middles of the frames, of not more than it needs to see."""
+    if len(frames) > ENOUGH_FRAMES:
+        chosen = np.random.default_rng(seed).choice(len(frames), ENOUGH_FRAMES, replace=False)
+        some = frames[np.sort(chosen)]
+        frames = some if _distinct(some, count) == count else frames
+    middles: Floats = KMeans(count, n_init=3, random_state=seed).fit(frames).cluster_centers_
+    return middles
 
 
 def _one_width(tables: list[Floats]) -> int:

@@ -312,4 +312,4 @@ def test_no_other_module_needs_these_libraries() -> None:
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if {name.partition(".")[0] for name in names} & {"sklearn", "hmmlearn"}:
                 users.add(path.stem)
-    assert users == {"classical", "selection"}
+    assert users == {"classical", "hidden_markov", "selection"}
