@@ -1,0 +1,118 @@
+"""The best that any recognizer can do on dialogues of a ``DialogueModel``.
+
+Knows: posteriors of the model, and what the decisions by them are worth.
+Refuses to know: recognizers, sounds, texts, faces and files.
+
+Who knows the posterior and answers the most probable emotion has the highest accuracy that there
+is (Bayes). Who divides it by the emotion's prior first has the highest unweighted average recall,
+which is another decision. Given the cues of a corpus, both are sums over its turns.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from affectstream.scoring import Confusion
+from affectstream_tools.metrics import confusion
+from affectstream_tools.synthesis.dialogue_model import (
+    LOOK_AHEADS,
+    MISSING,
+    MODALITIES,
+    DialogueModel,
+    Drawn,
+    Floats,
+)
+
+SUBSETS = (*((name,) for name in MODALITIES), MODALITIES)
+"""Each modality alone, and all together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What the best decisions are worth; all but the names are shares, 0..1.
+
+    Attributes:
+        accuracy, uar: what they are expected to reach, given the cues of the corpus (of the
+            recalls: right turns and turns that are expected, divided).
+        accuracy_sd: standard error of ``accuracy`` as an estimate over all corpora; its
+            dialogues are taken for a sample.
+        realised_accuracy, realised_uar: what they reach on the corpus, its emotions known; the
+            recall is over the emotions that occur.
+    """
+
+    modalities: tuple[str, ...]
+    look_ahead: str
+    accuracy: float
+    accuracy_sd: float
+    uar: float
+    realised_accuracy: float
+    realised_uar: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def ceilings(
+    model: DialogueModel,
+    drawn: Drawn,
+    *,
+    subsets: Sequence[Sequence[str]] = SUBSETS,
+    look_aheads: Sequence[str] = LOOK_AHEADS,
+) -> Iterator[Ceiling]:
+    """Yield the ceilings of a corpus, exactly.
+
+    Raises:
+        ValueError: no such modality or look-ahead.
+    """
+    for subset, look_ahead in itertools.product(subsets, look_aheads):
+        posterior = model.posteriors(drawn.cues, look_ahead, subset)
+        yield ceiling_of(posterior, model.prior, drawn, tuple(subset), look_ahead)
+
+
+def ceiling_of(
+    posterior: Floats, prior: Floats, drawn: Drawn, subset: tuple[str, ...], look_ahead: str
+) -> Ceiling:
+    """The ceiling that a posterior (N, T, 4) makes."""
+    sure = posterior.max(axis=-1)  # (N, T)
+    balanced = posterior / prior
+    decided = np.eye(len(prior))[balanced.argmax(axis=-1)]  # (N, T, 4)
+    right, there = (posterior * decided).sum(axis=(0, 1)), posterior.sum(axis=(0, 1))  # (4,)
+    return Ceiling(
+        modalities=subset,
+        look_ahead=look_ahead,
+        accuracy=float(sure.mean()),
+        accuracy_sd=float(sure.mean(axis=1).std() / np.sqrt(len(sure))),
+        uar=float((right / there).mean()),
+        realised_accuracy=_counted(drawn, posterior).weighted_accuracy,
+        realised_uar=_counted(drawn, balanced).uar,
+    )
+
+
+def _counted(drawn: Drawn, scores: Floats) -> Confusion:
+    decided = scores.argmax(axis=-1)
+    return Confusion(confusion(drawn.emotions.ravel(), decided.ravel(), scores.shape[-1]))
+
+
+def without_context(
+    model: DialogueModel, modalities: Sequence[str] = MODALITIES
+) -> tuple[float, float]:
+    """Accuracy and recall that the best decisions without context reach, over all corpora.
+
+    In closed form: the sum over all that the modalities can show at one turn.
+    """
+    accuracy = uar = 0.0
+    places = [MODALITIES.index(name) for name in modalities]
+    for symbols in itertools.product((MISSING, *range(len(model.prior))), repeat=len(places)):
+        cues = np.full(len(MODALITIES), MISSING)
+        cues[places] = symbols
+        missing = np.array([model.shown[place].missing for place in places])
+        chance = np.where(np.array(symbols) == MISSING, missing, 1 - missing).prod()
+        seen = chance * model.likelihoods(cues, modalities)
+        accuracy += float((model.prior * seen).max())
+        uar += float(seen.max()) / len(model.prior)
+    return accuracy, uar

@@ -1,0 +1,272 @@
+"""A probabilistic model of emotional dialogues, and what can be known of an emotion by it.
+
+Knows: how two speakers' emotions follow one another, what a voice, words and a face let out of
+them, and the exact posterior of each emotion given any of it (forward-backward: Baum et al. 1970,
+Rabiner 1989, III).
+Refuses to know: sounds, texts, faces, files, and what a posterior is good for (``ceilings``).
+
+Two speakers take turns. Who speaks keeps the emotion of their own last turn with one chance
+(``inertia``), with another one takes an emotion as a reaction to the partner's last turn
+(``reaction``), and else any (``base``). So the emotions of a dialogue are a chain of second order;
+as a pair (who speaks, who listens) they are one of first order with 16 states, and begin as that
+chain goes on for ever: at each turn each emotion is as likely as at any other.
+
+Each turn shows a cue in each modality, one of four symbols. With the chance that is the modality's
+``informativeness`` it is the emotion's own symbol, and else any of the four; so 0 tells nothing and
+1 all. Given the emotion, cues do not depend on one another. A cue may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.sources.iemocap import CLASSES
+
+Floats = NDArray[np.float64]
+Cues = NDArray[np.int64]
+
+MODALITIES = ("voice", "words", "motion")
+MISSING = -1
+"""A cue that is not there."""
+
+LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
+"""What is known of the dialogue: this turn alone, all until it, so many later turns too, all."""
+
+_COUNT = len(CLASSES)
+
+
+def _check_chance(what: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{what} is a chance within 0..1, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one modality lets out.
+
+    Attributes:
+        informativeness: chance that the cue is the emotion's own; else it is any of the four.
+        missing: chance that there is no cue, whatever the emotion.
+
+    Raises:
+        ValueError: one of them is no chance.
+    """
+
+    informativeness: float
+    missing: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_chance("an informativeness", self.informativeness)
+        _check_chance("a chance of a missing cue", self.missing)
+
+    def chances(self) -> Floats:
+        """(4, 4), of each cue (column) given the emotion (row), where there is one."""
+        return self.informativeness * np.eye(_COUNT) + (1 - self.informativeness) / _COUNT
+
+
+class Drawn(NamedTuple):
+    """Dialogues that were drawn.
+
+    Attributes:
+        emotions: (N, T) of 0..3, in the order of ``CLASSES``.
+        cues: (N, T, 3) of 0..3 or ``MISSING``, in the order of ``MODALITIES``.
+    """
+
+    emotions: NDArray[np.int64]
+    cues: Cues
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueModel:
+    """The chances of everything; see the module.
+
+    Attributes:
+        inertia, reaction: chances, together at most 1.
+        base: of the four emotions, where neither decides.
+        reactions: of the four emotions, after each of the partner's.
+
+    Raises:
+        ValueError: what should be chances is none.
+    """
+
+    voice: Shown = Shown(0.5)
+    words: Shown = Shown(0.6)
+    motion: Shown = Shown(0.4)
+    inertia: float = 0.65
+    reaction: float = 0.2
+    base: tuple[float, ...] = (0.27, 0.3, 0.2, 0.23)
+    reactions: tuple[tuple[float, ...], ...] = (
+        (0.7, 0.0, 0.0, 0.3),  # anger is returned, or hurts
+        (0.0, 0.8, 0.2, 0.0),  # happiness is shared
+        (0.0, 0.1, 0.8, 0.1),
+        (0.0, 0.0, 0.5, 0.5),  # sadness is consoled, or shared
+    )
+
+    def __post_init__(self) -> None:
+        _check_chance("inertia and reaction together", self.inertia + self.reaction)
+        _check_chance("inertia", self.inertia)
+        for row in (self.base, *self.reactions):
+            if len(row) != _COUNT or min(row) < 0 or abs(sum(row) - 1) > 1e-9:
+                raise ValueError(f"{_COUNT} chances must sum to 1, not {row}")
+        if len(self.reactions) != _COUNT or not np.isfinite(self.stationary).all():
+            raise ValueError("reactions need a row for each of the four emotions")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The model that ``to_dict`` described."""
+        shown = {name: Shown(**values[name]) for name in MODALITIES}
+        rest: dict[str, Any] = {name: values[name] for name in ("inertia", "reaction")}
+        rest["base"] = tuple(values["base"])
+        rest["reactions"] = tuple(tuple(row) for row in values["reactions"])
+        return cls(shown["voice"], shown["words"], shown["motion"], **rest)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """What the modalities let out, in their order."""
+        return self.voice, self.words, self.motion
+
+    @property
+    def follow(self) -> Floats:
+        """(4, 4, 4), of an emotion after the speaker's own last one and the partner's."""
+        keep = self.inertia * np.eye(_COUNT)[:, None, :]
+        react = self.reaction * np.array(self.reactions)[None, :, :]
+        return keep + react + (1 - self.inertia - self.reaction) * np.array(self.base)
+
+    @property
+    def transitions(self) -> Floats:
+        """(16, 16), from (who spoke, who listened) to (who speaks, who listens), roles swapped."""
+        table = np.zeros((_COUNT,) * 4)  # spoke, listened, speaks, listens
+        for spoke in range(_COUNT):
+            table[spoke, :, :, spoke] = self.follow[:, spoke, :]
+        return table.reshape(_COUNT**2, _COUNT**2)
+
+    @property
+    def stationary(self) -> Floats:
+        """(16,), the chances of a state at any turn."""
+        size = _COUNT**2
+        system = np.concatenate((self.transitions.T - np.eye(size), np.ones((1, size))))
+        wanted = np.append(np.zeros(size), 1.0)
+        solved = np.maximum(np.linalg.lstsq(system, wanted)[0], 0.0)
+        return np.asarray(solved / solved.sum())
+
+    @property
+    def prior(self) -> Floats:
+        """(4,), the chances of an emotion at any turn."""
+        return np.asarray(self.stationary.reshape(_COUNT, _COUNT).sum(axis=1))
+
+    @property
+    def bigram(self) -> Floats:
+        """(4, 4), of an emotion after the last turn's: what a first-order model can know."""
+        listened = self.stationary.reshape(_COUNT, _COUNT) / self.prior[:, None]
+        return np.asarray(np.einsum("sl,lsn->sn", listened, self.follow))
+
+    def draw(self, dialogues: int, turns: int, rng: np.random.Generator) -> Drawn:
+        """Draw dialogues of so many turns each.
+
+        Raises:
+            ValueError: there would be none.
+        """
+        if dialogues < 1 or turns < 1:
+            raise ValueError(f"{dialogues} dialogues of {turns} turns are none; draw at least one")
+        states = np.empty((dialogues, turns), dtype=np.int64)
+        states[:, 0] = _draws(np.tile(self.stationary, (dialogues, 1)), rng)
+        for turn in range(1, turns):
+            states[:, turn] = _draws(self.transitions[states[:, turn - 1]], rng)
+        emotions = states // _COUNT
+        cues = np.empty((dialogues, turns, len(MODALITIES)), dtype=np.int64)
+        for place, shown in enumerate(self.shown):
+            cues[..., place] = _draws(shown.chances()[emotions], rng)
+            cues[rng.random(emotions.shape) < shown.missing, place] = MISSING
+        return Drawn(emotions, cues)
+
+    def likelihoods(self, cues: Cues, modalities: Sequence[str] = MODALITIES) -> Floats:
+        """(..., 4), of cues (..., 3) given each emotion; those of other modalities are not seen.
+
+        Raises:
+            ValueError: a modality that does not exist.
+        """
+        if unknown := set(modalities) - set(MODALITIES):
+            raise ValueError(f"no modality {min(unknown)!r}; there are {', '.join(MODALITIES)}")
+        product = np.ones((*cues.shape[:-1], _COUNT))
+        for place, (name, shown) in enumerate(zip(MODALITIES, self.shown, strict=True)):
+            if name in modalities:
+                table = np.concatenate((shown.chances().T, np.ones((1, _COUNT))))  # missing last
+                product *= table[cues[..., place]]
+        return product
+
+    def posteriors(
+        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = MODALITIES
+    ) -> Floats:
+        """(N, T, 4), the chance of each emotion given cues (N, T, 3), exactly.
+
+        Args:
+            look_ahead: one of ``LOOK_AHEADS``, or any number of later turns.
+
+        Raises:
+            ValueError: no such look-ahead or modality.
+        """
+        seen = self.likelihoods(cues, modalities)
+        if look_ahead == "none":
+            return _normalised(self.prior * seen)
+        of_states = np.repeat(seen, _COUNT, axis=-1)  # who listens shows nothing
+        known = smoothed(self.stationary, self.transitions, of_states, look_ahead)
+        return np.asarray(known.reshape(*seen.shape, _COUNT).sum(axis=-1))
+
+    def first_order(
+        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = MODALITIES
+    ) -> Floats:
+        """(N, T, 4), as ``posteriors`` of one who takes the emotions for a first-order chain."""
+        return smoothed(self.prior, self.bigram, self.likelihoods(cues, modalities), look_ahead)
+
+
+def smoothed(start: Floats, follow: Floats, likelihoods: Floats, look_ahead: str) -> Floats:
+    """(N, T, S), the posterior of the states of a Markov chain: fixed-lag forward-backward.
+
+    The backward pass is run for all turns at once, one later turn at a time.
+
+    Args:
+        start: (S,). follow: (S, S), a state (column) after a state (row).
+        likelihoods: (N, T, S), of what was observed.
+        look_ahead: ``causal``, ``full``, or a number of later turns.
+
+    Raises:
+        ValueError: no such look-ahead.
+    """
+    turns = likelihoods.shape[1]
+    forward = np.empty_like(likelihoods)
+    for turn in range(turns):
+        before = forward[:, turn - 1] @ follow if turn else start
+        forward[:, turn] = _normalised(before * likelihoods[:, turn])
+    backward = np.ones_like(likelihoods)
+    for _ in range(min(_later_turns(look_ahead, turns), turns - 1)):
+        backward[:, :-1] = _normalised((likelihoods[:, 1:] * backward[:, 1:]) @ follow.T)
+        backward[:, -1] = 1.0
+    return _normalised(forward * backward)
+
+
+def _later_turns(look_ahead: str, turns: int) -> int:
+    named = {"causal": 0, "full": turns}
+    if look_ahead not in named and not look_ahead.isdecimal():
+        raise ValueError(
+            f"no look-ahead {look_ahead!r}; use none, causal, full or a number of later turns"
+        )
+    return named[look_ahead] if look_ahead in named else int(look_ahead)
+
+
+def _normalised(weights: Floats) -> Floats:
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def _draws(chances: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    """One index for each row of chances (..., S)."""
+    edges = chances.cumsum(axis=-1)[..., :-1]
+    return np.asarray((rng.random(chances.shape[:-1])[..., None] >= edges).sum(axis=-1))
