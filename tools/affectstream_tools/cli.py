@@ -16,6 +16,7 @@ import typer
 from affectstream_tools.bench.cli import bench_app
 from affectstream_tools.context_cli import evaluate_app, train_app
 from affectstream_tools.live_cli import live
+from affectstream_tools.prepare_cli import prepare
 from affectstream_tools.terminal import fail, progress_bar
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 app.command()(live)
+app.command()(prepare)
 
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 

@@ -16,7 +16,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +28,10 @@ from affectstream.features.statistics import utterance_statistics
 from affectstream.fusion_node import FusionNode
 from affectstream.messages import Emotion, Message
 from affectstream.pretrained import PretrainedModel
-from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.listening import speech_segmenter
 from affectstream.timebase import NS_PER_S, Interval, samples_to_ns
 from affectstream_models.context import UtteranceInputs
+from affectstream_tools.corpora.utterance_audio import read_clip
 from affectstream_tools.labelled_clips import Clip
 
 BLOCK_SAMPLES = 960
@@ -107,22 +106,6 @@ def answer_speaker(
         first, final = (None, None) if found is None else (found.first, found.final)
         answers.append(Answer(clip, _probabilities(first), _probabilities(final), whole))
     return answers
-
-
-def read_clip(path: Path) -> NDArray[np.int16]:
-    """Return a recording's first channel at 16 kHz.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    file = AudioFile(path, speed=math.inf)
-    parts = []
-    try:
-        while not file.exhausted:
-            parts += [c.samples for c in file.read(0) if isinstance(c, CapturedAudio)]
-    finally:
-        file.close()
-    return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
 def _play(

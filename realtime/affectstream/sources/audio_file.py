@@ -21,7 +21,7 @@ from affectstream.runner import run
 from affectstream.sources.errors import SourceError
 from affectstream.sources.listening import speech_segmenter
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock, samples_to_ns
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +155,11 @@ class AudioFile:
             raise SourceError(
                 f"{self._path} has no channel {channel}; choose one of 0..{last} with --channel"
             )
+
+    @property
+    def duration_ns(self) -> int:
+        """How long the file says it is."""
+        return samples_to_ns(self._reader.frames, self._reader.rate_hz)
 
     @property
     def exhausted(self) -> bool:

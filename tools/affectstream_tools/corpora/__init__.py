@@ -1,1 +1,1 @@
-"""Corpora beside IEMOCAP, as dialogues of utterances in its shape."""
+"""Corpora in IEMOCAP's shape, dialogues of utterances, and the features prepared of them."""

@@ -1,4 +1,4 @@
-"""Clips of acted emotion as dialogues: who is heard, and how, through the live path's ears.
+"""Clips of acted emotion as dialogues, whole or as the live path's ears hear them.
 
 Knows: that a speaker's clips, in any order, are one dialogue without words.
 Refuses to know: file names (``labelled_clips``), and models.
@@ -7,25 +7,105 @@ Refuses to know: file names (``labelled_clips``), and models.
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affectstream.core.capture import CapturedAudio
 from affectstream.core.segmenter import UtteranceSegmenter
 from affectstream.features.egemaps import extract
 from affectstream.features.statistics import utterance_statistics
 from affectstream.messages import UtteranceEnded
-from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance
+from affectstream.sources.audio_file import AudioFile
+from affectstream.sources.errors import SourceError
+from affectstream.sources.iemocap import (
+    Corpus,
+    CorpusDialogue,
+    CorpusError,
+    CorpusUtterance,
+    DialogueRecording,
+)
 from affectstream.sources.listening import voice_activity
 from affectstream.timebase import NS_PER_S
-from affectstream_tools.labelled_clips import OTHER, Clip
-from affectstream_tools.live import read_clip
+from affectstream_tools.corpora.utterance_audio import read_clip
+from affectstream_tools.labelled_clips import OTHER, Clip, find_clips
 
 _EMOTIONS = {"anger": "ang", "happiness": "hap", "neutral": "neu", "sadness": "sad"}
 _RATE_HZ = 16_000
 _HOP_NS = NS_PER_S // 100
+
+
+def read_acted(folder: Path) -> Corpus:
+    """Read a folder of labelled clips: one dialogue per speaker, whole clips one after the other.
+
+    The emotion of a clip that is none of the four classes is ``oth``. The session is 0.
+
+    Raises:
+        CorpusError: no clip is labelled, or none can be read.
+    """
+    try:
+        clips, unlabelled = find_clips(folder)
+    except ValueError as error:
+        raise CorpusError(str(error)) from error
+    warnings = []
+    if unlabelled:
+        warnings.append(f"{folder}: {unlabelled} recordings whose name says no emotion: left out")
+    by_speaker: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        by_speaker[clip.speaker].append(clip)
+    dialogues = [_whole_clips(folder, name, by_speaker[name], warnings) for name in by_speaker]
+    found = tuple(dialogue for dialogue in dialogues if dialogue.utterances)
+    if not found:
+        raise CorpusError(f"{folder} holds no clip that can be read ({warnings[-1]})")
+    return Corpus(folder, "acted", tuple(sorted(found, key=lambda d: d.id)), tuple(warnings))
+
+
+def _whole_clips(
+    folder: Path, speaker: str, clips: list[Clip], warnings: list[str]
+) -> CorpusDialogue:
+    utterances, files, at_ns = [], {}, 0
+    for clip in clips:
+        try:
+            file = AudioFile(clip.path)
+        except SourceError as error:
+            warnings.append(f"{error}: the clip is left out")
+            continue
+        file.close()
+        place = Path(os.path.relpath(clip.path, folder))
+        name = place.with_suffix("").as_posix()
+        name = place.as_posix() if name in files else name
+        emotion = _EMOTIONS.get(clip.label, "oth")
+        utterances.append(_clip(name, speaker, at_ns, at_ns + file.duration_ns, emotion))
+        files[name] = clip.path
+        at_ns += file.duration_ns
+    recording = DialogueRecording(None, (), "", clips=files)
+    return CorpusDialogue(speaker, 0, tuple(utterances), recording)
+
+
+def _clip(
+    name: str,
+    speaker: str,
+    start_ns: int,
+    end_ns: int,
+    emotion: str,
+    acoustic: NDArray[np.float32] | None = None,
+) -> CorpusUtterance:
+    return CorpusUtterance(
+        id=name,
+        dialogue=speaker,
+        speaker=speaker,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        emotion=emotion,
+        valence=math.nan,
+        activation=math.nan,
+        dominance=math.nan,
+        acoustic=acoustic,
+    )
 
 
 def acted_dialogues(
@@ -63,18 +143,9 @@ def _utterance(clip: Clip) -> CorpusUtterance:
     samples = read_clip(clip.path)
     first, last = _speech_ns(samples)
     rows = extract(samples)[first // _HOP_NS : -(-last // _HOP_NS)]
-    return CorpusUtterance(
-        id=clip.path.stem,
-        dialogue=clip.speaker,
-        speaker=clip.speaker,
-        start_ns=0,
-        end_ns=last - first,
-        emotion=_EMOTIONS[clip.label],
-        valence=math.nan,
-        activation=math.nan,
-        dominance=math.nan,
-        acoustic=utterance_statistics(rows),
-    )
+    statistics = utterance_statistics(rows)
+    emotion = _EMOTIONS[clip.label]
+    return _clip(clip.path.stem, clip.speaker, 0, last - first, emotion, statistics)
 
 
 def _speech_ns(samples: np.ndarray) -> tuple[int, int]:

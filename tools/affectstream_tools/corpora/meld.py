@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from pathlib import Path
 
-from affectstream.sources.iemocap import CorpusDialogue, CorpusError, CorpusUtterance
+from affectstream.sources.iemocap import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
 from affectstream.timebase import NS_PER_S
 
 EMOTIONS = {
@@ -29,42 +29,71 @@ _WINDOWS_1252 = str.maketrans({0x85: " ", 0x91: "'", 0x92: "'", 0x93: '"', 0x94:
 """Punctuation that the tables carry in another code page than the one they are written in."""
 
 
+def is_meld(folder: Path) -> bool:
+    """Return whether a folder holds one of the three tables."""
+    return any((folder / name).is_file() for name in _TABLES)
+
+
+def read_meld_corpus(folder: Path) -> Corpus:
+    """Read what is there: tables and rows that are missing or broken are named and left out.
+
+    Raises:
+        CorpusError: there is no dialogue.
+    """
+    problems: list[str] = []
+    dialogues = tuple(d for name in _TABLES for d in _table(folder / name, problems))
+    if not dialogues:
+        raise CorpusError(problems[0])
+    return Corpus(folder, "meld", dialogues, tuple(problems))
+
+
 def read_meld(folder: Path) -> list[CorpusDialogue]:
     """Read all dialogues, in order; times only count turns, scales are NaN, the session is 0.
 
     Raises:
         CorpusError: a table is missing, or a row is no utterance.
     """
-    return [dialogue for name in _TABLES for dialogue in _table(folder / name)]
+    corpus = read_meld_corpus(folder)
+    if corpus.warnings:
+        raise CorpusError(corpus.warnings[0])
+    return list(corpus.dialogues)
 
 
-def _table(path: Path) -> list[CorpusDialogue]:
+def _table(path: Path, problems: list[str]) -> list[CorpusDialogue]:
     if not path.is_file():
-        raise CorpusError(f"{path} is missing; MELD's text is {', '.join(_TABLES)}")
+        problems.append(f"{path} is missing; MELD's text is {', '.join(_TABLES)}")
+        return []
     rows: dict[str, list[tuple[int, CorpusUtterance]]] = defaultdict(list)
     part = path.name.partition("_")[0]
     with path.open(newline="", encoding="utf-8") as table:
         for line, row in enumerate(csv.DictReader(table), 2):
             try:
-                name, turn = f"meld/{part}/{int(row['Dialogue_ID'])}", int(row["Utterance_ID"])
-                utterance = CorpusUtterance(
-                    id=f"{name}/{turn}",
-                    dialogue=name,
-                    speaker=row["Speaker"],
-                    start_ns=turn * NS_PER_S,
-                    end_ns=(turn + 1) * NS_PER_S,
-                    emotion=EMOTIONS[row["Emotion"]],
-                    valence=math.nan,
-                    activation=math.nan,
-                    dominance=math.nan,
-                    text=row["Utterance"].translate(_WINDOWS_1252),
-                )
-            except (KeyError, ValueError, TypeError) as error:
-                raise CorpusError(
+                turn, utterance = _utterance(part, row)
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                problems.append(
                     f"{path}, line {line} is no utterance ({error}); copy the table again"
-                ) from error
-            rows[name].append((turn, utterance))
+                )
+                continue
+            rows[utterance.dialogue].append((turn, utterance))
     return [
         CorpusDialogue(name, 0, tuple(u for _, u in sorted(said, key=lambda item: item[0])))
         for name, said in rows.items()
     ]
+
+
+def _utterance(part: str, row: dict[str, str]) -> tuple[int, CorpusUtterance]:
+    """Return an utterance's place in its dialogue, and the utterance."""
+    name, turn = f"meld/{part}/{int(row['Dialogue_ID'])}", int(row["Utterance_ID"])
+    utterance = CorpusUtterance(
+        id=f"{name}/{turn}",
+        dialogue=name,
+        speaker=row["Speaker"],
+        start_ns=turn * NS_PER_S,
+        end_ns=(turn + 1) * NS_PER_S,
+        emotion=EMOTIONS[row["Emotion"]],
+        valence=math.nan,
+        activation=math.nan,
+        dominance=math.nan,
+        text=row["Utterance"].translate(_WINDOWS_1252),
+    )
+    return turn, utterance

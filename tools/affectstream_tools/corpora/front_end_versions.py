@@ -1,0 +1,59 @@
+"""The version of a front end: its source, and the source of all that it is built of.
+
+Knows: which modules of ``affectstream.features`` a front end's numbers come from.
+Refuses to know: what they compute.
+
+A number that somebody has to raise is forgotten; here a changed comment costs an extraction, and
+a changed feature is never taken for the one before.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+_PACKAGE = "affectstream.features"
+_RECIPE = 1
+"""Raised where ``extraction`` feeds the front ends differently, or does more with their rows."""
+
+_MODULES = {
+    "egemaps47": ("egemaps", "statistics"),
+    "tripathi34": ("tripathi34",),
+    "woellmer": ("woellmer",),
+    "functionals-voice": ("woellmer", "functionals"),
+    "mocap": ("mocap",),
+    "face-markers": ("face_markers",),
+    "functionals-face": ("face_markers", "functionals"),
+}
+
+
+@cache
+def front_end_version(name: str) -> str:
+    """Return 16 hexadecimal digits for one of ``extraction.FRONT_ENDS``."""
+    sources: dict[str, bytes] = {}
+    waiting = [f"{_PACKAGE}.{module}" for module in _MODULES[name]]
+    while waiting:
+        module = waiting.pop()
+        if module not in sources:
+            spec = find_spec(module)
+            assert spec is not None
+            assert spec.origin is not None
+            sources[module] = Path(spec.origin).read_bytes()
+            waiting += _imported(sources[module])
+    digest = hashlib.sha256(f"{_RECIPE} {name}".encode())
+    for module in sorted(sources):
+        digest.update(sources[module])
+    return digest.hexdigest()[:16]
+
+
+def _imported(source: bytes) -> Iterator[str]:
+    """Yield the modules of the package that a module imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
+            yield from (f"{_PACKAGE}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_PACKAGE}."):
+            yield node.module or ""

@@ -1,0 +1,238 @@
+"""A corpus's features: extracted once, in parallel, kept on disk.
+
+Knows: what is still to be extracted, and how to share it out among processes.
+Refuses to know: how a feature is computed (``extraction``) and stored (``feature_store``).
+
+What is stored is keyed by the utterances' times, by the size and time stamp of each recording, and
+by the front end's version: whatever changes, what depends on it is extracted again, and nothing
+else. One dialogue is finished at a time, so that what was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from affectstream.sources.iemocap import Corpus, CorpusDialogue
+from affectstream.timebase import ns_to_seconds
+from affectstream_tools.corpora.extraction import (
+    FRONT_ENDS,
+    MOTION_FRONT_ENDS,
+    SPEECH_FRONT_ENDS,
+    extract,
+)
+from affectstream_tools.corpora.feature_store import FeatureStore, StoredAbout
+from affectstream_tools.corpora.front_end_versions import front_end_version
+from affectstream_tools.corpora.prepared import Prepared
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far the preparation is.
+
+    Attributes:
+        dialogue: the one that was finished; empty before the first.
+        done_s, total_s: length of the utterances, in dialogues that were not stored yet.
+    """
+
+    dialogue: str
+    done_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A dialogue and the front ends that it lacks, each with its key."""
+
+    folder: Path
+    dialogue: CorpusDialogue
+    keys: dict[str, str]
+
+    @property
+    def length_s(self) -> float:
+        return ns_to_seconds(sum(u.end_ns - u.start_ns for u in self.dialogue.utterances))
+
+
+def prepare(
+    corpus: Corpus,
+    front_ends: Sequence[str],
+    cache: Path,
+    workers: int = 1,
+    on_done: Callable[[Step], None] = lambda step: None,
+) -> Prepared:
+    """Extract what of ``front_ends`` is not in ``cache`` yet.
+
+    Args:
+        front_ends: some of ``extraction.FRONT_ENDS``; what the corpus cannot give is told in the
+            result and raises nothing.
+        cache: a folder; features of several corpora may lie in it.
+        workers: processes; 1 is this one.
+
+    Raises:
+        ValueError: there is no such front end, or no worker.
+        OSError: the cache cannot be written.
+    """
+    if unknown := [name for name in front_ends if name not in FRONT_ENDS]:
+        raise ValueError(f"no front end {unknown[0]!r}; name some of {', '.join(FRONT_ENDS)}")
+    if workers < 1:
+        raise ValueError(f"{workers} workers do nothing; give 1 or more")
+    began_s = time.perf_counter()
+    names = tuple(dict.fromkeys(front_ends))
+    impossible = {name: why for name in names if (why := _impossible(corpus, name))}
+    wanted = [
+        name
+        for name in names
+        if name not in impossible and not (corpus.kind == "derived" and name == "egemaps47")
+    ]
+    store = FeatureStore(_folder(corpus, cache))
+    store.clear_left_overs()
+    keys = {(n, d.id): _key(d, n) for d in corpus.dialogues for n in wanted}
+    about = {at: _stored(store, at, key) for at, key in keys.items()}
+    tasks = _tasks(corpus, store, keys, about)
+    for task in _run(tasks, workers, on_done):
+        for name, key in task.keys.items():
+            about[name, task.dialogue.id] = _stored(store, (name, task.dialogue.id), key)
+    made = Counter(name for task in tasks for name in task.keys)
+    return Prepared(
+        corpus=corpus,
+        front_ends=names,
+        impossible=impossible,
+        made={name: made[name] for name in wanted},
+        kept={name: len(corpus.dialogues) - made[name] for name in wanted},
+        extracted_s=sum(task.length_s for task in tasks),
+        wall_s=time.perf_counter() - began_s,
+        store=store,
+        about={at: found for at, found in about.items() if found is not None},
+    )
+
+
+def possible_front_ends(corpus: Corpus) -> tuple[str, ...]:
+    """Return those front ends that a corpus can give, for some of its utterances at least."""
+    return tuple(name for name in FRONT_ENDS if _impossible(corpus, name) is None)
+
+
+def _impossible(corpus: Corpus, front_end: str) -> str | None:
+    recordings = [d.recording for d in corpus.dialogues if d.recording is not None]
+    if corpus.kind == "derived":
+        if front_end == "egemaps47":
+            return None
+        return (
+            f"the derived set holds statistics and words, no recordings, so that {front_end} "
+            "cannot be made; name a raw copy of IEMOCAP"
+        )
+    if front_end in SPEECH_FRONT_ENDS and not any(r.wav or r.clips for r in recordings):
+        return f"{corpus.path} holds no sound, so that {front_end} cannot be made"
+    if front_end in MOTION_FRONT_ENDS and not any(r.mocap or r.mocap_clips for r in recordings):
+        return f"{corpus.path} holds no motion capture, so that {front_end} cannot be made"
+    return None
+
+
+def _folder(corpus: Corpus, cache: Path) -> Path:
+    place = corpus.path.resolve()
+    digest = hashlib.sha256(str(place).encode()).hexdigest()
+    return cache / "features" / f"{place.name}-{digest[:12]}"
+
+
+def _key(dialogue: CorpusDialogue, front_end: str) -> str:
+    """Return what features are of: if any of it changes, they are of something else."""
+    recording = dialogue.recording
+    files: list[Path] = []
+    if recording is not None and front_end in SPEECH_FRONT_ENDS:
+        files = [recording.wav] if recording.wav else list(recording.clips.values())
+    elif recording is not None:
+        alone = [path for paths in recording.mocap_clips.values() for path in paths]
+        files = [*recording.mocap, *alone]
+    identity = [
+        front_end_version(front_end),
+        [(u.id, u.speaker, u.start_ns, u.end_ns) for u in dialogue.utterances],
+        [_stamp(path) for path in files],
+    ]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        state = path.stat()
+    except OSError:
+        return path.name, -1, -1
+    return path.name, state.st_size, state.st_mtime_ns
+
+
+def _stored(store: FeatureStore, at: tuple[str, str], key: str) -> StoredAbout | None:
+    return store.about(store.path(*at), key)
+
+
+def _tasks(
+    corpus: Corpus,
+    store: FeatureStore,
+    keys: dict[tuple[str, str], str],
+    about: dict[tuple[str, str], StoredAbout | None],
+) -> list[_Task]:
+    """Return what is to be done, the longest first, so that no worker ends much after the rest."""
+    tasks = []
+    for dialogue in corpus.dialogues:
+        lacking = {n: k for (n, d), k in keys.items() if d == dialogue.id and about[n, d] is None}
+        if lacking:
+            tasks.append(_Task(store.folder, dialogue, lacking))
+    return sorted(tasks, key=lambda task: -task.length_s)
+
+
+def _run(tasks: Sequence[_Task], workers: int, on_done: Callable[[Step], None]) -> Iterator[_Task]:
+    total_s, done_s = sum(task.length_s for task in tasks), 0.0
+    on_done(Step("", 0.0, total_s))
+    for task in map(_work, tasks) if workers == 1 else _in_parallel(tasks, workers):
+        done_s += task.length_s
+        on_done(Step(task.dialogue.id, done_s, total_s))
+        yield task
+
+
+def _in_parallel(tasks: Sequence[_Task], workers: int) -> Iterator[_Task]:
+    if not tasks:
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with _single_threaded():
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), spawn, initializer=_ignore_interrupt)
+        try:
+            futures = [pool.submit(_work, task) for task in tasks]
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _work(task: _Task) -> _Task:
+    store = FeatureStore(task.folder)
+    for name, found in extract(task.dialogue, task.keys).items():
+        store.write(store.path(name, task.dialogue.id), task.keys[name], found)
+    return task
+
+
+def _ignore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Let processes that are started meanwhile use one thread each: the workers are enough."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
