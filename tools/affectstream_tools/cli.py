@@ -17,6 +17,7 @@ from affectstream_tools.bench.cli import bench_app
 from affectstream_tools.context_cli import evaluate_app, train_app
 from affectstream_tools.live_cli import live
 from affectstream_tools.prepare_cli import prepare
+from affectstream_tools.synthesis_cli import synthesise
 from affectstream_tools.terminal import fail, progress_bar
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 app.command()(live)
 app.command()(prepare)
+app.command()(synthesise)
 
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 

@@ -40,8 +40,9 @@ class Ceiling:
             recalls: right turns and turns that are expected, divided).
         accuracy_sd: standard error of ``accuracy`` as an estimate over all corpora; its
             dialogues are taken for a sample.
-        realised_accuracy, realised_uar: what they reach on the corpus, its emotions known; the
-            recall is over the emotions that occur.
+        realised_accuracy, realised_uar: what they reach on the corpus, its emotions known.
+
+    Recalls are over the emotions that occur, or may.
     """
 
     modalities: tuple[str, ...]
@@ -87,7 +88,7 @@ def ceiling_of(
         look_ahead=look_ahead,
         accuracy=float(sure.mean()),
         accuracy_sd=float(sure.mean(axis=1).std() / np.sqrt(len(sure))),
-        uar=float((right / there).mean()),
+        uar=float((right[there > 0] / there[there > 0]).mean()),
         realised_accuracy=_counted(drawn, posterior).weighted_accuracy,
         realised_uar=_counted(drawn, balanced).uar,
     )

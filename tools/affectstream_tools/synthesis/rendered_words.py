@@ -1,0 +1,36 @@
+"""Words that show a cue: three of the cue's own among others that say nothing.
+
+Knows: the words. Refuses to know: cues' chances, times and files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_OWN = (
+    "hate stop angry blame wrong shut sick damn hell stupid fault liar ridiculous furious",
+    "great love happy fun beautiful excited best married wonderful glad amazing laugh yay",
+    "form office number paper street car bank phone table line file week building desk",
+    "miss lost alone sad died hurt gone poor hospital cry sorry tears lonely grief",
+)
+_ANYBODYS = (
+    "well you know i think that it is the and so we have to go there now just really "
+    "what do with this about then they was for me a"
+)
+CUE_WORDS = tuple(tuple(words.split()) for words in _OWN)
+"""In the order of the emotions; no word shows two cues."""
+
+_COMMON = 7
+"""So many of each are in any table of word vectors; of the others some are not in a small one."""
+
+FILLERS = tuple(_ANYBODYS.split())
+"""Words of every cue alike."""
+
+
+def say(cue: int, rng: np.random.Generator) -> str:
+    """Return a sentence that shows ``cue``, 0..3."""
+    common, rare = CUE_WORDS[cue][:_COMMON], CUE_WORDS[cue][_COMMON:]
+    own = [*rng.choice(common, 2, replace=False), rng.choice(rare)]
+    others = rng.choice(FILLERS, int(rng.integers(2, 6)))
+    words = [str(word) for word in rng.permutation([*own, *others])]
+    return " ".join(words).capitalize() + "."
