@@ -88,7 +88,7 @@ def run_jobs(
     for job, found in _run(waiting, workers, cluster=cluster):
         if isinstance(found, JobError):
             failures[job.name] = str(found)
-            _write(_path(job, folder, ".log"), found.log or str(found))
+            write_whole(_path(job, folder, ".log"), found.log or str(found))
         else:
             outcomes[job.name] = Outcome(job, **found)
             _keep(outcomes[job.name], folder)
@@ -102,7 +102,7 @@ def run_jobs(
 def read_outcome(job: Job, folder: Path) -> Outcome | None:
     """Return what ``folder`` keeps of this very job, or None."""
     try:
-        saved = json.loads(_path(job, folder, ".json").read_text())
+        saved = json.loads(_path(job, folder, ".json").read_text(encoding="utf-8"))
         same = saved["job"] == json.loads(json.dumps(_as_dict(job)))
         return Outcome(job, **saved["outcome"]) if same else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -155,7 +155,7 @@ def _keep(outcome: Outcome, folder: Path) -> None:
     found = asdict(outcome)
     del found["job"]
     text = json.dumps({"job": _as_dict(outcome.job), "outcome": found}, indent=1)
-    _write(_path(outcome.job, folder, ".json"), text)
+    write_whole(_path(outcome.job, folder, ".json"), text)
     _path(outcome.job, folder, ".log").unlink(missing_ok=True)
 
 
@@ -163,14 +163,22 @@ def _path(job: Job, folder: Path, suffix: str) -> Path:
     return folder / f"{job.name}{suffix}"  # not with_suffix: a name may hold a point
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def write_whole(path: Path, text: str) -> Path:
+    """Write a file whole or not at all, its folder made if need be, and return its path.
+
+    Raises:
+        AffectstreamError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as part:
+        with NamedTemporaryFile(
+            "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
+        ) as part:
             part.write(text)
+        os.chmod(part.name, 0o644)  # a temporary file is its maker's alone
         os.replace(part.name, path)
     except OSError as error:
         raise AffectstreamError(
             f"{path} cannot be written ({error.strerror}); choose another folder"
         ) from error
+    return path

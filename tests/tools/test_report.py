@@ -1,0 +1,92 @@
+"""Reports: saved, read again, and drawn."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from affectstream.errors import AffectstreamError
+from affectstream_tools.experiments.jobs import Job, Outcome
+from affectstream_tools.experiments.plots import plot_confusion, plot_table
+from affectstream_tools.experiments.report import Confusion, load, report_of, save
+from affectstream_tools.experiments.rows import Row
+
+ROW = Row(
+    table="t3",
+    row="Model 1: CNN, GloVe",
+    metric="accuracy",
+    paper=None,
+    ours=60.0,
+    data="IEMOCAP transcripts",
+    protocol="session 5",
+)
+
+
+def outcome(name: str, counts: list[list[int]], title: str | None = None) -> Outcome:
+    confusion = {"labels": ["a", "b"], "counts": counts, **({"title": title} if title else {})}
+    return Outcome(Job(name, "m:f", {}), {"confusion": confusion}, 2.0, 100.0, "2 x a processor")
+
+
+def test_a_report_is_read_as_it_was_saved_and_others_are_kept(tmp_path: Path) -> None:
+    first = report_of("t3", [ROW], [outcome("x/seed-0", [[1, 0], [0, 1]])], "the command")
+    second = report_of("w3", [replace(ROW, table="w3", metric="f1")], [], "another")
+    save([first], tmp_path)
+    before = (tmp_path / "t3.txt").read_bytes()
+    save([second], tmp_path)
+    assert load(tmp_path, ["t3", "w3"]) == [first, second]
+    assert (tmp_path / "t3.txt").read_bytes() == before
+    for name in ("t3.csv", "t3.md", "w3.txt", "t3-accuracy.png", "w3-f1.png", "costs.txt"):
+        assert (tmp_path / name).stat().st_size > 100, name
+    saved = json.loads((tmp_path / "tables.json").read_text())
+    assert saved["t3"]["command"] == "the command"
+    assert saved["t3"]["date"].startswith("20")
+    assert saved["t3"]["versions"]["numpy"] == np.__version__
+    assert saved["t3"]["costs"][0]["machine"] == "2 x a processor"
+    assert "`the command`" in (tmp_path / "t3.md").read_text()
+    assert "| x/seed-0 | 2.0 | 100 |" in (tmp_path / "costs.md").read_text()
+
+
+def test_confusions_of_one_title_are_summed() -> None:
+    outcomes = [
+        outcome("x/fold-1/seed-0", [[1, 2], [3, 4]]),
+        outcome("x/fold-2/seed-0", [[10, 0], [0, 10]]),
+        outcome("y", [[5, 5], [5, 5]], title="Y"),
+    ]
+    assert report_of("t3", [], outcomes, "").confusions == [
+        Confusion("x", ["a", "b"], [[11, 2], [3, 14]]),
+        Confusion("Y", ["a", "b"], [[5, 5], [5, 5]]),
+    ]
+
+
+def test_a_report_that_is_not_saved_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(AffectstreamError, match="run the command without --report first"):
+        load(tmp_path, ["t3"])
+    (tmp_path / "tables.json").write_text('{"t3": 1}')
+    with pytest.raises(AffectstreamError, match="no report of ours"):
+        load(tmp_path, ["t3"])
+
+
+def test_a_stand_in_is_drawn_without_the_colour_of_iemocap(tmp_path: Path) -> None:
+    stand_in = replace(ROW, data="synthetic corpus, not IEMOCAP")
+    nothing = replace(ROW, ours=None)
+    blue = {
+        name: _blue_pixels(plot_table("T", [row], tmp_path / f"{name}.png"))
+        for name, row in {"real": ROW, "stand-in": stand_in, "nothing": nothing}.items()
+    }
+    assert blue["stand-in"] == blue["nothing"]  # what the legend has
+    assert blue["real"] > 3 * blue["nothing"] > 0
+
+
+def _blue_pixels(path: Path) -> int:
+    pixels = imread(path)
+    return int((pixels[..., 2] - pixels[..., 0] > 0.2).sum())
+
+
+def test_a_class_that_never_occurs_is_drawn(tmp_path: Path) -> None:
+    path = plot_confusion(Confusion("X", ["a", "b"], [[0, 0], [1, 3]]), tmp_path / "in" / "x.png")
+    assert path.stat().st_size > 1000

@@ -1,0 +1,193 @@
+"""Pictures of the tables: our bars under the paper's, and matrices of confusion.
+
+Knows: matplotlib. Refuses to know: how the numbers were found. A number measured on a stand-in is
+grey and hatched, and says that it is not IEMOCAP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from affectstream.errors import AffectstreamError
+from affectstream_tools.experiments.rows import Row
+
+if TYPE_CHECKING:
+    from affectstream_tools.experiments.report import Confusion
+
+_INK, _GRID = "#2b2f36", "#d9dce1"
+_PAPER, _OURS, _TEST, _STAND_IN = "#8a929c", "#3b6fb6", "#9dbce4", "#e4e6ea"
+_BAR = 0.24
+"""Inches of height a bar."""
+
+
+def plot_table(title: str, rows: Sequence[Row], path: Path) -> Path:
+    """Draw the rows of one metric: for each of the paper's rows its bar, and under it ours.
+
+    Raises:
+        AffectstreamError: the picture cannot be written.
+    """
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.row, []).append(row)
+    lines = sum(1.7 + len(group) for group in groups.values())
+    figure = Figure(figsize=(12.5, 1.5 + _BAR * lines), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    top, ticks = 0.0, []
+    for name, group in groups.items():
+        ticks += _draw_group(axes, top, name, group)
+        top += 1.7 + len(group)
+    axes.set_ylim(top - 0.6, -0.9)
+    axes.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
+    for label in axes.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in groups else "normal")
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("per cent", color=_INK)
+    axes.grid(axis="x", color=_GRID, lw=0.6)
+    axes.set_axisbelow(True)
+    _tidy(axes)
+    axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=26)
+    _add_legend(axes)
+    return _save(figure, path)
+
+
+def _draw_group(axes: Any, top: float, name: str, group: Sequence[Row]) -> list[tuple[float, str]]:
+    """Draw the paper's bar and ours below it; return the places and labels of their ticks."""
+    paper = next((row.paper for row in group if row.paper is not None), None)
+    if paper is not None:
+        axes.barh(top, paper, height=0.8, color=_PAPER)
+    words = f"{paper:.2f}  the paper" if paper is not None else "the paper's number is not known"
+    _write(axes, top, words)
+    ticks = [(top, name)]
+    for place, row in enumerate(group, 1):
+        _draw_ours(axes, top + place, row)
+        if row.ours is not None:
+            asides = [row.protocol, "" if row.part == "all" else row.part, _look_ahead(row)]
+            ticks.append((top + place, ", ".join(filter(None, asides))))
+    return ticks
+
+
+def _look_ahead(row: Row) -> str:
+    return "" if row.look_ahead in ("", "none") else f"look-ahead {row.look_ahead}"
+
+
+def _draw_ours(axes: Any, place: float, row: Row) -> None:
+    if row.ours is None:
+        _write(axes, place, f"no number of ours: {row.data}", style="italic")
+        return
+    colour = _TEST if row.selected == "test" else _OURS
+    axes.barh(
+        place,
+        row.ours,
+        height=0.8,
+        xerr=row.sd,
+        color=_STAND_IN if row.stands_in else colour,
+        alpha=1 if row.stands_in else 0.75,
+        hatch="////" if row.stands_in else None,
+        edgecolor="#a9afb8" if row.stands_in else "none",
+        lw=0.6,
+        error_kw={"ecolor": _INK, "lw": 0.8, "capsize": 2},
+    )
+    if row.chance is not None:
+        axes.vlines(row.chance, place - 0.4, place + 0.4, color="#c8443a", lw=1.6, zorder=3)
+    name = (
+        row.data if not row.stands_in or "not IEMOCAP" in row.data else f"{row.data}, not IEMOCAP"
+    )
+    chosen = ", selected on test" if row.selected == "test" else ""
+    runs = f", {row.runs} runs" if row.runs > 1 else ""
+    _write(axes, place, f"{row.ours:.2f}  {name}{chosen}{runs}")
+
+
+def _write(axes: Any, place: float, words: str, style: str = "normal") -> None:
+    axes.text(
+        0.6,
+        place,
+        words,
+        va="center",
+        fontsize=7.5,
+        color=_INK,
+        style=style,
+        zorder=4,
+        bbox={"facecolor": "white", "alpha": 0.82, "lw": 0, "boxstyle": "round,pad=0.12"},
+    )
+
+
+def _add_legend(axes: Any) -> None:
+    axes.legend(
+        handles=[
+            Patch(facecolor=_PAPER, label="the paper"),
+            Patch(facecolor=_OURS, alpha=0.75, label="ours, IEMOCAP"),
+            Patch(facecolor=_TEST, alpha=0.75, label="ours, epoch selected on test"),
+            Patch(facecolor=_STAND_IN, edgecolor="#a9afb8", hatch="////", label="not IEMOCAP"),
+            Line2D([], [], color="#c8443a", lw=1.6, label="chance"),
+        ],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=5,
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0.2,
+    )
+
+
+def plot_confusion(confusion: Confusion, path: Path) -> Path:
+    """Draw a matrix: the share of each true class in colour, its counts in words.
+
+    Raises:
+        AffectstreamError: the picture cannot be written.
+    """
+    counts = np.array(confusion.counts, dtype=np.float64)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = 1.8 + 0.95 * len(confusion.labels)
+    figure = Figure(figsize=(size + 0.9, size + 0.3), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for true, row in enumerate(shares):
+        for taken, share in enumerate(row):
+            axes.text(
+                taken,
+                true,
+                f"{share:.0%}\n{counts[true, taken]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if share > 0.55 else _INK,
+            )
+    places = range(len(confusion.labels))
+    axes.set_xticks(places, confusion.labels, rotation=30 if len(places) > 3 else 0)
+    axes.set_yticks(places, confusion.labels)
+    axes.set_xlabel("taken for", color=_INK)
+    axes.set_ylabel("true", color=_INK)
+    axes.set_title(confusion.title, loc="left", fontsize=9, color=_INK, wrap=True)
+    _tidy(axes, ("left", "right", "top", "bottom"))
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label("share of the true class", color=_INK, fontsize=8)
+    bar.ax.tick_params(labelsize=7, colors=_INK)
+    bar.outline.set_visible(False)
+    return _save(figure, path)
+
+
+def _tidy(axes: Any, without: tuple[str, ...] = ("right", "top")) -> None:
+    for side in without:
+        axes.spines[side].set_visible(False)
+    axes.tick_params(colors=_INK, labelsize=8, length=0)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=130)
+    except OSError as error:
+        raise AffectstreamError(
+            f"{path} cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    return path

@@ -1,0 +1,172 @@
+"""``affectstream-lab tables``: the papers' tables beside ours.
+
+Knows: options and how results are printed. Refuses to know: how anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.terminal import fail, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.experiments.jobs import Job, Outcome
+    from affectstream_tools.experiments.report import TableReport
+    from affectstream_tools.experiments.rows import Row
+
+SMALL = "a few utterances only"
+
+
+def tables(
+    table: Annotated[
+        str, typer.Option(help="t1 .. t5, w2, w3, or several: t3,w2. [default: all]")
+    ] = "",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AFFECTSTREAM_DATA",
+            help="Folder that holds iemocap-derived, ravdess16k, glove-50d-5k ...",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where features and finished experiments are kept; an experiment in it is not "
+            "run again. [default: ~/.cache/affectstream]"
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("docs/reports"),
+    workers: Annotated[int, typer.Option(min=1, help="Experiments at once.")] = 2,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Run them as Ray tasks, on $RAY_ADDRESS if set.")
+    ] = False,
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0 or 0,1,2.")] = "0",
+    small: Annotated[
+        bool, typer.Option("--small", help="A few utterances: whether it runs, in little time.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Print the saved report; compute nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+) -> None:
+    """Run the papers' experiments, and print their tables beside ours."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.experiments.papers import TITLES
+    from affectstream_tools.experiments.report import load, save
+
+    failure = None
+    try:
+        chosen = _chosen(table, TITLES)
+        if report:
+            found = load(out, chosen)
+        else:
+            numbers = _seeds(seeds)
+            found, failure = _compute(chosen, data, cache, numbers, workers, cluster, small)
+        _print(found)
+        if not report and failure is None:
+            written = save(found, out)
+            typer.echo(f"wrote {len(written)} files to {out}", err=True)
+    except (AffectstreamError, ValueError) as error:
+        fail(str(error), status=1)
+    if as_json:
+        typer.echo(json.dumps({"rows": [row.to_dict() for each in found for row in each.rows]}))
+    if failure is not None:
+        fail(f"{failure}; nothing is saved until they are done", status=1)
+
+
+def _chosen(table: str, titles: Mapping[str, str]) -> list[str]:
+    wanted = [name.strip() for name in table.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in titles]
+    if unknown:
+        raise ValueError(f"there is no table {unknown[0]!r}; use {', '.join(titles)}")
+    return [name for name in titles if name in wanted or not wanted]
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise ValueError(f"seeds are whole numbers such as 0,1,2, not {text!r}") from None
+
+
+def _compute(
+    chosen: Sequence[str],
+    data: Path | None,
+    cache: Path | None,
+    seeds: Sequence[int],
+    workers: int,
+    cluster: bool,
+    small: bool,
+) -> tuple[list[TableReport], Exception | None]:
+    """Run what the tables need; return their reports, and what failed if something did."""
+    from affectstream_tools.experiments.folders import cache_folder
+    from affectstream_tools.experiments.jobs import JobsError
+    from affectstream_tools.experiments.report import report_of
+    from affectstream_tools.experiments.tables import completed, experiments_of, tables_of
+
+    if data is None or not data.is_dir():
+        raise ValueError(
+            f"there is no folder of corpora at {data}; name it with --data or $AFFECTSTREAM_DATA"
+            if data
+            else "name the folder of corpora with --data or $AFFECTSTREAM_DATA"
+        )
+    cache = cache or cache_folder()
+    needs: dict[str, frozenset[str]] = {}
+    jobs: list[Job] = []
+    modules = experiments_of(chosen)
+    for module in modules:
+        for job in module.jobs(data, cache, seeds=seeds, small=small):
+            needs[job.name] = tables_of(module, job)
+            jobs += [job] if needs[job.name].intersection(chosen) else []
+    failure = None
+    try:
+        outcomes = _run(
+            jobs, cache / ("experiments-small" if small else "experiments"), workers, cluster
+        )
+    except JobsError as error:
+        failure, outcomes = error, error.outcomes
+    rows: list[Row] = [row for module in modules for row in module.rows(outcomes)]
+    if small:
+        rows = [replace(row, data=f"{row.data}, {SMALL}") for row in rows]
+    rows = completed(rows, chosen)
+    command = shlex.join(["affectstream-lab", *sys.argv[1:]])
+    reports = [
+        report_of(name, rows, [o for o in outcomes.values() if name in needs[o.job.name]], command)
+        for name in chosen
+    ]
+    return reports, failure
+
+
+def _run(jobs: Sequence[Job], folder: Path, workers: int, cluster: bool) -> dict[str, Outcome]:
+    from affectstream_tools.experiments.jobs import run_jobs
+
+    with progress_bar() as bar:
+        task = bar.add_task(f"{len(jobs)} experiments", total=len(jobs))
+        return run_jobs(
+            jobs,
+            folder,
+            workers=workers,
+            cluster=cluster,
+            on_done=lambda job: bar.update(task, advance=1, description=f"done: {job.name}"),
+        )
+
+
+def _print(reports: Sequence[TableReport]) -> None:
+    from affectstream_tools.experiments.papers import TITLES
+    from affectstream_tools.experiments.report import costs_as_text
+    from affectstream_tools.experiments.tables import as_text
+
+    for each in reports:
+        typer.echo(as_text(TITLES[each.table], each.rows), err=True)
+        typer.echo(f"made {each.date} by `{each.command}`\n", err=True)
+    costs = {cost.job: cost for each in reports for cost in each.costs}
+    if costs:
+        typer.echo(costs_as_text(list(costs.values())), err=True)
