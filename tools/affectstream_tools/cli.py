@@ -18,6 +18,7 @@ from affectstream_tools.context_cli import evaluate_app, train_app
 from affectstream_tools.live_cli import live
 from affectstream_tools.prepare_cli import prepare
 from affectstream_tools.synthesis_cli import synthesise
+from affectstream_tools.tables_cli import tables
 from affectstream_tools.terminal import fail, progress_bar
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(bench_app, name="bench")
 app.command()(live)
 app.command()(prepare)
 app.command()(synthesise)
+app.command()(tables)
 
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
