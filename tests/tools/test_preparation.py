@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -193,6 +196,33 @@ def test_what_was_killed_goes_on_where_it_was(
     assert (rest.made, rest.kept) == (dict.fromkeys(CHEAP, 1), dict.fromkeys(CHEAP, 1))
     assert not left_over.exists()
     assert same(rest, prepared)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from affectstream_tools.corpora.corpus import open_corpus
+from affectstream_tools.corpora.preparation import prepare
+
+def kill(step):
+    if step.dialogue:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    prepare(open_corpus(Path(sys.argv[1])), sys.argv[3:], Path(sys.argv[2]), 2, kill)
+"""
+
+
+def test_a_killed_process_takes_its_workers_along(whole: Path, tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(whole), str(tmp_path), *CHEAP]
+    # Until the workers are gone, they hold the pipes, and this waits.
+    ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    rest = prepare(open_corpus(whole), CHEAP, tmp_path)
+    assert min(rest.kept.values()) >= 1
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "not a zip"])

@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -203,7 +204,7 @@ def _in_parallel(tasks: Sequence[_Task], workers: int) -> Iterator[_Task]:
         return
     spawn = multiprocessing.get_context("spawn")
     with _single_threaded():
-        pool = ProcessPoolExecutor(min(workers, len(tasks)), spawn, initializer=_ignore_interrupt)
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), spawn, initializer=_begin_worker)
         try:
             futures = [pool.submit(_work, task) for task in tasks]
             for future in as_completed(futures):
@@ -219,8 +220,17 @@ def _work(task: _Task) -> _Task:
     return task
 
 
-def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+def _begin_worker() -> None:
+    """End with the parent, however it ends, and at once where the user interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_it() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_it, daemon=True).start()
 
 
 @contextmanager
