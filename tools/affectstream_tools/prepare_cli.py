@@ -44,6 +44,16 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
 ) -> None:
     """Extract a corpus's features through the live path's front ends; go on where it ended."""
+    prepared = _prepare(folder, front_ends.split(","), cache, workers)
+    if len(prepared.impossible) == len(prepared.front_ends):
+        fail(next(iter(prepared.impossible.values())))
+    summary = _summary(prepared)
+    _print(summary)
+    if as_json:
+        typer.echo(json.dumps(summary))
+
+
+def _prepare(folder: Path, front_ends: list[str], cache: Path | None, workers: int) -> Prepared:
     from concurrent.futures.process import BrokenProcessPool
 
     from affectstream.errors import AffectstreamError
@@ -53,26 +63,20 @@ def prepare(
 
     try:
         corpus = open_corpus(folder)
-        names = [name.strip() for name in front_ends.split(",") if name.strip()]
+        names = [name.strip() for name in front_ends if name.strip()]
         names = names or list(possible_front_ends(corpus))
         if not names:
             fail(f"{folder} holds no recordings: there is nothing to extract")
-        prepared = _prepare(corpus, names, cache or cache_folder(), workers)
+        return _with_progress(corpus, names, cache or cache_folder(), workers)
     except BrokenProcessPool:
         fail("a worker was killed, perhaps for want of memory; run it again with --workers 1")
     except (AffectstreamError, ValueError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"the features cannot be kept ({error}); name another folder with --cache")
-    if len(prepared.impossible) == len(prepared.front_ends):
-        fail(next(iter(prepared.impossible.values())))
-    summary = _summary(prepared)
-    _print(summary)
-    if as_json:
-        typer.echo(json.dumps(summary))
 
 
-def _prepare(corpus: Corpus, names: list[str], cache: Path, workers: int) -> Prepared:
+def _with_progress(corpus: Corpus, names: list[str], cache: Path, workers: int) -> Prepared:
     from affectstream_tools.corpora.preparation import Step
     from affectstream_tools.corpora.preparation import prepare as prepare_corpus
 

@@ -21,7 +21,12 @@ MODALITIES = ("speech", "text", "words", "mocap", "statistics", "emotion", "vote
 47 statistics; the majority's emotion (``xxx`` counts: the annotators disagree); single votes;
 valence and activation."""
 
-_NAMES = {"raw": "IEMOCAP", "derived": "IEMOCAP, derived", "acted": "clips", "meld": "MELD, text"}
+_NAMES = {
+    "raw": "IEMOCAP's layout",
+    "derived": "IEMOCAP, derived",
+    "acted": "clips",
+    "meld": "MELD, text",
+}
 
 
 def open_corpus(path: Path) -> Corpus:

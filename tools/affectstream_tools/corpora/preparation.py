@@ -17,7 +17,7 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -85,26 +85,20 @@ def prepare(
         ValueError: there is no such front end, or no worker.
         OSError: the cache cannot be written.
     """
-    if unknown := [name for name in front_ends if name not in FRONT_ENDS]:
-        raise ValueError(f"no front end {unknown[0]!r}; name some of {', '.join(FRONT_ENDS)}")
-    if workers < 1:
-        raise ValueError(f"{workers} workers do nothing; give 1 or more")
+    _check(front_ends, workers)
     began_s = time.perf_counter()
     names = tuple(dict.fromkeys(front_ends))
     impossible = {name: why for name in names if (why := _impossible(corpus, name))}
-    wanted = [
-        name
-        for name in names
-        if name not in impossible and not (corpus.kind == "derived" and name == "egemaps47")
-    ]
+    # The derived set's statistics are in its utterances: nothing is extracted or stored.
+    wanted = [] if corpus.kind == "derived" else [name for name in names if name not in impossible]
     store = FeatureStore(_folder(corpus, cache))
     store.clear_left_overs()
     keys = {(n, d.id): _key(d, n) for d in corpus.dialogues for n in wanted}
-    about = {at: _stored(store, at, key) for at, key in keys.items()}
-    tasks = _tasks(corpus, store, keys, about)
+    before = {at: store.about(store.path(*at), key) for at, key in keys.items()}
+    about = {at: found for at, found in before.items() if found is not None}
+    tasks = _tasks(corpus, store, {at: key for at, key in keys.items() if at not in about})
     for task in _run(tasks, workers, on_done):
-        for name, key in task.keys.items():
-            about[name, task.dialogue.id] = _stored(store, (name, task.dialogue.id), key)
+        about |= _written(store, task)
     made = Counter(name for task in tasks for name in task.keys)
     return Prepared(
         corpus=corpus,
@@ -115,8 +109,15 @@ def prepare(
         extracted_s=sum(task.length_s for task in tasks),
         wall_s=time.perf_counter() - began_s,
         store=store,
-        about={at: found for at, found in about.items() if found is not None},
+        about=about,
     )
+
+
+def _check(front_ends: Sequence[str], workers: int) -> None:
+    if unknown := [name for name in front_ends if name not in FRONT_ENDS]:
+        raise ValueError(f"no front end {unknown[0]!r}; name some of {', '.join(FRONT_ENDS)}")
+    if workers < 1:
+        raise ValueError(f"{workers} workers do nothing; give 1 or more")
 
 
 def possible_front_ends(corpus: Corpus) -> tuple[str, ...]:
@@ -171,22 +172,24 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return path.name, state.st_size, state.st_mtime_ns
 
 
-def _stored(store: FeatureStore, at: tuple[str, str], key: str) -> StoredAbout | None:
-    return store.about(store.path(*at), key)
+def _written(store: FeatureStore, task: _Task) -> dict[tuple[str, str], StoredAbout]:
+    """Return what was written of a task, read back."""
+    found = {}
+    for name, key in task.keys.items():
+        path = store.path(name, task.dialogue.id)
+        about = store.about(path, key)
+        if about is None:
+            raise OSError(f"{path} was written and cannot be read back")
+        found[name, task.dialogue.id] = about
+    return found
 
 
-def _tasks(
-    corpus: Corpus,
-    store: FeatureStore,
-    keys: dict[tuple[str, str], str],
-    about: dict[tuple[str, str], StoredAbout | None],
-) -> list[_Task]:
+def _tasks(corpus: Corpus, store: FeatureStore, lacking: dict[tuple[str, str], str]) -> list[_Task]:
     """Return what is to be done, the longest first, so that no worker ends much after the rest."""
-    tasks = []
-    for dialogue in corpus.dialogues:
-        lacking = {n: k for (n, d), k in keys.items() if d == dialogue.id and about[n, d] is None}
-        if lacking:
-            tasks.append(_Task(store.folder, dialogue, lacking))
+    keys: dict[str, dict[str, str]] = defaultdict(dict)
+    for (name, dialogue), key in lacking.items():
+        keys[dialogue][name] = key
+    tasks = [_Task(store.folder, d, keys[d.id]) for d in corpus.dialogues if d.id in keys]
     return sorted(tasks, key=lambda task: -task.length_s)
 
 
