@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from affectstream.errors import AffectstreamError
 from affectstream_tools.experiments.jobs import Job, Outcome
-from affectstream_tools.experiments.plots import plot_confusion, plot_table
+from affectstream_tools.experiments.plots import curves, plot_confusion, plot_table
 from affectstream_tools.experiments.report import Confusion, load, report_of, save
 from affectstream_tools.experiments.rows import Row
 
@@ -85,6 +85,20 @@ def test_a_stand_in_is_drawn_without_the_colour_of_iemocap(tmp_path: Path) -> No
 def _blue_pixels(path: Path) -> int:
     pixels = imread(path)
     return int((pixels[..., 2] - pixels[..., 0] > 0.2).sum())
+
+
+def test_look_aheads_are_a_curve_where_nothing_else_differs(tmp_path: Path) -> None:
+    seen = [replace(ROW, look_ahead=each, sd=1.0) for each in ("full", "causal", "none", "2")]
+    other = replace(ROW, look_ahead="1", protocol="scenario")
+    stand_in = [replace(row, data="RAVDESS") for row in seen[:3]]
+    found = curves([*seen, other, *stand_in])
+    assert [[row.look_ahead for row in line] for line in found.values()] == [
+        ["none", "causal", "2", "full"],
+        ["none", "causal", "full"],
+    ]
+    assert [name.endswith("RAVDESS, not IEMOCAP") for name in found] == [False, True]
+    save([report_of("t3", [*seen, other], [], "")], tmp_path)
+    assert (tmp_path / "t3-accuracy-look-ahead.png").exists()
 
 
 def test_a_class_that_never_occurs_is_drawn(tmp_path: Path) -> None:

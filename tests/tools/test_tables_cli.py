@@ -20,8 +20,10 @@ app = typer.Typer()
 app.command()(tables)
 
 TASKS = """
-def score(name, fail):
-    if fail:
+import os
+
+def score(name):
+    if os.environ.get("TABLE_TASKS_FAIL"):
         raise RuntimeError("no convergence")
     return {"accuracy": 61.5, "confusion": {"labels": ["a", "b"], "counts": [[1, 0], [0, 1]]}}
 """
@@ -30,11 +32,9 @@ def score(name, fail):
 class Experiments(ModuleType):
     """As ``experiments/tripathi.py``: one job each for t1 and t3."""
 
-    fail = False
-
     def jobs(self, data: Path, cache: Path, *, seeds: Sequence[int], small: bool) -> list[Job]:
         return [
-            Job(f"t/{table}/seed-{seed}", "table_tasks:score", {"name": table, "fail": self.fail})
+            Job(f"t/{table}/seed-{seed}", "table_tasks:score", {"name": table})
             for table in ("t1", "t3")
             for seed in seeds
         ]
@@ -77,7 +77,7 @@ def last_line(result: Result) -> list[dict[str, object]]:
 
 
 def test_a_table_is_computed_shown_saved_and_shown_again(
-    experiments: Experiments, tmp_path: Path
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(tmp_path, "--table", "t3", "--json")
     assert first.exit_code == 0, first.output
@@ -88,17 +88,20 @@ def test_a_table_is_computed_shown_saved_and_shown_again(
     assert "t/t3/seed-0" in first.stderr  # what it took
     assert sorted(path.stem for path in (tmp_path / "cache").rglob("*.json")) == ["seed-0"]
     assert (tmp_path / "out" / "confusion" / "t3-t-t3.png").exists()
-    experiments.fail = True  # not run again
+    monkeypatch.setenv("TABLE_TASKS_FAIL", "1")
     again = run(tmp_path, "--table", "t3", "--report", "--json")
     assert again.exit_code == 0
     assert last_line(again) == rows
     assert "61.50*" in again.stderr
+    assert run(tmp_path, "--table", "t3").exit_code == 0  # what is kept is not run again
+    fresh = run(tmp_path, "--table", "t3", "--fresh")
+    assert (fresh.exit_code, "no convergence" in fresh.stderr) == (1, True)
 
 
 def test_a_failed_experiment_is_named_and_nothing_is_saved(
-    experiments: Experiments, tmp_path: Path
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiments.fail = True
+    monkeypatch.setenv("TABLE_TASKS_FAIL", "1")
     result = run(tmp_path, "--table", "t1,t3", "--seeds", "0,1", "--json")
     assert result.exit_code == 1
     assert "4 of 4 experiments failed" in result.stderr

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,9 @@ def tables(
     small: Annotated[
         bool, typer.Option("--small", help="A few utterances: whether it runs, in little time.")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run again what is kept, as after the code changed.")
+    ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Print the saved report; compute nothing.")
     ] = False,
@@ -59,6 +63,7 @@ def tables(
 ) -> None:
     """Run the papers' experiments, and print their tables beside ours."""
     from affectstream.errors import AffectstreamError
+    from affectstream_tools.experiments.folders import cache_folder
     from affectstream_tools.experiments.papers import TITLES
     from affectstream_tools.experiments.report import load, save
 
@@ -68,8 +73,9 @@ def tables(
         if report:
             found = load(out, chosen)
         else:
-            numbers = _seeds(seeds)
-            found, failure = _compute(chosen, data, cache, numbers, workers, cluster, small)
+            wanted = _Wanted(chosen, _folder(data), _seeds(seeds), small)
+            run = partial(_run, workers=workers, cluster=cluster, fresh=fresh)
+            found, failure = _compute(wanted, cache or cache_folder(), run)
         _print(found)
         if not report and failure is None:
             written = save(found, out)
@@ -97,57 +103,67 @@ def _seeds(text: str) -> list[int]:
         raise ValueError(f"seeds are whole numbers such as 0,1,2, not {text!r}") from None
 
 
+def _folder(data: Path | None) -> Path:
+    if data is None:
+        raise ValueError("name the folder of corpora with --data or $AFFECTSTREAM_DATA")
+    if not data.is_dir():
+        raise ValueError(
+            f"there is no folder of corpora at {data}; name it with --data or $AFFECTSTREAM_DATA"
+        )
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    tables: list[str]
+    data: Path
+    seeds: list[int]
+    small: bool
+
+
 def _compute(
-    chosen: Sequence[str],
-    data: Path | None,
-    cache: Path | None,
-    seeds: Sequence[int],
-    workers: int,
-    cluster: bool,
-    small: bool,
+    wanted: _Wanted, cache: Path, run: Callable[[list[Job], Path], dict[str, Outcome]]
 ) -> tuple[list[TableReport], Exception | None]:
     """Run what the tables need; return their reports, and what failed if something did."""
-    from affectstream_tools.experiments.folders import cache_folder
     from affectstream_tools.experiments.jobs import JobsError
     from affectstream_tools.experiments.report import report_of
     from affectstream_tools.experiments.tables import completed, experiments_of, tables_of
 
-    if data is None or not data.is_dir():
-        raise ValueError(
-            f"there is no folder of corpora at {data}; name it with --data or $AFFECTSTREAM_DATA"
-            if data
-            else "name the folder of corpora with --data or $AFFECTSTREAM_DATA"
-        )
-    cache = cache or cache_folder()
+    modules = experiments_of(wanted.tables)
     needs: dict[str, frozenset[str]] = {}
     jobs: list[Job] = []
-    modules = experiments_of(chosen)
     for module in modules:
-        for job in module.jobs(data, cache, seeds=seeds, small=small):
+        for job in module.jobs(wanted.data, cache, seeds=wanted.seeds, small=wanted.small):
             needs[job.name] = tables_of(module, job)
-            jobs += [job] if needs[job.name].intersection(chosen) else []
+            jobs += [job] if needs[job.name].intersection(wanted.tables) else []
     failure = None
     try:
-        outcomes = _run(
-            jobs, cache / ("experiments-small" if small else "experiments"), workers, cluster
-        )
+        outcomes = run(jobs, cache / ("experiments-small" if wanted.small else "experiments"))
     except JobsError as error:
         failure, outcomes = error, error.outcomes
     rows: list[Row] = [row for module in modules for row in module.rows(outcomes)]
-    if small:
-        rows = [replace(row, data=f"{row.data}, {SMALL}") for row in rows]
-    rows = completed(rows, chosen)
+    if wanted.small:
+        rows = [row if row.ours is None else _as_small(row) for row in rows]
+    rows = completed(rows, wanted.tables)
     command = shlex.join(["affectstream-lab", *sys.argv[1:]])
     reports = [
         report_of(name, rows, [o for o in outcomes.values() if name in needs[o.job.name]], command)
-        for name in chosen
+        for name in wanted.tables
     ]
     return reports, failure
 
 
-def _run(jobs: Sequence[Job], folder: Path, workers: int, cluster: bool) -> dict[str, Outcome]:
-    from affectstream_tools.experiments.jobs import run_jobs
+def _as_small(row: Row) -> Row:
+    return replace(row, data=f"{row.data}, {SMALL}")
 
+
+def _run(
+    jobs: list[Job], folder: Path, *, workers: int, cluster: bool, fresh: bool
+) -> dict[str, Outcome]:
+    from affectstream_tools.experiments.jobs import forget_outcomes, run_jobs
+
+    if fresh:
+        forget_outcomes(jobs, folder)
     with progress_bar() as bar:
         task = bar.add_task(f"{len(jobs)} experiments", total=len(jobs))
         return run_jobs(

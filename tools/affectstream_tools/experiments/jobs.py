@@ -109,6 +109,12 @@ def read_outcome(job: Job, folder: Path) -> Outcome | None:
         return None  # nothing, or not from us: it is run and written anew
 
 
+def forget_outcomes(jobs: Iterable[Job], folder: Path) -> None:
+    """Remove what ``folder`` keeps of these jobs, so that they are run again."""
+    for job in jobs:
+        _path(job, folder, ".json").unlink(missing_ok=True)
+
+
 def _check_names(jobs: Iterable[Job]) -> None:
     seen: set[str] = set()
     for job in jobs:

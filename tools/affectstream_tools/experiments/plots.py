@@ -1,4 +1,4 @@
-"""Pictures of the tables: our bars under the paper's, and matrices of confusion.
+"""Pictures of the tables: our bars under the paper's, curves, and matrices of confusion.
 
 Knows: matplotlib. Refuses to know: how the numbers were found. A number measured on a stand-in is
 grey and hatched, and says that it is not IEMOCAP.
@@ -7,6 +7,7 @@ grey and hatched, and says that it is not IEMOCAP.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _INK, _GRID = "#2b2f36", "#d9dce1"
 _PAPER, _OURS, _TEST, _STAND_IN = "#8a929c", "#3b6fb6", "#9dbce4", "#e4e6ea"
+_LINES = (_OURS, "#c8443a", "#2f7d4f", "#e0a021", "#6b4f9e", "#b5542d")
+LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
 _BAR = 0.24
 """Inches of height a bar."""
 
@@ -106,6 +109,10 @@ def _draw_ours(axes: Any, place: float, row: Row) -> None:
     _write(axes, place, f"{row.ours:.2f}  {name}{chosen}{runs}")
 
 
+def _unsaid(row: Row) -> bool:
+    return row.stands_in and "not IEMOCAP" not in row.data
+
+
 def _write(axes: Any, place: float, words: str, style: str = "normal") -> None:
     axes.text(
         0.6,
@@ -136,6 +143,58 @@ def _add_legend(axes: Any) -> None:
         fontsize=8,
         borderaxespad=0.2,
     )
+
+
+def curves(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return, by name, the rows of at least three look-aheads that differ in nothing else."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if row.ours is not None and row.look_ahead in LOOK_AHEADS:
+            part = "" if row.part == "all" else f", {row.part}"
+            data = f"{row.data}, not IEMOCAP" if _unsaid(row) else row.data
+            name = f"{row.row}; {row.protocol}{part}, selected on {row.selected}; {data}"
+            found.setdefault(name, {})[row.look_ahead] = row
+    return {
+        name: [by_look_ahead[each] for each in LOOK_AHEADS if each in by_look_ahead]
+        for name, by_look_ahead in found.items()
+        if len(by_look_ahead) > 2
+    }
+
+
+def plot_look_ahead(title: str, lines: dict[str, list[Row]], path: Path) -> Path:
+    """Draw a figure against the later utterances that were seen, a line each of :func:`curves`.
+
+    Raises:
+        AffectstreamError: the picture cannot be written.
+    """
+    figure = Figure(figsize=(9, 4.2 + 0.2 * len(lines)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for colour, (name, rows) in zip(cycle(_LINES), lines.items(), strict=False):
+        places = [LOOK_AHEADS.index(row.look_ahead) for row in rows]
+        values = [float("nan") if row.ours is None else row.ours for row in rows]
+        stands_in = any(row.stands_in for row in rows)
+        axes.errorbar(
+            places,
+            values,
+            yerr=[row.sd or 0.0 for row in rows],
+            color=_PAPER if stands_in else colour,
+            ls="--" if stands_in else "-",
+            marker="o",
+            ms=4,
+            lw=1.6,
+            elinewidth=0.8,
+            capsize=2,
+            label=name,
+        )
+    axes.set_xticks(range(len(LOOK_AHEADS)), LOOK_AHEADS)
+    axes.set_xlabel("later utterances seen", color=_INK)
+    axes.set_ylabel("per cent", color=_INK)
+    axes.grid(axis="y", color=_GRID, lw=0.6)
+    axes.set_title(title, loc="left", fontsize=11, color=_INK)
+    _tidy(axes)
+    figure.legend(loc="outside lower left", frameon=False, fontsize=7.5)
+    return _save(figure, path)
 
 
 def plot_confusion(confusion: Confusion, path: Path) -> Path:

@@ -118,8 +118,6 @@ def save(reports: Sequence[TableReport], folder: Path) -> list[Path]:
     Raises:
         AffectstreamError: they cannot be written.
     """
-    from affectstream_tools.experiments.plots import plot_confusion, plot_table
-
     kept = {**_read(folder), **{report.table: report for report in reports}}
     ordered = [kept[table] for table in TABLES if table in kept]
     written = [
@@ -134,17 +132,26 @@ def save(reports: Sequence[TableReport], folder: Path) -> list[Path]:
             ("md", as_markdown(title, report.rows) + made),
         ):
             written.append(write_whole(folder / f"{report.table}.{suffix}", text))
-        for metric in dict.fromkeys(row.metric for row in report.rows):
-            rows = [row for row in report.rows if row.metric == metric]
-            path = folder / f"{report.table}-{metric}.png"
-            written.append(plot_table(f"{title}, {metric}", rows, path))
-        for confusion in report.confusions:
-            path = folder / "confusion" / f"{_slug(report.table, confusion.title)}.png"
-            written.append(plot_confusion(confusion, path))
+        written += _draw(report, folder)
     costs = list({cost.job: cost for report in ordered for cost in report.costs}.values())
     written.append(write_whole(folder / "costs.txt", costs_as_text(costs)))
     written.append(write_whole(folder / "costs.md", costs_as_markdown(costs)))
     return written
+
+
+def _draw(report: TableReport, folder: Path) -> Iterable[Path]:
+    from affectstream_tools.experiments import plots
+
+    for metric in dict.fromkeys(row.metric for row in report.rows):
+        rows = [row for row in report.rows if row.metric == metric]
+        title, name = f"{TITLES[report.table]}, {metric}", f"{report.table}-{metric}"
+        yield plots.plot_table(title, rows, folder / f"{name}.png")
+        curves = plots.curves(rows)
+        if curves:
+            yield plots.plot_look_ahead(title, curves, folder / f"{name}-look-ahead.png")
+    for confusion in report.confusions:
+        path = folder / "confusion" / f"{_slug(report.table, confusion.title)}.png"
+        yield plots.plot_confusion(confusion, path)
 
 
 def load(folder: Path, tables: Sequence[str]) -> list[TableReport]:

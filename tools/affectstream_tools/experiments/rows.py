@@ -49,8 +49,11 @@ class Row:
         return "not IEMOCAP" in self.data or not self.data.startswith("IEMOCAP")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values; what is not a number is null."""
-        return {
-            name: None if isinstance(value, float) and isnan(value) else value
-            for name, value in asdict(self).items()
-        }
+        """Return JSON values, figures to four digits; what is not a number is null."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if isnan(value) else round(value, 4)
+    return value
