@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from affectstream_tools.experiments.job_process import JobError, execute
+from affectstream_tools.experiments.job_process import JobError, execute, machine
 from affectstream_tools.experiments.jobs import Job, JobsError, read_outcome, run_jobs
 
 TASKS = """
 import os, threading
 from pathlib import Path
+from types import SimpleNamespace
 
 def count(log, value):
     with Path(log).open("a") as lines:
@@ -161,3 +163,17 @@ def test_two_jobs_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_of_a_job_never_run(tmp_path: Path) -> None:
     assert read_outcome(Job("a", "builtins:dict", {}), tmp_path) is None
+
+
+def test_the_machine_is_named_with_the_gpu_that_torch_sees(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Cuda:
+        is_available = staticmethod(lambda: True)
+        get_device_name = staticmethod(lambda: "H200")
+
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=Cuda))
+    assert machine().startswith(f"{os.cpu_count()} x ")
+    assert machine().endswith(", GPU H200")
+    monkeypatch.delitem(sys.modules, "torch")
+    assert "GPU" not in machine()
