@@ -18,7 +18,6 @@ from affectstream_tools.experiments.jobs import Job, JobsError, read_outcome, ru
 TASKS = """
 import os, threading
 from pathlib import Path
-from types import SimpleNamespace
 
 def count(log, value):
     with Path(log).open("a") as lines:
