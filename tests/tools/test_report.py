@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from affectstream.errors import AffectstreamError
 from affectstream_tools.experiments.jobs import Job, Outcome
-from affectstream_tools.experiments.plots import curves, plot_confusion, plot_table
+from affectstream_tools.experiments.plots import curves, plot_confusions, plot_table
 from affectstream_tools.experiments.report import Confusion, load, report_of, save
 from affectstream_tools.experiments.rows import Row
 
@@ -58,8 +58,8 @@ def test_confusions_of_one_title_are_summed() -> None:
         outcome("y", [[5, 5], [5, 5]], title="Y"),
     ]
     assert report_of("t3", [], outcomes, "").confusions == [
-        Confusion("x", ["a", "b"], [[11, 2], [3, 14]]),
-        Confusion("Y", ["a", "b"], [[5, 5], [5, 5]]),
+        Confusion("t3", "x", ["a", "b"], [[11, 2], [3, 14]]),
+        Confusion("t3", "Y", ["a", "b"], [[5, 5], [5, 5]]),
     ]
 
 
@@ -101,6 +101,18 @@ def test_look_aheads_are_a_curve_where_nothing_else_differs(tmp_path: Path) -> N
     assert (tmp_path / "t3-accuracy-look-ahead.png").exists()
 
 
-def test_a_class_that_never_occurs_is_drawn(tmp_path: Path) -> None:
-    path = plot_confusion(Confusion("X", ["a", "b"], [[0, 0], [1, 3]]), tmp_path / "in" / "x.png")
-    assert path.stat().st_size > 1000
+def test_a_table_has_its_own_confusions(tmp_path: Path) -> None:
+    given = [Confusion(table, "X", ["a", "b"], [[1, 2], [3, 4]]) for table in ("t3", "t1")]
+    report = report_of("t3", [ROW], [], "", given)
+    assert report.confusions == given[:1]
+    save([report], tmp_path)
+    assert (tmp_path / "t3-confusion.png").exists()
+    assert load(tmp_path, ["t3"]) == [report]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_class_that_never_occurs_is_drawn(count: int, tmp_path: Path) -> None:
+    never = Confusion("t3", "X", ["a", "b"], [[0, 0], [1, 3]])
+    path = plot_confusions("T", [never] * count, tmp_path / "in" / "x.png")
+    height, width, _ = imread(path).shape
+    assert (width > 3 * height // 2) is (count > 1)

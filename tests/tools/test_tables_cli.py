@@ -87,7 +87,7 @@ def test_a_table_is_computed_shown_saved_and_shown_again(
     assert "61.50*" in first.stderr
     assert "t/t3/seed-0" in first.stderr  # what it took
     assert sorted(path.stem for path in (tmp_path / "cache").rglob("*.json")) == ["seed-0"]
-    assert (tmp_path / "out" / "confusion" / "t3-t-t3.png").exists()
+    assert (tmp_path / "out" / "t3-confusion.png").exists()
     monkeypatch.setenv("TABLE_TASKS_FAIL", "1")
     again = run(tmp_path, "--table", "t3", "--report", "--json")
     assert again.exit_code == 0

@@ -126,7 +126,7 @@ def _compute(
 ) -> tuple[list[TableReport], Exception | None]:
     """Run what the tables need; return their reports, and what failed if something did."""
     from affectstream_tools.experiments.jobs import JobsError
-    from affectstream_tools.experiments.report import report_of
+    from affectstream_tools.experiments.report import confusions_of, report_of
     from affectstream_tools.experiments.tables import completed, experiments_of, tables_of
 
     modules = experiments_of(wanted.tables)
@@ -145,9 +145,16 @@ def _compute(
     if wanted.small:
         rows = [row if row.ours is None else _as_small(row) for row in rows]
     rows = completed(rows, wanted.tables)
+    drawn = [each for module in modules for each in confusions_of(module, outcomes)]
     command = shlex.join(["affectstream-lab", *sys.argv[1:]])
     reports = [
-        report_of(name, rows, [o for o in outcomes.values() if name in needs[o.job.name]], command)
+        report_of(
+            name,
+            rows,
+            [o for o in outcomes.values() if name in needs[o.job.name]],
+            command,
+            drawn,
+        )
         for name in wanted.tables
     ]
     return reports, failure

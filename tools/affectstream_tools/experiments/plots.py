@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ _INK, _GRID = "#2b2f36", "#d9dce1"
 _PAPER, _OURS, _TEST, _STAND_IN = "#8a929c", "#3b6fb6", "#9dbce4", "#e4e6ea"
 _LINES = (_OURS, "#c8443a", "#2f7d4f", "#e0a021", "#6b4f9e", "#b5542d")
 LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
+_ACROSS = 4
 _BAR = 0.24
 """Inches of height a bar."""
 
@@ -197,19 +199,31 @@ def plot_look_ahead(title: str, lines: dict[str, list[Row]], path: Path) -> Path
     return _save(figure, path)
 
 
-def plot_confusion(confusion: Confusion, path: Path) -> Path:
-    """Draw a matrix: the share of each true class in colour, its counts in words.
+def plot_confusions(title: str, confusions: Sequence[Confusion], path: Path) -> Path:
+    """Draw matrices side by side: the share of each true class in colour, counts below it.
 
     Raises:
         AffectstreamError: the picture cannot be written.
     """
+    across = min(_ACROSS, len(confusions))
+    down = -(-len(confusions) // across)
+    figure = Figure(figsize=(max(3.5 * across, 5.0), 3.5 * down + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, confusion in zip(panels, confusions, strict=False):
+        _draw_confusion(axes, confusion)
+    for axes in panels[len(confusions) :]:
+        axes.set_axis_off()
+    figure.suptitle(f"{title}: share and number of each true class", x=0.01, ha="left", color=_INK)
+    figure.supxlabel("taken for", fontsize=9, color=_INK)
+    figure.supylabel("true", fontsize=9, color=_INK)
+    return _save(figure, path)
+
+
+def _draw_confusion(axes: Any, confusion: Confusion) -> None:
     counts = np.array(confusion.counts, dtype=np.float64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 1.8 + 0.95 * len(confusion.labels)
-    figure = Figure(figsize=(size + 0.9, size + 0.3), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for true, row in enumerate(shares):
         for taken, share in enumerate(row):
             axes.text(
@@ -218,21 +232,14 @@ def plot_confusion(confusion: Confusion, path: Path) -> Path:
                 f"{share:.0%}\n{counts[true, taken]:.0f}",
                 ha="center",
                 va="center",
-                fontsize=9,
+                fontsize=7.5,
                 color="white" if share > 0.55 else _INK,
             )
     places = range(len(confusion.labels))
-    axes.set_xticks(places, confusion.labels, rotation=30 if len(places) > 3 else 0)
-    axes.set_yticks(places, confusion.labels)
-    axes.set_xlabel("taken for", color=_INK)
-    axes.set_ylabel("true", color=_INK)
-    axes.set_title(confusion.title, loc="left", fontsize=9, color=_INK, wrap=True)
+    axes.set_xticks(places, confusion.labels)
+    axes.set_yticks(places, confusion.labels, rotation=90, va="center")
+    axes.set_title(fill(confusion.title, 46), loc="left", fontsize=7.5, color=_INK)
     _tidy(axes, ("left", "right", "top", "bottom"))
-    bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("share of the true class", color=_INK, fontsize=8)
-    bar.ax.tick_params(labelsize=7, colors=_INK)
-    bar.outline.set_visible(False)
-    return _save(figure, path)
 
 
 def _tidy(axes: Any, without: tuple[str, ...] = ("right", "top")) -> None:

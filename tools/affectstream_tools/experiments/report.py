@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from affectstream.errors import AffectstreamError
@@ -46,9 +47,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often what was true (rows) was taken for what (columns)."""
+    """How often what was true (rows) was taken for what (columns), of a row of a table."""
 
+    table: str
     title: str
+    """The row, the data and the protocol; a stand-in is named as one."""
     labels: list[str]
     counts: list[list[int]]
 
@@ -67,10 +70,17 @@ class TableReport:
 
 
 def report_of(
-    table: str, rows: Sequence[Row], outcomes: Iterable[Outcome], command: str
+    table: str,
+    rows: Sequence[Row],
+    outcomes: Sequence[Outcome],
+    command: str,
+    confusions: Sequence[Confusion] = (),
 ) -> TableReport:
-    """Return the report of a table from the outcomes of the jobs that filled it."""
-    outcomes = list(outcomes)
+    """Return the report of a table from the outcomes of the jobs that filled it.
+
+    Args:
+        confusions: of any table, besides those that the outcomes hold.
+    """
     return TableReport(
         table=table,
         rows=[row for row in rows if row.table == table],
@@ -78,8 +88,17 @@ def report_of(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=dict(_versions()),
         costs=[Cost(o.job.name, o.wall_s, o.peak_mib, o.machine) for o in outcomes],
-        confusions=_confusions(outcomes),
+        confusions=[
+            *(confusion for confusion in confusions if confusion.table == table),
+            *_confusions(table, outcomes),
+        ],
     )
+
+
+def confusions_of(module: ModuleType, outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+    """Return the matrices that a module of experiments draws from its outcomes, if it does."""
+    drawn = getattr(module, "confusions", None)
+    return [] if drawn is None else list(drawn(outcomes))
 
 
 def _versions() -> Iterable[tuple[str, str]]:
@@ -90,7 +109,7 @@ def _versions() -> Iterable[tuple[str, str]]:
             continue
 
 
-def _confusions(outcomes: Iterable[Outcome]) -> list[Confusion]:
+def _confusions(table: str, outcomes: Iterable[Outcome]) -> list[Confusion]:
     """The confusions of jobs of one title summed; of a title's other labels, on their own."""
     found: dict[tuple[str, ...], Confusion] = {}
     for outcome in outcomes:
@@ -104,7 +123,7 @@ def _confusions(outcomes: Iterable[Outcome]) -> list[Confusion]:
         if before is not None:
             pairs = zip(before.counts, counts, strict=True)
             counts = [[a + b for a, b in zip(*rows, strict=True)] for rows in pairs]
-        found[title, *labels] = Confusion(title, labels, counts)
+        found[title, *labels] = Confusion(table, title, labels, counts)
     return list(found.values())
 
 
@@ -149,9 +168,9 @@ def _draw(report: TableReport, folder: Path) -> Iterable[Path]:
         curves = plots.curves(rows)
         if curves:
             yield plots.plot_look_ahead(title, curves, folder / f"{name}-look-ahead.png")
-    for confusion in report.confusions:
-        path = folder / "confusion" / f"{_slug(report.table, confusion.title)}.png"
-        yield plots.plot_confusion(confusion, path)
+    if report.confusions:
+        path = folder / f"{report.table}-confusion.png"
+        yield plots.plot_confusions(TITLES[report.table], report.confusions, path)
 
 
 def load(folder: Path, tables: Sequence[str]) -> list[TableReport]:
@@ -209,8 +228,3 @@ def _lines(costs: Sequence[Cost]) -> list[tuple[str, str, str, str]]:
     total_s = sum(cost.wall_s for cost in costs)
     most = max((cost.peak_mib for cost in costs), default=0.0)
     return [*lines, ("all, one after another; the largest", f"{total_s:.1f}", f"{most:.0f}", "")]
-
-
-def _slug(*parts: str) -> str:
-    words = "-".join(parts).lower()
-    return "-".join("".join(c if c.isalnum() else " " for c in words).split())[:100]
