@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from affectstream_models.context import ContextModel
 from affectstream_models.context_network import ContextConfig, ContextNetwork
@@ -112,22 +113,27 @@ def save(
         "config": network.config.to_dict(),
         "trained": dict(trained),
     }
-    content = save_tensors(tensors, metadata={_KEY: json.dumps(metadata, sort_keys=True)})
+    return write(path, tensors, metadata)
+
+
+def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Write a safetensors file with one entry of metadata, and return the SHA-256 of the file."""
+    content = save_tensors(dict(tensors), metadata={_KEY: json.dumps(metadata, sort_keys=True)})
     Path(path).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
 
-def metadata_of(content: bytes) -> dict[str, Any]:
+def metadata_of(content: bytes, *, form: str = FORMAT) -> dict[str, Any]:
     """The metadata in a safetensors file's header.
 
     Raises:
-        ValueError: the bytes are no safetensors file, or of another format than ``FORMAT``.
+        ValueError: the bytes are no safetensors file, or of another format than ``form``.
     """
     size = int.from_bytes(content[:8], "little")
     if not 2 <= size <= len(content) - 8:
         raise ValueError("its header is cut off")
     entries = json.loads(content[8 : 8 + size]).get("__metadata__", {})
     metadata: dict[str, Any] = json.loads(entries.get(_KEY, "{}"))
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") != form:
         raise ValueError(f"its format is {metadata.get('format')!r}")
     return metadata

@@ -91,6 +91,22 @@ def test_logits_have_a_number_for_each_class(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_gpu_says_what_the_processor_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU: torch finds none on this machine")
+    for backend in (torch.backends.cuda.matmul, torch.backends.cudnn):
+        monkeypatch.setattr(backend, "allow_tf32", False)
+    network = make(name).eval()
+    batch = batch_of(name)
+    with torch.inference_mode():
+        expected = network(**batch)
+        there = {argument: rows.cuda() for argument, rows in batch.items()}
+        found = network.cuda()(**there)
+    assert found.device.type == "cuda"
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_finite_gradient_reaches_every_parameter(name: str) -> None:
     network = make(name)
     nn.functional.cross_entropy(network(**batch_of(name)), labels()).backward()
