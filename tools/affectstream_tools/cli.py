@@ -16,6 +16,7 @@ import typer
 from affectstream_tools.bench.cli import bench_app
 from affectstream_tools.context_cli import evaluate_app, train_app
 from affectstream_tools.live_cli import live
+from affectstream_tools.network_cli import evaluate_network, train_network
 from affectstream_tools.prepare_cli import prepare
 from affectstream_tools.synthesis_cli import synthesise
 from affectstream_tools.tables_cli import tables
@@ -27,6 +28,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+train_app.command("network")(train_network)
+evaluate_app.command("network")(evaluate_network)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
