@@ -142,8 +142,6 @@ def _compute(
     except JobsError as error:
         failure, outcomes = error, error.outcomes
     rows: list[Row] = [row for module in modules for row in module.rows(outcomes)]
-    if wanted.small:
-        rows = [row if row.ours is None else _as_small(row) for row in rows]
     rows = completed(rows, wanted.tables)
     drawn = [each for module in modules for each in confusions_of(module, outcomes)]
     command = shlex.join(["affectstream-lab", *sys.argv[1:]])
@@ -157,11 +155,17 @@ def _compute(
         )
         for name in wanted.tables
     ]
-    return reports, failure
+    return [_as_small(each) for each in reports] if wanted.small else reports, failure
 
 
-def _as_small(row: Row) -> Row:
-    return replace(row, data=f"{row.data}, {SMALL}")
+def _as_small(report: TableReport) -> TableReport:
+    """Say with every number that it is no result."""
+    rows = [
+        row if row.ours is None else replace(row, data=f"{row.data}, {SMALL}")
+        for row in report.rows
+    ]
+    confusions = [replace(each, title=f"{each.title}, {SMALL}") for each in report.confusions]
+    return replace(report, rows=rows, confusions=confusions)
 
 
 def _run(

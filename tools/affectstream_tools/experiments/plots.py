@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from PIL import Image
 
 from affectstream.errors import AffectstreamError
 from affectstream_tools.experiments.rows import Row
@@ -29,6 +30,7 @@ _PAPER, _OURS, _TEST, _STAND_IN = "#8a929c", "#3b6fb6", "#9dbce4", "#e4e6ea"
 _LINES = (_OURS, "#c8443a", "#2f7d4f", "#e0a021", "#6b4f9e", "#b5542d")
 LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
 _ACROSS = 4
+_DPI = 120
 _BAR = 0.24
 """Inches of height a bar."""
 
@@ -43,8 +45,7 @@ def plot_table(title: str, rows: Sequence[Row], path: Path) -> Path:
     for row in rows:
         groups.setdefault(row.row, []).append(row)
     lines = sum(1.7 + len(group) for group in groups.values())
-    figure = Figure(figsize=(12.5, 1.5 + _BAR * lines), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(12.5, 1.5 + _BAR * lines), layout="constrained", dpi=_DPI)
     axes = figure.subplots()
     top, ticks = 0.0, []
     for name, group in groups.items():
@@ -169,8 +170,7 @@ def plot_look_ahead(title: str, lines: dict[str, list[Row]], path: Path) -> Path
     Raises:
         AffectstreamError: the picture cannot be written.
     """
-    figure = Figure(figsize=(9, 4.2 + 0.2 * len(lines)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(9, 4.2 + 0.2 * len(lines)), layout="constrained", dpi=_DPI)
     axes = figure.subplots()
     for colour, (name, rows) in zip(cycle(_LINES), lines.items(), strict=False):
         places = [LOOK_AHEADS.index(row.look_ahead) for row in rows]
@@ -207,8 +207,9 @@ def plot_confusions(title: str, confusions: Sequence[Confusion], path: Path) -> 
     """
     across = min(_ACROSS, len(confusions))
     down = -(-len(confusions) // across)
-    figure = Figure(figsize=(max(3.5 * across, 5.0), 3.5 * down + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(
+        figsize=(max(3.5 * across, 5.0), 3.5 * down + 0.6), layout="constrained", dpi=_DPI
+    )
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, confusion in zip(panels, confusions, strict=False):
         _draw_confusion(axes, confusion)
@@ -249,9 +250,13 @@ def _tidy(axes: Any, without: tuple[str, ...] = ("right", "top")) -> None:
 
 
 def _save(figure: Figure, path: Path) -> Path:
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    # A picture of few colours: a palette makes the file several times smaller.
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(128)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130)
+        picture.save(path, optimize=True)
     except OSError as error:
         raise AffectstreamError(
             f"{path} cannot be written ({error.strerror}); choose another folder"
