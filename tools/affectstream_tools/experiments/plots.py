@@ -253,10 +253,10 @@ def _save(figure: Figure, path: Path) -> Path:
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     # A picture of few colours: a palette makes the file several times smaller.
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(128)
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, optimize=True)
+        picture.quantize(method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     except OSError as error:
         raise AffectstreamError(
             f"{path} cannot be written ({error.strerror}); choose another folder"
