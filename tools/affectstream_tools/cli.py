@@ -17,6 +17,7 @@ from affectstream_tools.bench.cli import bench_app
 from affectstream_tools.context_cli import evaluate_app, train_app
 from affectstream_tools.live_cli import live
 from affectstream_tools.network_cli import evaluate_network, train_network
+from affectstream_tools.ordering_cli import ordering
 from affectstream_tools.prepare_cli import prepare
 from affectstream_tools.synthesis_cli import synthesise
 from affectstream_tools.tables_cli import tables
@@ -36,6 +37,7 @@ app.add_typer(bench_app, name="bench")
 app.command()(live)
 app.command()(prepare)
 app.command()(synthesise)
+app.command()(ordering)
 app.command()(tables)
 
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
