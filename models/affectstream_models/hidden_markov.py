@@ -10,22 +10,45 @@ last digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from hmmlearn.hmm import GaussianHMM
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
 
 Floats = NDArray[np.float64]
 
 _BLOCK = 512
 """Sequences that are stepped together; the longest come first, so that few rows are filled up."""
 
+ENOUGH_FRAMES = 10_000
+"""The k-means that the states start from sees no more of a class, drawn by the seed."""
+
 
 class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
     """hmmlearn's ``GaussianHMM``, which goes through blocks of sequences, not one by one."""
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Floats]) -> BatchedGaussianHmm:
+        """A model of these ``parameters``, which need no training."""
+        states, columns = parameters["means"].shape
+        model = cls(states, covariance_type="diag", init_params="")
+        model.n_features = columns
+        model.startprob_, model.transmat_ = parameters["start_chances"], parameters["transitions"]
+        model.means_, model.covars_ = parameters["means"], parameters["variances"]
+        return model
+
+    def parameters(self) -> dict[str, Floats]:
+        """Chances (S,) and (S, S), means and variances (S, D)."""
+        return {
+            "start_chances": self.startprob_,
+            "transitions": self.transmat_,
+            "means": self.means_,
+            "variances": np.diagonal(self.covars_, axis1=1, axis2=2).copy(),
+        }
 
     def log_likelihoods(self, frames: Floats, lengths: Sequence[int]) -> Floats:
         """Log likelihood (N,) of each sequence; one without frames has 0.
@@ -135,3 +158,22 @@ def _transitions(model: Any, block: _Block, passed: _Passed, behind: Floats) -> 
     pairs: Floats = np.einsum("bti,btj->ij", passed.forward[:, :-1], arrived[:, 1:], optimize=True)
     counts: Floats = model.transmat_ * pairs
     return counts
+
+
+def middles_of(frames: Floats, count: int, seed: int) -> Floats:
+    """Return where k-means finds the middles of the frames, of not more than it needs to see."""
+    if len(frames) > ENOUGH_FRAMES:
+        chosen = np.random.default_rng(seed).choice(len(frames), ENOUGH_FRAMES, replace=False)
+        some = frames[np.sort(chosen)]
+        frames = some if distinct_count(some, count) == count else frames
+    middles: Floats = KMeans(count, n_init=3, random_state=seed).fit(frames).cluster_centers_
+    return middles
+
+
+def distinct_count(frames: Floats, enough: int) -> int:
+    """How many frames differ, counted up to ``enough``."""
+    count = 0
+    while len(frames) and count < enough:
+        frames = frames[(frames != frames[0]).any(axis=1)]
+        count += 1
+    return count

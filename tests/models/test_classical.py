@@ -15,14 +15,16 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("hmmlearn")
 
+from sklearn.svm import SVC
+
+from affectstream_models.class_bigram import ClassBigram
 from affectstream_models.classical import (
-    UNLABELLED,
-    ClassBigram,
     DialogueClassifier,
     HmmClassifier,
     HmmLanguageModelClassifier,
-    SvmClassifier,
 )
+from affectstream_models.classical_inputs import UNLABELLED
+from affectstream_models.support_vectors import SvmClassifier
 
 CLASSES = 3
 COLUMNS = 4
@@ -298,6 +300,26 @@ def test_the_svm_without_selection_and_with_two_classes(training: Talk, test_par
     assert (probabilities.argmax(axis=1) == truth)[truth < 2].mean() > 0.7
 
 
+def test_the_svm_says_what_its_machine_says(training: Talk, test_part: Talk) -> None:
+    model = SvmClassifier(CLASSES, selection=None).fit(training.rows, training.labels)
+    rows, labels = np.concatenate(training.rows), np.concatenate(training.labels)
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    machine = SVC(kernel="linear").fit((rows - mean) / deviation, labels)
+    scaled = (np.concatenate(test_part.rows) - mean) / deviation
+    votes = np.exp(machine.decision_function(scaled))
+    found = np.concatenate([model.predict_proba(dialogue) for dialogue in test_part.rows])
+    np.testing.assert_allclose(found, votes / votes.sum(axis=1, keepdims=True), rtol=1e-9)
+
+
+def test_what_was_learnt_of_other_classes_is_refused(fitted: dict[str, Any]) -> None:
+    for name, other in (("hmm", HmmClassifier(2)), ("svm", SvmClassifier(2))):
+        with pytest.raises(ValueError, match="not of 2|are not of 2"):
+            other.load_state_dict(fitted[name].state_dict())
+    for model in (HmmClassifier(2), HmmLanguageModelClassifier(2), SvmClassifier(2)):
+        with pytest.raises(ValueError, match="not fitted"):
+            model.state_dict()
+
+
 @pytest.mark.parametrize("make", [HmmClassifier, HmmLanguageModelClassifier, SvmClassifier])
 def test_one_class_is_no_choice(make: Callable[[int], object]) -> None:
     with pytest.raises(ValueError, match="two classes"):
@@ -312,4 +334,4 @@ def test_no_other_module_needs_these_libraries() -> None:
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if {name.partition(".")[0] for name in names} & {"sklearn", "hmmlearn"}:
                 users.add(path.stem)
-    assert users == {"classical", "hidden_markov", "selection"}
+    assert users == {"hidden_markov", "selection", "support_vectors"}

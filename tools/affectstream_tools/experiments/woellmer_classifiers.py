@@ -18,13 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_models.classical import (
-    UNLABELLED,
-    ClassBigram,
-    HmmClassifier,
-    SvmClassifier,
-)
+from affectstream_models.class_bigram import ClassBigram
+from affectstream_models.classical import HmmClassifier
+from affectstream_models.classical_inputs import UNLABELLED
 from affectstream_models.selection import CorrelationFeatureSelection
+from affectstream_models.support_vectors import SvmClassifier
 from affectstream_tools.experiments.woellmer_data import Talk
 from affectstream_tools.experiments.woellmer_folds import Classes, annotations_of
 from affectstream_tools.experiments.woellmer_scores import scores_of
