@@ -313,7 +313,7 @@ def test_the_svm_says_what_its_machine_says(training: Talk, test_part: Talk) -> 
 
 def test_what_was_learnt_of_other_classes_is_refused(fitted: dict[str, Any]) -> None:
     for name, other in (("hmm", HmmClassifier(2)), ("svm", SvmClassifier(2))):
-        with pytest.raises(ValueError, match="not of 2|are not of 2"):
+        with pytest.raises(ValueError, match="not of 2"):
             other.load_state_dict(fitted[name].state_dict())
     for model in (HmmClassifier(2), HmmLanguageModelClassifier(2), SvmClassifier(2)):
         with pytest.raises(ValueError, match="not fitted"):
