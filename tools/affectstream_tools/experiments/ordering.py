@@ -49,7 +49,7 @@ _SEES = {
 _TASK = "affectstream_tools.experiments.ordering:place"
 _WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _FRAMES = 4
-_FRAME_BLUR = 0.1
+_FRAME_BLUR = 0.5  # of the rows' deviation: an utterance's frames differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Sizes:
         svm, hmm, context: of ``learned``, so many are enough, or all there is time for.
     """
 
-    learned: int = 2000
+    learned: int = 1600
     development: int = 200
-    scored: int = 1000
+    scored: int = 800
     turns: int = 20
     epochs: int = 10
     svm: int = 200
     hmm: int = 600
-    context: int = 800
+    context: int = 600
     context_epochs: int = 8
 
 
@@ -180,7 +180,7 @@ def _placing(
 
 
 def _svm(material: _Material, name: str) -> list[Placing]:
-    from affectstream_models.classical import SvmClassifier
+    from affectstream_models.support_vectors import SvmClassifier
 
     learned, _, scored = material.rows()
     count = material.sizes.svm
