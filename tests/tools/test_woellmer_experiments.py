@@ -138,7 +138,7 @@ def test_jobs_have_names_of_their_own_and_classical_ones_one_seed(tmp_path: Path
 
 
 def test_features_know_nothing_of_the_test_part(data: Path) -> None:
-    features = DerivedFeatures(data)
+    features = DerivedFeatures(data / "iemocap-derived")
     (fold,) = folds_of(features.dialogues, "session", "session 5", 0)
     talk = features.fit(fold.learned, 0)(fold.test[0])
     changed = features.fit(fold.learned[:6], 0)(fold.test[0])
@@ -155,19 +155,19 @@ def test_features_know_nothing_of_the_test_part(data: Path) -> None:
 def test_sentence_embeddings_are_added_by_utterance(data: Path, tmp_path: Path) -> None:
     count = len(NAMES) * 12
     np.save(tmp_path / "rows.npy", np.arange(count * 3, dtype=np.float32).reshape(count, 3))
-    features = DerivedFeatures(data, tmp_path / "rows.npy")
+    features = DerivedFeatures(data / "iemocap-derived", tmp_path / "rows.npy")
     talk = features.fit(features.dialogues[:8], 0)(features.dialogues[1])
     assert talk.functionals[:, -3].tolist() == [3 * row for row in range(12, 24)]
     assert "sentence embeddings" in features.data["v+f"]
     np.save(tmp_path / "few.npy", np.zeros((2, 3), dtype=np.float32))
     with pytest.raises(CorpusError, match="not a row for each of 180 utterances"):
-        DerivedFeatures(data, tmp_path / "few.npy")
+        DerivedFeatures(data / "iemocap-derived", tmp_path / "few.npy")
 
 
 def test_what_is_missing_says_so(data: Path, tmp_path: Path) -> None:
     write_derived(tmp_path / "iemocap-derived")
     with pytest.raises(CorpusError, match="word vectors"):
-        DerivedFeatures(tmp_path)
+        DerivedFeatures(tmp_path / "iemocap-derived")
     options = {"data": str(data), "protocol": "session", "fold": "session 5", "small": True}
     with pytest.raises(ValueError, match="no classifier 'knn'"):
         woellmer.run_fold(**options, classifiers=["knn"], tasks=["valence"])
@@ -176,7 +176,7 @@ def test_what_is_missing_says_so(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_speaker_has_mean_zero_and_deviation_one(data: Path) -> None:
-    dialogues: list[CorpusDialogue] = list(DerivedFeatures(data).dialogues)
+    dialogues: list[CorpusDialogue] = list(DerivedFeatures(data / "iemocap-derived").dialogues)
     said = [u for d in dialogues for u in d.utterances]
     given = {u.id: 100 * int(u.speaker[3:5]) + u.acoustic for u in said if u.acoustic is not None}
     given[said[0].id] = np.full(47, np.nan, dtype=np.float32)

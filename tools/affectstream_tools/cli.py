@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from affectstream_tools.bench.cli import bench_app
+from affectstream_tools.classifier_cli import evaluate_classifier
 from affectstream_tools.context_cli import evaluate_app, train_app
 from affectstream_tools.live_cli import live
 from affectstream_tools.network_cli import evaluate_network, train_network
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 train_app.command("network")(train_network)
 evaluate_app.command("network")(evaluate_network)
+evaluate_app.command("classifier")(evaluate_classifier)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")

@@ -153,9 +153,11 @@ def run_fold(
         CorpusError: the derived set cannot be read.
         ValueError: no such protocol, fold, classifier or task.
     """
-    features = DerivedFeatures(Path(data), Path(sentences) if sentences else None)
+    features = DerivedFeatures(
+        Path(data) / "iemocap-derived", Path(sentences) if sentences else None
+    )
     effort = BRIEF if small else Effort()
-    dialogues = _few(features.dialogues) if small else features.dialogues
+    dialogues = few(features.dialogues) if small else features.dialogues
     return score_fold(features, dialogues, protocol, fold, classifiers, tasks, effort, seed)
 
 
@@ -239,7 +241,8 @@ def _confusion(entries: Sequence[Mapping[str, Any]], protocol: str) -> dict[str,
     return {"title": title, "labels": chosen["labels"], "counts": chosen["counts"]}
 
 
-def _few(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
+def few(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
+    """Three dialogues of each session, for trials and tests."""
     chosen: list[CorpusDialogue] = []
     for session in sorted({d.session for d in dialogues}):
         own = [d for d in dialogues if d.session == session]

@@ -33,8 +33,8 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 BOTH = "v+f"
-WEIGHTS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Of the language model, of which the development part chooses."""
+WEIGHTS = (0.25, 1.0, 4.0, 16.0, 64.0, 256.0)
+"""Of the language model, of which the development part chooses: more frames need more of it."""
 
 LOOK_AHEAD = {"HMM": "none", "HMM+LM": "full", "SVM": "none", "LSTM": "causal", "BLSTM": "full"}
 """What of the dialogue each sees; all of it, for the best path through its classes."""

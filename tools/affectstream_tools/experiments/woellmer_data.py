@@ -72,7 +72,7 @@ class DerivedFeatures:
     """Voice and words of the derived set.
 
     Args:
-        data: the folder that holds ``iemocap-derived`` and ``glove-50d-5k``.
+        data: the derived set; ``glove-50d-5k`` lies beside it.
         sentences: a ``.npy`` (utterances, d) of sentence embeddings in the order of
             ``utterances.csv``, which is added to the numbers of the words; None adds none.
 
@@ -87,16 +87,15 @@ class DerivedFeatures:
             "f": "IEMOCAP, derived set: words in place of the face",
             "v+f": "IEMOCAP, derived set: voice statistics; words in place of the face" + known,
         }
-        self.dialogues = read_derived(data / "iemocap-derived")
-        self._vectors = _glove(data / "glove-50d-5k" / "glove-50d-5k.json")
+        self.dialogues = read_derived(data)
+        self._vectors = _glove(data.parent / "glove-50d-5k" / "glove-50d-5k.json")
         self._voices = speaker_normalised(
             self.dialogues,
             {u.id: u.acoustic for d in self.dialogues for u in d.utterances},
         )
         self._sentences: dict[str, Floats] = {}
         if sentences is not None:
-            table = data / "iemocap-derived" / "utterances.csv"
-            self._sentences = _sentence_embeddings(sentences, table)
+            self._sentences = _sentence_embeddings(sentences, data / "utterances.csv")
 
     def fit(self, learned: Sequence[CorpusDialogue], seed: int) -> Callable[[CorpusDialogue], Talk]:
         """Learn the n-grams of the words, their weights and 64 topics of them."""

@@ -39,8 +39,8 @@ _ENOUGH_FRAMES = 20_000  # for the principal components of 138 columns
 Rows = NDArray[np.float32]
 
 SYNTHETIC = "synthetic corpus, not IEMOCAP"
-_SIZE, _SMALL = (5, 8, 24), (3, 2, 10)
-"""Sessions, dialogues of each, utterances of each: of the synthetic corpus."""
+_SIZE, _SMALL = (5, 8, 24, 30), (3, 2, 10, 10)
+"""Sessions, dialogues of each, utterances of each, frames a second: of the synthetic corpus."""
 
 
 def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) -> FrameFeatures:
@@ -66,10 +66,10 @@ def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) 
     return FrameFeatures(prepared, name)
 
 
-def _synthetic(folder: Path, size: tuple[int, int, int]) -> Path:
+def _synthetic(folder: Path, size: tuple[int, int, int, int]) -> Path:
     """The corpus of this size, written whole or not at all."""
-    sessions, dialogues, utterances = size
-    place = folder / f"woellmer-{sessions}-{dialogues}-{utterances}"
+    sessions, dialogues, utterances, rate_hz = size
+    place = folder / "-".join(["woellmer", *map(str, size)])
     if place.is_dir():
         return place
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,6 +81,7 @@ def _synthetic(folder: Path, size: tuple[int, int, int]) -> Path:
             sessions=sessions,
             dialogues_per_session=dialogues,
             utterances=utterances,
+            frame_rate_hz=rate_hz,
             workers=1,
         )
         try:
