@@ -64,8 +64,11 @@ def load(path: Path | str) -> ContextModel:
         raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror}") from error
     try:
         metadata = metadata_of(content)
-        network = ContextNetwork(ContextConfig(**metadata["config"]))
-        network.load_state_dict(load_tensors(content))
+        network = ContextNetwork(ContextConfig.from_dict(metadata["config"]))
+        tensors = load_tensors(content)
+        if not network.config.clusters:
+            tensors.setdefault("cluster_centres", network.cluster_centres)  # older files
+        network.load_state_dict(tensors)
         options: dict[str, Any] = {
             "look_ahead": int(metadata["look_ahead"]),
             "speaker_prior": float(metadata.get("speaker_prior", "inf")),
@@ -76,12 +79,15 @@ def load(path: Path | str) -> ContextModel:
         raise CheckpointError(
             f"{path} is not a checkpoint of format {FORMAT}; download or train it again ({error})"
         ) from error
-    return ContextModel(
-        network,
-        id=metadata["id"],
-        sha256=hashlib.sha256(content).hexdigest(),
-        **options,
-    )
+    try:
+        return ContextModel(
+            network,
+            id=metadata["id"],
+            sha256=hashlib.sha256(content).hexdigest(),
+            **options,
+        )
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be used: {error}") from error
 
 
 def save(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from affectstream_models.context_features import collate
+from affectstream_models.context_memory import Memory
 from affectstream_models.context_network import (
     SCALES,
     ContextNetwork,
@@ -41,6 +42,7 @@ from affectstream_models.context_values import (
     Slot,
     UtteranceInputs,
 )
+from affectstream_models.sentence_encoder import SentenceEncoder, sentence_encoder
 from affectstream_models.text_encoder import TextEncoder
 
 __all__ = [
@@ -72,6 +74,9 @@ class ContextModel:
             when statistics are normalised; infinite where only the population's are used.
         sure_above: a top class of less probability than this is "unsure".
         trained_speakers: who was learned from, such as ``iemocap/Ses01F``.
+
+    Raises:
+        ValueError: the network reads a sentence encoder's vectors, and its package is missing.
     """
 
     modalities: tuple[str, ...] = MODALITIES
@@ -86,6 +91,7 @@ class ContextModel:
         speaker_prior: float = math.inf,
         sure_above: float = 0.0,
         trained_speakers: Sequence[str] = (),
+        sentences: SentenceEncoder | None = None,
     ) -> None:
         self.id = id
         self.sha256 = sha256
@@ -95,8 +101,13 @@ class ContextModel:
         self.trained_speakers = tuple(trained_speakers)
         self._network = network.eval()
         self._members = StackedMembers(network)
+        if sentences is None and network.config.sentence_encoder:
+            sentences = sentence_encoder(network.config.sentence_encoder)
         self._text = TextEncoder(
-            network.ngram_hashes.numpy(), network.word_hashes.numpy(), network.word_vectors.numpy()
+            network.ngram_hashes.numpy(),
+            network.word_hashes.numpy(),
+            network.word_vectors.numpy(),
+            sentences,
         )
         self.acoustic_mean = network.acoustic_mean.numpy()
         self.acoustic_sd = network.acoustic_sd.numpy()
@@ -146,7 +157,7 @@ class ContextModel:
             chains[chain][step - 1].speaker if step else states[chain].speaker
             for chain, step in rows.order
         ]
-        _, gates, _ = m.split(torch.stack([one.fused for one in steps]))  # (M, S, 4 H)
+        fused, gates, _ = m.split(torch.stack([one.fused for one in steps]))  # (M, S, 4 H)
         shared = m.relation(relations_to(before, steps), forward=True)
         ordered = [states[chain] for chain in rows.chains]
         hidden = m.by_member(torch.stack([state.hidden for state in ordered]))  # (M, C, H)
@@ -161,10 +172,16 @@ class ContextModel:
             hiddens.append(torch.stack((hidden, cell)))
         left_out = self._left_out_states(steps, torch.cat(drives, dim=1), torch.cat(cells, dim=1))
         both = m.by_row(torch.cat(hiddens, dim=2))  # (S, 2, M H)
+        vectors = fused.transpose(0, 1).flatten(1)  # (S, M F)
         results: list[list[ForwardState]] = [[] for _ in chains]
-        for (chain, _), pair, one, without in zip(rows.order, both, steps, left_out, strict=True):
-            own = pair.clone()  # so that one state does not keep the whole batch in memory
-            results[chain].append(ForwardState(own[0], own[1], one.speaker, without))
+        for place, (chain, step) in enumerate(rows.order):
+            speaker = steps[place].speaker
+            memory = (results[chain][step - 1] if step else states[chain]).memory
+            if len(m.fading):
+                memory = memory.after(speaker, vectors[place], m.fading)
+            own = both[place].clone()  # so that a state does not keep the whole batch in memory
+            state = ForwardState(own[0], own[1], speaker, left_out[place], memory)
+            results[chain].append(state)
         return results
 
     def _left_out_states(
@@ -215,15 +232,31 @@ class ContextModel:
         backward, cells = self._run_backward(rows, gates, shared)
         forward = m.by_member(torch.stack([after.hidden for _, _, after in slots]))
         masked = [(place, name) for place, (_, one, _) in enumerate(slots) for name in one.without]
-        states = [forward, backward, fused]
+        memory = self._memories(rows, slots, fused)
+        states = [forward, backward, fused, memory]
         if masked:
-            left_out = self._leave_out(slots, masked, shared, cells)
+            left_out = (*self._leave_out(slots, masked, shared, cells), _rows(memory, masked))
             states = [torch.cat(pair, dim=1) for pair in zip(states, left_out, strict=True)]
         results = _estimates(m.scores(m.outputs(*states), len(slots)), len(slots), masked)
         by_window: list[list[Estimate]] = [[] for _ in windows]
         for (window, _), result in zip(reversed(rows.order), reversed(results), strict=True):
             by_window[window].append(result)
         return by_window
+
+    def _memories(self, rows: PackedRows, slots: Sequence[Slot], fused: Tensor) -> Tensor:
+        """Memories (M, S, 4 C F) of all slots, by the packed order."""
+        m = self._members
+        if not len(m.fading):
+            return fused.new_zeros(m.members, len(slots), 0)
+        vectors = fused.transpose(0, 1).flatten(1)  # (S, M F)
+        later: dict[int, Memory] = {}
+        before, after = [], []
+        for (window, _), (state, one, _), vector in zip(rows.order, slots, vectors, strict=True):
+            memory = later.get(window, Memory())
+            before.append(m.remembered(state.memory, one.speaker))
+            after.append(m.remembered(memory, one.speaker))
+            later[window] = memory.after(one.speaker, vector, m.fading)
+        return m.memories(before, after)
 
     def _run_backward(
         self, rows: PackedRows, gates: Tensor, shared: Tensor
@@ -293,11 +326,9 @@ class ContextModel:
             look_ahead,
             [(place, _VARIANT[name]) for place, name in masked],
         )
-        return _estimates(
-            mean_scores(outputs, float(self._network.temperature), len(dialogue)),
-            len(dialogue),
-            masked,
-        )
+        temperature = float(self._network.temperature)
+        scores = mean_scores(outputs, temperature, len(dialogue), self._network.config.clusters)
+        return _estimates(scores, len(dialogue), masked)
 
     def _batch(self, inputs: Sequence[UtteranceInputs]) -> UtteranceBatch:
         return collate(
@@ -306,9 +337,14 @@ class ContextModel:
         )
 
 
+def _rows(memory: Tensor, masked: Sequence[tuple[int, str]]) -> Tensor:
+    """The memories of the places that are estimated again; what is masked there is not in them."""
+    return memory[:, torch.tensor([place for place, _ in masked])]
+
+
 def _estimates(scores: Scores, count: int, masked: Sequence[tuple[int, str]]) -> list[Estimate]:
     """Estimates of the first ``count`` rows; row ``count + i`` is ``masked[i]`` left out."""
-    classes, means, levels = scores
+    classes, means, levels, clusters = scores
     influence: list[dict[str, float]] = [{} for _ in range(count)]
     if masked:
         places = torch.tensor([place for place, _ in masked])
@@ -320,8 +356,8 @@ def _estimates(scores: Scores, count: int, masked: Sequence[tuple[int, str]]) ->
         Estimate(
             categorical,
             {name: (mean[i], level[i]) for i, name in enumerate(SCALES)},
-            {},
+            {name: found[row].numpy() for name, found in clusters.items()},
             moves,
         )
-        for categorical, mean, level, moves in rows
+        for row, (categorical, mean, level, moves) in enumerate(rows)
     ]

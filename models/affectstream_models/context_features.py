@@ -42,6 +42,7 @@ def collate(
         offsets=torch.from_numpy(np.cumsum(counts) - counts),
         weights=torch.from_numpy(weights.astype(np.float32)),
         words=torch.from_numpy(np.stack([features.words for features in text])),
+        sentences=torch.from_numpy(np.stack([features.sentence for features in text])),
         has_text=_presence([not features.empty for features in text]),
     )
 

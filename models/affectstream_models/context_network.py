@@ -7,7 +7,7 @@ Refuses to know: streams, windows that move, and what an utterance's words or st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+
+from affectstream_models.context_memory import memory_weights, memory_width
 
 ACOUSTIC_STATISTICS = 47
 CLASS_COUNT = 4
@@ -38,6 +40,11 @@ class ContextConfig:
     Attributes:
         evidence_dim: how few numbers say what the words mean for emotion, so that they cannot tell
             one scenario from another; 0 leaves that layer out.
+        sentence_dim: numbers that a sentence encoder says of a text; 0 does without one.
+        sentence_encoder: its name, see ``sentence_encoder``.
+        memory: fading constants, in utterances, of the means of what was expressed around an
+            utterance; none leaves all context to the LSTMs.
+        clusters: how many clusters of valence and activation each further head tells apart.
     """
 
     ngrams: int
@@ -50,6 +57,10 @@ class ContextConfig:
     fused_dim: int = 64
     hidden_dim: int = 128
     head_dim: int = 64
+    sentence_dim: int = 0
+    sentence_encoder: str = ""
+    memory: tuple[float, ...] = ()
+    clusters: tuple[int, ...] = ()
     members: int = 1
     input_dropout: float = 0.3
     output_dropout: float = 0.4
@@ -57,6 +68,14 @@ class ContextConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the checkpoint's metadata."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ContextConfig:
+        """The sizes that ``to_dict`` gave; JSON knows no tuples."""
+        plain = dict(values)
+        for name in ("memory", "clusters"):
+            plain[name] = tuple(plain.get(name, ()))
+        return cls(**plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,7 @@ class UtteranceBatch:
         offsets: (B,) int64, where each utterance's n-grams start.
         weights: (K,) float32, weight of each n-gram.
         words: (B, 2 D) pooled word vectors.
+        sentences: (B, S) a sentence encoder's vectors.
     """
 
     acoustic: Tensor
@@ -78,6 +98,7 @@ class UtteranceBatch:
     offsets: Tensor
     weights: Tensor
     words: Tensor
+    sentences: Tensor
     has_text: Tensor
 
     def masked(
@@ -110,7 +131,8 @@ class ContextMember(nn.Module):
         self.acoustic_encoder = nn.Sequential(
             nn.Dropout(0.1), nn.Linear(ACOUSTIC_STATISTICS, c.encoder_dim), nn.ReLU()
         )
-        layers = [*_layer(c.ngram_dim + 2 * c.word_dim, c.text_dim, c.input_dropout)]
+        read = c.ngram_dim + 2 * c.word_dim + c.sentence_dim
+        layers = [*_layer(read, c.text_dim, c.input_dropout)]
         if c.evidence_dim:
             layers += _layer(c.text_dim, c.evidence_dim, c.input_dropout)
         self.text_encoder = nn.Sequential(*layers)
@@ -127,16 +149,19 @@ class ContextMember(nn.Module):
         self.chain_dropout = nn.Dropout(c.input_dropout)
         self.output_dropout = nn.Dropout(c.output_dropout)
         self.head = nn.Sequential(
-            nn.Linear(2 * c.hidden_dim + c.fused_dim, c.head_dim),
+            nn.Linear(
+                2 * c.hidden_dim + c.fused_dim + memory_width(c.fused_dim, c.memory), c.head_dim
+            ),
             nn.ReLU(),
             nn.Dropout(c.output_dropout),
-            nn.Linear(c.head_dim, OUTPUTS),
+            nn.Linear(c.head_dim, OUTPUTS + sum(c.clusters)),
         )
 
     def read(self, batch: UtteranceBatch) -> Tensor:
         """What the words say (B, V) of B utterances; of no use where there are none."""
         bag = self.ngram_table(batch.ngrams, batch.offsets, per_sample_weights=batch.weights)
-        evidence: Tensor = self.text_encoder(torch.cat((bag, batch.words), dim=1))
+        read = torch.cat((bag, batch.words, batch.sentences), dim=1)
+        evidence: Tensor = self.text_encoder(read)
         return evidence
 
     def fuse(self, batch: UtteranceBatch) -> Tensor:
@@ -165,10 +190,22 @@ class ContextMember(nn.Module):
         states: Tensor = lstm(packed)[0].data  # (S, H), by step
         return torch.empty_like(states).index_copy(0, order, states)
 
-    def score(self, forward: Tensor, backward: Tensor, fused: Tensor) -> Tensor:
-        """Raw outputs (B, O) from both states (B, H) and the fused vectors (B, F)."""
+    def remember(self, fused: Tensor, speakers: Sequence[str], last: Sequence[int]) -> Tensor:
+        """Memories (N, 4 C F) of a dialogue's N utterances, from their fused vectors (N, F).
+
+        Args:
+            last: for each utterance, the last one that it may know of.
+        """
+        if not self.config.memory:
+            return fused.new_zeros(len(fused), 0)
+        weights = memory_weights(speakers, last, self.config.memory)  # (4 C, N, N)
+        return torch.matmul(weights, fused).transpose(0, 1).flatten(1)
+
+    def score(self, forward: Tensor, backward: Tensor, fused: Tensor, memory: Tensor) -> Tensor:
+        """Raw outputs (B, O) from both states (B, H), the fused vectors and the memories."""
         states = self.output_dropout(torch.cat((forward, backward), dim=1))
-        outputs: Tensor = self.head(torch.cat((states, fused), dim=1))
+        memory = self.chain_dropout(memory)
+        outputs: Tensor = self.head(torch.cat((states, fused, memory), dim=1))
         return outputs
 
 
@@ -184,6 +221,7 @@ class ContextNetwork(nn.Module):
     word_vectors: Tensor  # (W, D)
     acoustic_mean: Tensor  # (47,)
     acoustic_sd: Tensor  # (47,)
+    cluster_centres: Tensor  # (sum of clusters, 2), valence and activation
     temperature: Tensor  # ()
 
     def __init__(self, config: ContextConfig) -> None:
@@ -195,6 +233,7 @@ class ContextNetwork(nn.Module):
         self.register_buffer("word_vectors", torch.zeros(config.words, config.word_dim))
         self.register_buffer("acoustic_mean", torch.zeros(ACOUSTIC_STATISTICS))
         self.register_buffer("acoustic_sd", torch.ones(ACOUSTIC_STATISTICS))
+        self.register_buffer("cluster_centres", torch.zeros(sum(config.clusters), 2))
         self.register_buffer("temperature", torch.ones(()))
 
     def networks(self) -> list[ContextMember]:

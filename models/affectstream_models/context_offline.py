@@ -54,16 +54,19 @@ def _member_outputs(
     """Outputs (P, O): for each wanted (utterance, its vector's row), both chains to it afresh."""
     count = len(speakers)
     fused = torch.cat([member.fuse(batch) for batch in batches])  # (V N, F)
+    reach = count if look_ahead is None else look_ahead
+    lasts = [min(t + reach, count - 1) for t in range(count)]
     states = []
     for forward in (True, False):
         chains, relations = [], []
         for t, row in wanted:
-            last = count - 1 if look_ahead is None else min(t + look_ahead, count - 1)
-            path = list(range(t + 1)) if forward else list(range(last, t - 1, -1))
+            path = list(range(t + 1)) if forward else list(range(lasts[t], t - 1, -1))
             relations += relations_of([speakers[place] for place in path])
             chains.append(torch.tensor([*path[:-1], row]))
         steps = member.run_chain(fused, torch.tensor(relations), chains, forward=forward)
         ends = torch.tensor([len(chain) for chain in chains]).cumsum(dim=0) - 1
         states.append(steps[ends])  # (P, H)
     rows = torch.tensor([row for _, row in wanted])
-    return member.score(states[0], states[1], fused[rows])
+    memory = member.remember(fused[:count], speakers, lasts)  # (N, 4 C F)
+    own = torch.tensor([t for t, _ in wanted])
+    return member.score(states[0], states[1], fused[rows], memory[own])

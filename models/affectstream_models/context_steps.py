@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affectstream_models.context_memory import Memory
 from affectstream_models.context_network import (
     CLASS_COUNT,
     LEVEL_COUNT,
+    OUTPUTS,
     SCALES,
     ContextMember,
     ContextNetwork,
@@ -38,15 +40,17 @@ class StackedMembers:
 
     Attributes:
         fused: F. hidden: H. members: M. width: E, the length of an utterance vector.
+        fading: (C,) constants of the memory.
     """
 
     def __init__(self, network: ContextNetwork) -> None:
         members = network.networks()
         self.members = len(members)
+        self.fading = torch.tensor(network.config.memory)  # (C,)
         self.fused = network.config.fused_dim
         self.hidden = network.config.hidden_dim
         self.width = self.members * (self.fused + 8 * self.hidden)
-        self._temperature = float(network.temperature)
+        self._temperature, self._clusters = float(network.temperature), network.config.clusters
         self._table = torch.cat([m.ngram_table.weight for m in members], dim=1).detach()
         self._acoustic = _Affine(members, lambda m: _layer(m.acoustic_encoder, 1))
         rows = range(1, len(members[0].text_encoder), 3)  # of dropout, linear, rectified
@@ -77,7 +81,8 @@ class StackedMembers:
             batch.ngrams, self._table, batch.offsets, mode="sum", per_sample_weights=batch.weights
         ).view(count, m, -1)  # (B, M, D)
         words = batch.words[:, None].expand(-1, m, -1)
-        text = torch.cat((bag, words), dim=2).transpose(0, 1)
+        sentences = batch.sentences[:, None].expand(-1, m, -1)
+        text = torch.cat((bag, words, sentences), dim=2).transpose(0, 1)
         for layer in self._text:
             text = torch.relu(layer(text))  # (M, B, V) in the end
         acoustic = torch.relu(self._acoustic(batch.acoustic.expand(m, -1, -1)))
@@ -106,6 +111,16 @@ class StackedMembers:
         """(K, M, B, H) -> (B, K, M H), K kinds of states."""
         return states.permute(2, 0, 1, 3).reshape(states.shape[2], len(states), -1)
 
+    def remembered(self, memory: Memory, speaker: str) -> Tensor:
+        """What ``speaker`` finds in a memory of one side: (2 C, M F)."""
+        return memory.of(speaker, self.fading, self.members * self.fused)
+
+    def memories(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
+        """Memories (M, B, 4 C F) of B utterances from both sides' (2 C, M F)."""
+        sides = torch.cat((torch.stack(list(before)), torch.stack(list(after))), dim=1)
+        by_member = sides.view(len(sides), -1, self.members, self.fused)  # (B, 4 C, M, F)
+        return by_member.permute(2, 0, 1, 3).flatten(2)
+
     def relation(self, relations: Tensor, *, forward: bool) -> Tensor:
         """Gates' share (M, B, 4 H) of the relation (B,) to the step before."""
         return self._relations[0 if forward else 1][:, relations]
@@ -121,25 +136,28 @@ class StackedMembers:
         after = torch.addcmul(keep * cell - enter, enter, value, value=2)
         return show * torch.tanh(after), after
 
-    def outputs(self, forward: Tensor, backward: Tensor, fused: Tensor) -> Tensor:
-        """Raw outputs (M, B, O) of states (M, B, H) and fused vectors (M, B, F)."""
-        joined = torch.cat((forward, backward, fused), dim=2)
+    def outputs(self, forward: Tensor, backward: Tensor, fused: Tensor, memory: Tensor) -> Tensor:
+        """Raw outputs (M, B, O) of states (M, B, H), fused vectors (M, B, F) and memories."""
+        joined = torch.cat((forward, backward, fused, memory), dim=2)
         return self._output_layer(torch.relu(self._hidden_layer(joined)))
 
     def scores(self, outputs: Tensor, count: int) -> Scores:
         """The members' mean scores, see ``mean_scores``."""
-        return mean_scores(outputs, self._temperature, count)
+        return mean_scores(outputs, self._temperature, count, self._clusters)
 
 
-Scores = tuple[Tensor, Tensor, Tensor]
+Scores = tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]
 
 
-def mean_scores(outputs: Tensor, temperature: float, count: int) -> Scores:
+def mean_scores(
+    outputs: Tensor, temperature: float, count: int, clusters: Sequence[int] = ()
+) -> Scores:
     """Scores averaged over members, from raw outputs (M, B, O).
 
     Returns:
         Class probabilities (B, 4); for the first ``count`` rows the scales' means on 1..5
-        (count, 3) and level probabilities (count, 3 scales, 3 levels).
+        (count, 3), level probabilities (count, 3 scales, 3 levels), and for each clustering its
+        probabilities (count, k).
     """
     first, second = CLASS_COUNT, CLASS_COUNT + len(SCALES)
     third = second + LEVEL_COUNT * len(SCALES)
@@ -147,7 +165,13 @@ def mean_scores(outputs: Tensor, temperature: float, count: int) -> Scores:
     rows = outputs[:, :count]
     means = (1 + 4 * torch.sigmoid(rows[..., first:second])).mean(dim=0)
     levels = rows[..., second:third].reshape(*rows.shape[:2], len(SCALES), LEVEL_COUNT)
-    return classes, means, torch.softmax(levels, dim=3).mean(dim=0)
+    heads = torch.split(rows[..., OUTPUTS:], list(clusters), dim=2) if clusters else ()
+    return (
+        classes,
+        means,
+        torch.softmax(levels, dim=3).mean(dim=0),
+        {f"{k}": torch.softmax(h, dim=2).mean(0) for k, h in zip(clusters, heads, strict=True)},
+    )
 
 
 class _Affine:

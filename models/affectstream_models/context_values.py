@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectstream_models.context_memory import Memory
+
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 """Order of every probability vector."""
 
@@ -56,12 +58,14 @@ class ForwardState:
         speaker: who spoke that utterance; None before the first.
         without: for each modality present in that utterance, what ``hidden`` would be (M H,) had
             it been masked there.
+        memory: what the next utterance remembers of those before it.
     """
 
     hidden: Tensor
     cell: Tensor
     speaker: str | None = None
     without: Mapping[str, Tensor] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Estimate:
         dimensional: scale -> (mean on 1..5, (3,) probabilities of low, mid, high). A mean below
             2.25 is low, below 3.75 mid: for one annotator's ratings these are the levels
             {1, 1.5, 2}, {2.5, 3, 3.5}, {4, 4.5, 5} of Wöllmer et al. 2010.
-        clusters: empty, for this model.
+        clusters: clustering, such as ``three`` -> probabilities, where the model tells them.
         influence: present modality -> total variation distance (0..1) between ``categorical``
             and what it is when this utterance's share of that modality is masked.
     """

@@ -1,4 +1,4 @@
-"""Words of an utterance as numbers: known n-grams and pooled word vectors.
+"""Words of an utterance as numbers: known n-grams, pooled word vectors, a sentence's vector.
 
 Knows: how a transcript is cut into tokens, which n-grams and words a checkpoint knows.
 Refuses to know: networks, dialogues, and the plain text of what was learned from: n-grams are
@@ -11,11 +11,13 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from affectstream_models.sentence_encoder import SentenceEncoder
 
 _TOKEN = re.compile(r"\[[a-z]+\]|[a-z]+(?:'[a-z]+)*|[?!]")
 
@@ -28,11 +30,13 @@ class TextFeatures:
         ngrams: (K,) int64 row numbers; empty where no n-gram is known.
         words: (2 D,) float32, mean and maximum over the known words; zeros where none is known.
         empty: whether the transcript has no token at all, so that the modality is masked.
+        sentence: (S,) float32, the sentence encoder's vector; S is 0 without one.
     """
 
     ngrams: NDArray[np.int64]
     words: NDArray[np.float32]
     empty: bool
+    sentence: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
 
 
 def tokens_of(text: str) -> list[str]:
@@ -66,6 +70,7 @@ class TextEncoder:
         ngram_hashes: (V,) hashes; the position of a hash is its row number.
         word_hashes: (W,) hashes of the words that have a vector.
         vectors: (W, D) float32 word vectors (GloVe: Pennington et al. 2014).
+        sentences: what gives each transcript's vector (S,), or None.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class TextEncoder:
         ngram_hashes: NDArray[np.int64],
         word_hashes: NDArray[np.int64],
         vectors: NDArray[np.float32],
+        sentences: SentenceEncoder | None = None,
     ) -> None:
+        self._sentences = sentences
         self._ngram_rows = {h: row for row, h in enumerate(ngram_hashes.tolist())}
         self._word_rows = {h: row for row, h in enumerate(word_hashes.tolist())}
         self._vectors = vectors
@@ -90,7 +97,10 @@ class TextEncoder:
         if rows:
             vectors = self._vectors[rows]  # (R, D)
             words = np.concatenate((vectors.mean(axis=0), vectors.max(axis=0)))
-        return TextFeatures(ngrams, words, empty=not tokens)
+        if self._sentences is None:
+            return TextFeatures(ngrams, words, empty=not tokens)
+        sentence = self._sentences.encode([text or ""])[0]
+        return TextFeatures(ngrams, words, empty=not tokens, sentence=sentence)
 
 
 def word_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,27 @@ from affectstream_models.text_encoder import count_ngrams, tokens_of, word_table
 WORDS = ["i", "you", "we", "love", "hate", "what", "why", "no", "yes", "happy", "sad", "great"]
 
 
-def make_network(*, members: int = 2, seed: int = 0) -> ContextNetwork:
+class Lengths:
+    """A sentence encoder that knows how long a text is, and little else."""
+
+    name = "lengths"
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        rows = [[len(t), t.count("e"), t.count(" "), len(t) % 3, 1.0] for t in texts]
+        return np.array(rows, dtype=np.float32) / 9
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "LSTMs alone": {},
+    "memories, clusters, sentences": {
+        "memory": (3.0, 12.0),
+        "clusters": (3, 5),
+        "sentence_dim": 5,
+    },
+}
+
+
+def make_network(*, members: int = 2, seed: int = 0, **sizes: Any) -> ContextNetwork:
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     hashes = count_ngrams([f"{a} {b}" for a in WORDS for b in WORDS], least=1)
@@ -42,6 +63,7 @@ def make_network(*, members: int = 2, seed: int = 0) -> ContextNetwork:
         hidden_dim=14,
         head_dim=9,
         members=members,
+        **sizes,
     )
     network = ContextNetwork(config)
     for member in network.networks():  # larger than at birth, so that nothing is nearly uniform
@@ -55,8 +77,9 @@ def make_network(*, members: int = 2, seed: int = 0) -> ContextNetwork:
     return network
 
 
-def make_model(**options: int) -> ContextModel:
-    return ContextModel(make_network(**options), id="test", sha256="0" * 64)
+def make_model(**options: Any) -> ContextModel:
+    sentences = Lengths() if options.get("sentence_dim") else None
+    return ContextModel(make_network(**options), id="test", sha256="0" * 64, sentences=sentences)
 
 
 def make_dialogue(length: int, seed: int) -> list[UtteranceInputs]:
@@ -107,13 +130,17 @@ def assert_same(left: Sequence[Estimate], right: Sequence[Estimate]) -> None:
         for scale, (mean, levels) in a.dimensional.items():
             assert mean == pytest.approx(b.dimensional[scale][0], abs=1e-5)
             np.testing.assert_allclose(levels, b.dimensional[scale][1], atol=1e-5)
+        assert a.clusters.keys() == b.clusters.keys()
+        for name, found in a.clusters.items():
+            np.testing.assert_allclose(found, b.clusters[name], atol=1e-5)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("look_ahead", [0, 1, 8, 1000])
 def test_finals_of_a_stream_equal_the_offline_model_with_the_same_look_ahead(
-    look_ahead: int,
+    look_ahead: int, variant: str
 ) -> None:
-    model = make_model()
+    model = make_model(**VARIANTS[variant])
     dialogues = [make_dialogue(length, seed) for seed, length in enumerate([1, 13, 2, 24, 9])]
     provisional, final = stream(model, dialogues, look_ahead)
     for dialogue, first, last in zip(dialogues, provisional, final, strict=True):
@@ -128,8 +155,9 @@ def test_unbounded_look_ahead_is_the_whole_dialogue() -> None:
     assert_same(final, model.offline(dialogue, None))
 
 
-def test_later_utterances_change_an_estimate() -> None:
-    model, dialogue = make_model(), make_dialogue(12, seed=5)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_later_utterances_change_an_estimate(variant: str) -> None:
+    model, dialogue = make_model(**VARIANTS[variant]), make_dialogue(12, seed=5)
     early, late = model.offline(dialogue, 0), model.offline(dialogue, None)
     assert all(
         np.abs(a.categorical - b.categorical).max() > 1e-4
@@ -138,8 +166,9 @@ def test_later_utterances_change_an_estimate() -> None:
     np.testing.assert_allclose(early[-1].categorical, late[-1].categorical, atol=1e-6)
 
 
-def test_dialogues_do_not_disturb_one_another_in_a_batch() -> None:
-    model = make_model()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_dialogues_do_not_disturb_one_another_in_a_batch(variant: str) -> None:
+    model = make_model(**VARIANTS[variant])
     dialogues = [make_dialogue(length, seed) for seed, length in enumerate([7, 0, 3, 11] * 4)]
     encoded = [model.encode(dialogue) for dialogue in dialogues]
     start = model.initial_state()
@@ -187,6 +216,13 @@ def test_estimates_are_probabilities_and_means_on_the_scale() -> None:
             assert 1 <= mean <= 5
             assert levels.sum() == pytest.approx(1, abs=1e-5)
         assert all(0 <= value <= 1 for value in estimate.influence.values())
+        assert estimate.clusters == {}
+
+
+def test_clusters_are_told_by_their_number() -> None:
+    for estimate in make_model(clusters=(3, 5)).offline(make_dialogue(4, seed=2), 8):
+        assert {name: len(found) for name, found in estimate.clusters.items()} == {"3": 3, "5": 5}
+        assert all(f.sum() == pytest.approx(1, abs=1e-5) for f in estimate.clusters.values())
 
 
 def test_absent_modalities_have_no_influence_and_no_variant() -> None:
@@ -225,8 +261,9 @@ def test_influence_is_the_distance_to_the_estimate_without_the_modality() -> Non
     assert expected > 0
 
 
-def test_names_of_speakers_carry_no_information() -> None:
-    model, dialogue = make_model(), make_dialogue(9, seed=6)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_names_of_speakers_carry_no_information(variant: str) -> None:
+    model, dialogue = make_model(**VARIANTS[variant]), make_dialogue(9, seed=6)
     names = {"A": "Ses01F", "B": "zoe", "C": "x"}
     renamed = [UtteranceInputs(names[u.speaker], u.acoustic, u.text) for u in dialogue]
     assert_same(model.offline(dialogue, 4), model.offline(renamed, 4))
@@ -238,7 +275,8 @@ def test_statistics_of_a_wrong_shape_are_refused() -> None:
 
 
 def test_a_saved_model_says_the_same_after_loading(tmp_path: Path) -> None:
-    network, path = make_network(), tmp_path / "model.safetensors"
+    network = make_network(memory=(3.0,), clusters=(3, 4))
+    path = tmp_path / "model.safetensors"
     options = {"id": "test", "look_ahead": 5, "speaker_prior": 6.0, "sure_above": 0.4}
     sha256 = save(network, path, **options, trained_speakers=["a/1"], trained={"seed": 0})
     loaded = load(path)

@@ -261,22 +261,25 @@ def member_outputs(
     fused = member.fuse(batch)  # (B, F)
     forward_chains, forward_relations = [], []
     backward_chains, backward_relations = [], []
+    memories = []
     first = 0
     for names in speakers:
         forward_chains.append(torch.arange(first, first + len(names)))
         forward_relations += relations_of(names)
-        start = 0
+        start, lasts = 0, []
         for end in ends(len(names)):
+            lasts += [end] * (end + 1 - start)
             backward_chains.append(torch.arange(first + end, first + start - 1, -1))
             backward_relations += relations_of(names[start : end + 1][::-1])
             start = end + 1
+        memories.append(member.remember(fused[first : first + len(names)], names, lasts))
         first += len(names)
     forward = member.run_chain(fused, torch.tensor(forward_relations), forward_chains, forward=True)
     visited = member.run_chain(
         fused, torch.tensor(backward_relations), backward_chains, forward=False
     )
     backward = torch.zeros_like(visited).index_copy(0, torch.cat(backward_chains), visited)
-    return member.score(forward, backward, fused)
+    return member.score(forward, backward, fused, torch.cat(memories))
 
 
 def _ends(count: int, schedule: Schedule, rng: np.random.Generator) -> list[int]:
