@@ -2,65 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import wave
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-RATE_HZ = 16_000
-FRAME_RATE_HZ = 120
-FACE_MARKERS = (
-    *("CH1", "CH2", "CH3", "FH1", "FH2", "FH3"),
-    *(f"LC{n}" for n in range(1, 9)),
-    *(f"RC{n}" for n in range(1, 9)),
-    *("LLID", "RLID", "MH", "MNOSE", "LNSTRL", "TNOSE", "RNSTRL"),
-    *(f"{side}BM{n}" for side in "LR" for n in range(4)),
-    *(f"{side}BRO{n}" for side in "LR" for n in range(1, 5)),
-    *(f"Mou{n}" for n in range(1, 9)),
-    *("LHD", "RHD"),
+from affectstream_tools.synthesis.iemocap_files import AUDIO_RATE_HZ as RATE_HZ
+from affectstream_tools.synthesis.iemocap_files import (
+    FACE_MARKERS,
+    HAND_MARKERS,
+    HEAD_CHANNELS,
+    Dialogue,
+    Line,
+    alignment,
+    evaluation,
+    transcription,
+    write_text,
+    write_wav,
 )
-HAND_MARKERS = ("LH1", "LH2", "LH3", "RH1", "RH2", "RH3")
-HEAD_CHANNELS = ("pitch", "roll", "yaw", "tra_x", "tra_y", "tra_z")
 
+__all__ = ["Dialogue", "Line", "write_wav"]
 
-@dataclass(frozen=True)
-class Line:
-    """One utterance of the copy."""
-
-    name: str  # such as F000
-    start_s: float
-    end_s: float
-    emotion: str
-    scales: tuple[float, float, float]  # valence, activation, dominance
-    text: str
-
-    @property
-    def votes(self) -> tuple[str, ...]:
-        """What E2, E3 and E4 chose; they agree by majority where there is an emotion."""
-        if self.emotion == "xxx":
-            return ("Anger", "Frustration; Sadness", "Neutral state")
-        return (VOTES[self.emotion], VOTES[self.emotion], "Frustration")
-
-
+FRAME_RATE_HZ = 120
 VOTES = {"neu": "Neutral", "ang": "Anger", "exc": "Excited", "sad": "Sadness", "hap": "Happiness"}
-
-
-@dataclass(frozen=True)
-class Dialogue:
-    name: str
-    lines: tuple[Line, ...]
-    woman_left: bool = True  # on which channel she is
-
-    @property
-    def session(self) -> int:
-        return int(self.name[3:5])
-
-    @property
-    def duration_s(self) -> float:
-        return max(line.end_s for line in self.lines) + 0.5
 
 
 DIALOGUES = (
@@ -89,8 +55,8 @@ def write_copy(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES, seed: int 
     for dialogue in dialogues:
         folder = root / f"Session{dialogue.session}" / "dialog"
         name = dialogue.name
-        _write(folder / "EmoEvaluation" / f"{name}.txt", _evaluation(dialogue))
-        _write(folder / "transcriptions" / f"{name}.txt", _transcription(dialogue))
+        write_text(folder / "EmoEvaluation" / f"{name}.txt", _evaluation(dialogue))
+        write_text(folder / "transcriptions" / f"{name}.txt", transcription(dialogue))
         _write_wav(folder / "wav" / f"{name}.wav", dialogue, np.random.default_rng(seed))
         for kind, names, width in (
             ("rotated", FACE_MARKERS, 165),
@@ -98,10 +64,10 @@ def write_copy(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES, seed: int 
             ("head", HEAD_CHANNELS, 6),
         ):
             lines = mocap_lines(names, width, round(dialogue.duration_s * FRAME_RATE_HZ))
-            _write(folder / f"MOCAP_{kind}" / f"{name}.txt", "".join(lines))
+            write_text(folder / f"MOCAP_{kind}" / f"{name}.txt", "".join(lines))
         aligned = root / f"Session{dialogue.session}" / "sentences" / "ForcedAlignment" / name
         for line in dialogue.lines:
-            _write(aligned / f"{name}_{line.name}.wdseg", alignment(line))
+            write_text(aligned / f"{name}_{line.name}.wdseg", _aligned(line))
     return root
 
 
@@ -123,21 +89,14 @@ def write_sentences(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES) -> No
                 times = [float(row.split()[1]) for row in rows[2:]]
                 within = [line.start_s <= time < line.end_s for time in times]
                 kept = [row for row, wanted in zip(rows[2:], within, strict=True) if wanted]
-                _write(alone / f"MOCAP_{kind}" / f"{name}.txt", "\n".join([*rows[:2], *kept]))
+                write_text(alone / f"MOCAP_{kind}" / f"{name}.txt", "\n".join([*rows[:2], *kept]))
 
 
-def alignment(line: Line) -> str:
-    """Return the words evenly spread over the utterance, as Sphinx writes them."""
-    words = ["<s>", *re.findall(r"[A-Z']+", re.sub(r"\[.*?\]", "", line.text.upper())), "</s>"]
-    words[1] += "(2)"  # as if spoken in the second of its dictionary's ways
-    if "[" in line.text:
-        words.insert(-1, "++LAUGHTER++")
-    edges = np.linspace(0, (line.end_s - line.start_s) * 100, len(words) + 1).astype(int)
-    rows = [
-        f"\t{first:5d} {after - 1:5d} {-1000 * (after - first):10d} {word}"
-        for word, first, after in zip(words, edges[:-1], edges[1:], strict=True)
-    ]
-    return "\n".join(["\t SFrm  EFrm    SegAScr Word", *rows, " Total score:   -99000", ""])
+def _aligned(line: Line) -> str:
+    """Return the words evenly spread over the utterance; the first, as if spoken another way."""
+    rows = alignment(line).split("\n")
+    rows[2] += "(2)"  # the second of its dictionary's ways
+    return "\n".join(rows)
 
 
 def mocap_lines(
@@ -157,25 +116,17 @@ def mocap_line(frame: int, width: int, *, time_s: float | None = None, nan: bool
 
 
 def _evaluation(dialogue: Dialogue) -> str:
-    lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n", "\n"]
-    for line in dialogue.lines:
-        scales = ", ".join(f"{scale:.4f}" for scale in line.scales)
-        lines += [
-            f"[{line.start_s:.4f} - {line.end_s:.4f}]\t{dialogue.name}_{line.name}\t"
-            f"{line.emotion}\t[{scales}]\n",
-            *(f"C-E{n}:\t{vote};\t(a; b)\n" for n, vote in enumerate(line.votes, 2)),
-            "C-F1:\tSurprise;\t()\n",
-            "A-E3:\tval 3; act 2; dom  ;\t()\n",
-            "\n",
-        ]
-    return "".join(lines)
+    lines = tuple(replace(line, annotations=_annotations(line)) for line in dialogue.lines)
+    return evaluation(replace(dialogue, lines=lines))
 
 
-def _transcription(dialogue: Dialogue) -> str:
-    return "".join(
-        f"{dialogue.name}_{line.name} [{line.start_s:08.4f}-{line.end_s:08.4f}]: {line.text}\n"
-        for line in dialogue.lines
-    )
+def _annotations(line: Line) -> tuple[str, ...]:
+    """E2, E3 and E4 agree by majority where there is an emotion; F1 is the actress herself."""
+    votes = ("Anger", "Frustration; Sadness", "Neutral state")
+    if line.emotion != "xxx":
+        votes = (VOTES[line.emotion], VOTES[line.emotion], "Frustration")
+    voted = (f"C-E{number}:\t{vote};\t(a; b)" for number, vote in enumerate(votes, 2))
+    return (*voted, "C-F1:\tSurprise;\t()", "A-E3:\tval 3; act 2; dom  ;\t()")
 
 
 def _write_wav(path: Path, dialogue: Dialogue, generator: np.random.Generator) -> None:
@@ -189,19 +140,4 @@ def _write_wav(path: Path, dialogue: Dialogue, generator: np.random.Generator) -
         own = 0 if woman == dialogue.woman_left else 1
         samples[start:end, own] += tone
         samples[start:end, 1 - own] += 0.2 * tone
-    write_wav(path, np.clip(samples, -32768, 32767))
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    """Write samples, shape (n, channels)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as wav:
-        wav.setnchannels(samples.shape[1])
-        wav.setsampwidth(2)
-        wav.setframerate(RATE_HZ)
-        wav.writeframes(samples.astype("<i2").tobytes())
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_wav(path, samples)

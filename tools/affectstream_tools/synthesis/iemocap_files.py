@@ -128,9 +128,12 @@ def write_alignment(root: Path, dialogue: Dialogue) -> None:
 
 
 def alignment(line: Line) -> str:
-    """The words evenly spread over the utterance, as Sphinx writes them, in frames of 10 ms."""
-    said = re.sub(r"\[.*?\]", "", (line.text or "").upper())
-    words = ["<s>", *re.findall(r"[A-Z']+", said), "</s>"]
+    """The words evenly spread over the utterance, as Sphinx writes them, in frames of 10 ms.
+
+    What stands in brackets, such as ``[LAUGHTER]``, is no word, and is written ``++LAUGHTER++``.
+    """
+    said = re.findall(r"\[[A-Z]+\]|[A-Z']+", (line.text or "").upper())
+    words = ["<s>", *(re.sub(r"[\[\]]", "++", word) for word in said), "</s>"]
     edges = np.linspace(0, (line.end_s - line.start_s) * 100, len(words) + 1).astype(int)
     rows = [
         f"\t{first:5d} {after - 1:5d} {-1000 * (after - first):10d} {word}"
