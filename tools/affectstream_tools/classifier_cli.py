@@ -84,10 +84,10 @@ def _folds(
     """What ``score_fold`` returns, of the fold or of each."""
     from affectstream.sources.iemocap_raw import find_sessions
     from affectstream_tools.experiments.folders import cache_folder
-    from affectstream_tools.experiments.woellmer import few, run_recorded, score_fold
+    from affectstream_tools.experiments.woellmer import run_recorded, score_fold
     from affectstream_tools.experiments.woellmer_classifiers import BRIEF, Effort
     from affectstream_tools.experiments.woellmer_data import DerivedFeatures
-    from affectstream_tools.experiments.woellmer_folds import fold_names
+    from affectstream_tools.experiments.woellmer_folds import few, fold_names
 
     with progress_bar() as bar:
         progress = bar.add_task("features", total=None)

@@ -37,6 +37,7 @@ from affectstream_tools.experiments.woellmer_folds import (
     Classes,
     Fold,
     annotations_of,
+    few,
     fold_names,
     folds_of,
     matched,
@@ -50,7 +51,6 @@ _RUN = "affectstream_tools.experiments.woellmer:run_fold"
 _RECORDED = "affectstream_tools.experiments.woellmer:run_recorded"
 _SPEAKERS = tuple(f"Ses{session:02d}{sex}" for session in range(1, 6) for sex in "FM")
 _SESSIONS = tuple(f"session {session}" for session in range(1, 6))
-_FEW = 3  # dialogues of each session, in tests
 _FEW_TASKS = ("valence", "clusters-3")
 
 
@@ -239,15 +239,6 @@ def _confusion(entries: Sequence[Mapping[str, Any]], protocol: str) -> dict[str,
     chosen = next(entry for entry in reversed(last) if entry["task"] == last[0]["task"])
     title = f"{chosen['task']}: {chosen['row']}, {PROTOCOLS[protocol]}"
     return {"title": title, "labels": chosen["labels"], "counts": chosen["counts"]}
-
-
-def few(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
-    """Three dialogues of each session, for trials and tests."""
-    chosen: list[CorpusDialogue] = []
-    for session in sorted({d.session for d in dialogues}):
-        own = [d for d in dialogues if d.session == session]
-        chosen += own[:: max(1, len(own) // _FEW)][:_FEW]
-    return chosen
 
 
 def _count(

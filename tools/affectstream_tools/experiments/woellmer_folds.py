@@ -36,6 +36,7 @@ TASKS = {"valence": 3, "activation": 3, "clusters-3": 3, "clusters-4": 4, "clust
 PROTOCOLS = ("speaker", "session", "scenario")
 SCENARIO_GROUPS = 4
 _BORDERS = (2.25, 3.75)  # three annotators' means fall between the halves; the nearest level is it
+_FEW = 3  # dialogues of each session, in trials and tests
 _DEVELOPMENT = 10  # one in so many of the training dialogues
 
 
@@ -54,6 +55,15 @@ class Fold:
     development: tuple[CorpusDialogue, ...]
     test: tuple[CorpusDialogue, ...]
     scored: str | None = None
+
+
+def few(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
+    """Three dialogues of each session, for trials and tests."""
+    chosen: list[CorpusDialogue] = []
+    for session in sorted({d.session for d in dialogues}):
+        own = [d for d in dialogues if d.session == session]
+        chosen += own[:: max(1, len(own) // _FEW)][:_FEW]
+    return chosen
 
 
 def fold_names(dialogues: Sequence[CorpusDialogue], protocol: str) -> list[str]:
