@@ -53,15 +53,25 @@ def plot_ordering(report: OrderingReport, path: Path) -> Path:
 
 def _draw_order(axes: Any, rows: list[Summary]) -> None:
     places = range(len(rows))
-    axes.barh(
+    axes.errorbar(
+        [row.accuracy for row in rows],
+        places,
+        xerr=[row.accuracy_sd for row in rows],
+        color=_OURS,
+        ls="",
+        marker="o",
+        ms=8,
+        elinewidth=1.2,
+        capsize=3,
+        label="accuracy, mean and sd over runs",
+    )
+    axes.hlines(
         places,
         [row.accuracy for row in rows],
-        xerr=[row.accuracy_sd for row in rows],
-        height=0.6,
+        [row.ceiling for row in rows],
         color=_OURS,
-        alpha=0.75,
-        error_kw={"ecolor": _INK, "lw": 0.8, "capsize": 2},
-        label="accuracy (bars: sd over runs)",
+        lw=1,
+        alpha=0.6,
     )
     for place, row in enumerate(rows):
         label = "ceiling: Bayes, the same information" if place == 0 else None
@@ -78,15 +88,15 @@ def _draw_order(axes: Any, rows: list[Summary]) -> None:
         axes.text(
             row.ceiling + 0.4, place, f"{row.accuracy:.1f}, {row.distance:.1f} below", **_SMALL
         )
-    axes.set_yticks(places, [f"{row.recognizer}\nsees: {row.look_ahead}" for row in rows])
+    axes.set_yticks(places, [f"{row.recognizer}\n{_SEES[row.look_ahead]}" for row in rows])
     axes.invert_yaxis()
-    low = min(row.accuracy for row in rows)
-    axes.set_xlim(max(0, low - 10), max(row.ceiling for row in rows) + 8)
-    axes.set_xlabel("per cent (the axis does not begin at 0)", color=_INK)
+    axes.set_xlim(min(row.accuracy for row in rows) - 2, max(row.ceiling for row in rows) + 6)
+    axes.set_xlabel("per cent", color=_INK)
     axes.set_title("voice + words + motion", loc="left", fontsize=10, color=_INK)
     _tidy(axes, "x")
 
 
+_SEES = {"none": "this utterance", "causal": "it and all before", "full": "the whole dialogue"}
 _SMALL = {"va": "center", "fontsize": 8, "color": _INK}
 
 
