@@ -123,14 +123,7 @@ def read_utterances(
         corpus = _thinned(corpus)
         cache = cache / "small"
     classes = HAPPINESS if corpus.kind == "acted" else EXCITEMENT
-    labelled = tuple(
-        Labelled(dialogue, utterance)
-        for dialogue in corpus.dialogues
-        for utterance in dialogue.utterances
-        if utterance.emotion in classes and (dialogue.improvised or not improvised)
-    )
-    if not labelled:
-        raise ValueError(f"{folder} has no utterance of {', '.join(classes.values())}; use another")
+    labelled = _labelled(corpus, classes, improvised=improvised)
     if "tokens" in inputs and not any(each.utterance.text for each in labelled):
         raise ValueError(f"{folder} has no words; use a network without text, or another corpus")
     names = tuple(classes.values())
@@ -187,6 +180,20 @@ def ceiling_of(
     dialogues = sorted({utterances.labelled[i].dialogue.id for i in test})
     shown = tuple(_SHOWN_IN[name] for name in inputs)
     return next(ceilings(truth.model, truth.of(dialogues), subsets=(shown,), look_aheads=("none",)))
+
+
+def _labelled(corpus: Corpus, classes: dict[str, str], *, improvised: bool) -> tuple[Labelled, ...]:
+    found = tuple(
+        Labelled(dialogue, utterance)
+        for dialogue in corpus.dialogues
+        for utterance in dialogue.utterances
+        if utterance.emotion in classes and (dialogue.improvised or not improvised)
+    )
+    if not found:
+        raise ValueError(
+            f"{corpus.path} has no utterance of {', '.join(classes.values())}; use another"
+        )
+    return found
 
 
 def _thinned(corpus: Corpus) -> Corpus:

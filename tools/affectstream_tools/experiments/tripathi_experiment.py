@@ -78,7 +78,7 @@ class Plan:
         Raises:
             ValueError: there is none of that name.
         """
-        wanted = self.optimiser or NETWORKS[self.network].optimiser
+        wanted = self.optimiser or _network(self.network).optimiser
         if wanted == "adam":
             return "adam"
         if wanted == "adadelta":
@@ -140,32 +140,18 @@ def experiment(
         AffectstreamError: the corpus or the vectors cannot be read.
         ValueError: the plan and the corpus do not go together.
     """
-    network = _network(plan.network)
     optimiser = plan.chosen_optimiser()
     utterances = _utterances(plan, cache)
     texts, frames = utterances.texts, utterances.frames
     vectors, which = None, ""
-    if network.embedding == "glove":
+    if NETWORKS[plan.network].embedding == "glove":
         vectors, which = read_vectors(Path(plan.vectors), texts)
     parts = _parts(plan, utterances)
-    description = fitted(
-        Description(
-            name=plan.network,
-            classes=utterances.classes,
-            frames=longest(frames["speech"]) if "speech" in frames else FRAMES,
-            length=longest_text(texts),
-            rows=ROWS,
-            vectors=which,
-            trained={**asdict(plan), "named": utterances.named},
-        ),
-        texts,
-        frames,
-        parts.train,
-        vectors,
-    )
-    model = started(description, vectors, plan.seed)
+    empty = replace(_described(plan, utterances), vectors=which)
+    description = fitted(empty, texts, frames, parts.train, vectors)
+    network = started(description, vectors, plan.seed)
     course = train(
-        model,
+        network,
         optimiser,
         encoded(description, texts, frames),
         torch.from_numpy(utterances.labels),
@@ -174,7 +160,7 @@ def experiment(
         plan.seed,
         on_epoch=on_epoch,
     )
-    return Finished(plan, utterances, parts, description, model, course)
+    return Finished(plan, utterances, parts, description, network, course)
 
 
 def evaluate(trained: TrainedNetwork, cache: Path, *, corpus: str | None = None) -> dict[str, Any]:
@@ -217,6 +203,19 @@ def _network(name: str) -> Network:
     if name not in NETWORKS:
         raise ValueError(f"there is no network {name!r}; there are {', '.join(NETWORKS)}")
     return NETWORKS[name]
+
+
+def _described(plan: Plan, utterances: Utterances) -> Description:
+    """What is known of a network before anything is fitted."""
+    speech = utterances.frames.get("speech")
+    return Description(
+        name=plan.network,
+        classes=utterances.classes,
+        frames=FRAMES if speech is None else longest(speech),
+        length=longest_text(utterances.texts),
+        rows=ROWS,
+        trained={**asdict(plan), "named": utterances.named},
+    )
 
 
 def _utterances(plan: Plan, cache: Path) -> Utterances:

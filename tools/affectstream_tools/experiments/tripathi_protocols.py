@@ -52,11 +52,7 @@ def parts_of(
     elif protocol == ACTORS:
         train, development, test = _by_actors(names, seed)
     elif protocol in (LAST, SESSION):
-        if protocol == LAST:
-            order = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
-            test = order[int(len(ids) * (1 - _TEST_SHARE)) :]
-        else:
-            test = np.flatnonzero(sessions == _SESSION)
+        test = _last(ids) if protocol == LAST else np.flatnonzero(sessions == _SESSION)
         rest = np.setdiff1d(np.arange(len(ids)), test)
         development, train = _by_dialogues(names, rest, rng)
     else:
@@ -74,6 +70,12 @@ def _cut(order: Indices, share: float) -> tuple[Indices, Indices]:
     """The first ``share`` of some utterances, and the others."""
     count = len(order) - int(len(order) * (1 - share))
     return order[:count], order[count:]
+
+
+def _last(ids: Sequence[str]) -> Indices:
+    """The last fifth in the order of the names; counted as Keras counts it."""
+    order = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
+    return order[int(len(ids) * (1 - _TEST_SHARE)) :]
 
 
 def _by_dialogues(
