@@ -130,6 +130,7 @@ HEADINGS = (
     "distance (sd)",
     "UAR",
     "ceiling",
+    "runs",
 )
 
 
@@ -144,6 +145,7 @@ def cells(row: Summary) -> tuple[str, ...]:
         f"{row.distance:.2f} ({row.distance_sd:.2f})",
         f"{row.uar:.2f}",
         f"{row.ceiling_uar:.2f}",
+        str(row.runs),
     )
 
 
@@ -152,7 +154,7 @@ def remarks(report: OrderingReport) -> list[str]:
     said = [
         f"No context < first-order context < LSTM < BLSTM in {report.in_order} of {report.runs} "
         "runs (the LSTM that sees each utterance alone stands for no context).",
-        f"Per cent, means over {report.runs} runs, each with dialogues of its own. The ceiling is "
+        "Per cent, means over runs, each with dialogues of its own. The ceiling is "
         "what the best decisions with the same cues and look-ahead reach on the same dialogues.",
     ]
     said += [
@@ -172,7 +174,7 @@ def save(report: OrderingReport, folder: Path) -> list[Path]:
     """
     from affectstream_tools.experiments.ordering_plot import plot_ordering
 
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|--:|--:|--:|--:|--:|"]
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|--:|--:|--:|--:|--:|--:|"]
     lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
     text = "\n\n".join(
         [
