@@ -10,7 +10,6 @@ together; of IEMOCAP and of emotions it was told nothing. Its weights come with 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -20,6 +19,9 @@ from numpy.typing import NDArray
 ALL_MINILM = "all-MiniLM-L6-v2"
 ALL_MINILM_DIM = 384
 
+_LENGTH = 8.0
+"""Of a vector: near the other inputs' spread, so that one learning rate suits all."""
+
 
 class SentenceEncoder(Protocol):
     """Anything that turns sentences into vectors."""
@@ -27,7 +29,7 @@ class SentenceEncoder(Protocol):
     name: str
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (N, S) of N texts, of about unit variance in every column."""
+        """Vectors (N, S) of N texts."""
 
 
 class MiniLm:
@@ -49,12 +51,12 @@ class MiniLm:
         self._model = load_model(device="cpu")
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (N, 384), scaled from unit length to about unit variance."""
+        """Vectors (N, 384), of length 8."""
         found = self._model.encode(
             list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
         scaled: NDArray[np.float32] = np.asarray(found, dtype=np.float32)
-        return scaled * np.float32(math.sqrt(ALL_MINILM_DIM))
+        return scaled * np.float32(_LENGTH)
 
 
 def sentence_encoder(name: str) -> SentenceEncoder:

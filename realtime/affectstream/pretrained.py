@@ -28,7 +28,7 @@ class PretrainedModel:
     """A checkpoint as the core wants it.
 
     Args:
-        chosen: a shipped checkpoint's name, or a safetensors file.
+        chosen: a shipped checkpoint's name, a safetensors file, or a network that is loaded.
 
     Raises:
         UsageError: there is no such checkpoint, or it is not one.
@@ -36,7 +36,7 @@ class PretrainedModel:
 
     frame_modalities: frozenset[str] = frozenset()
 
-    def __init__(self, chosen: Path | str = DEFAULT) -> None:
+    def __init__(self, chosen: Path | str | Network = DEFAULT) -> None:
         # Without it the last digits depend on where in memory a matrix happens to lie.
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
         import torch
@@ -50,8 +50,12 @@ class PretrainedModel:
 
         torch.set_num_threads(1)  # a dialogue's step is too small to share out
         try:
-            name = str(chosen)
-            self._network: Network = load_pretrained(name) if name in PRETRAINED else load(chosen)
+            if not isinstance(chosen, Path | str):
+                self._network: Network = chosen
+            elif str(chosen) in PRETRAINED:
+                self._network = load_pretrained(str(chosen))
+            else:
+                self._network = load(chosen)
         except (CheckpointError, OSError) as error:
             raise UsageError(str(error)) from error
         self.look_ahead = self._network.look_ahead

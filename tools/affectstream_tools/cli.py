@@ -16,6 +16,7 @@ import typer
 from affectstream_tools.bench.cli import bench_app
 from affectstream_tools.classifier_cli import evaluate_classifier
 from affectstream_tools.context_cli import evaluate_app, train_app
+from affectstream_tools.context_study_cli import context
 from affectstream_tools.live_cli import live
 from affectstream_tools.network_cli import evaluate_network, train_network
 from affectstream_tools.ordering_cli import ordering
@@ -36,6 +37,7 @@ evaluate_app.command("classifier")(evaluate_classifier)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
+app.command()(context)
 app.command()(live)
 app.command()(prepare)
 app.command()(synthesise)

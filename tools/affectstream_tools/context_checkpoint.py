@@ -28,6 +28,7 @@ from affectstream_models.context_network import (
     ContextNetwork,
 )
 from affectstream_models.context_offline import dialogue_outputs
+from affectstream_models.sentence_encoder import SentenceEncoder
 from affectstream_tools.calibration import fit_doubt, fit_temperature, probabilities
 from affectstream_tools.context_targets import (
     NO_AUGMENTATION,
@@ -103,12 +104,14 @@ class Sources:
         dialogues: IEMOCAP's; of these some are held out.
         others: other corpora's dialogues (session 0).
         sentences: what text encoders are trained on, where the recipe trains them beforehand.
+        sentence_encoder: what reads whole sentences, where the recipe's networks do.
     """
 
     dialogues: Sequence[CorpusDialogue]
     vectors: Vectors
     others: Sequence[CorpusDialogue] = ()
     sentences: Sequence[Sentence] = ()
+    sentence_encoder: SentenceEncoder | None = None
 
 
 def sentences_of(dialogues: Sequence[CorpusDialogue]) -> list[Sentence]:
@@ -153,6 +156,8 @@ class Trainer:
             texts=texts,
             least_ngrams=recipe.least_ngrams,
             speaker_prior=recipe.speaker_prior,
+            sentences=self.sources.sentence_encoder,
+            clusters=recipe.sizes.get("clusters", ()),
         )
         encoder = fitted.text_encoder()
         prepared = [fitted.prepare(d, encoder, recipe.augmentation, self.seed) for d in known]
@@ -173,6 +178,7 @@ class Trainer:
             fitted.acoustic_mean,
             fitted.acoustic_sd,
         )
+        network.cluster_centres.copy_(torch.from_numpy(fitted.cluster_centres()))
         for number, member in enumerate(network.networks()):
             seed, label = self.seed + 1000 * number, f"{name}, network {number + 1}"
             _begin(member, config, seed)

@@ -18,6 +18,7 @@ from torch import Tensor
 from affectstream.core.normalisation import NOBODY, SpeakerNormaliser
 from affectstream.sources.iemocap import CLASSES, CorpusDialogue, CorpusUtterance
 from affectstream_models.context_network import CLASS_COUNT
+from affectstream_models.sentence_encoder import SentenceEncoder
 from affectstream_models.text_encoder import TextEncoder, TextFeatures, count_ngrams, word_table
 from affectstream_tools.augmentation import (
     Rows,
@@ -26,6 +27,7 @@ from affectstream_tools.augmentation import (
     in_another_room,
     normalised,
 )
+from affectstream_tools.experiments.woellmer_folds import Classes, annotations_of
 
 _OTHER = {"fru": 0, "sur": 1, "fea": 2, "dis": 3, "oth": 3}
 _NONE = -1
@@ -43,6 +45,7 @@ class Prepared:
         text: per utterance, alternatives of its features.
         emotion: (N,) int64, the four classes then the training-only ones; -1 where masked.
         scales: (N, 3) float32, valence, activation and dominance on 1..5; NaN where unknown.
+        clusters: (N, K) int64, the cluster of each of K clusterings; -1 where unknown.
     """
 
     corpus: str
@@ -51,6 +54,7 @@ class Prepared:
     text: tuple[tuple[TextFeatures, ...], ...]
     emotion: NDArray[np.int64]
     scales: NDArray[np.float32]
+    clusters: NDArray[np.int64]
 
     def chosen(self, order: Sequence[int]) -> Prepared:
         """The utterances of these numbers, in this order."""
@@ -62,6 +66,7 @@ class Prepared:
             tuple(self.text[i] for i in rows),
             self.emotion[rows],
             self.scales[rows],
+            self.clusters[rows],
         )
 
 
@@ -105,6 +110,8 @@ class Fitted:
     Attributes:
         words: what a recogniser's mistake may be.
         recordings: speaker -> all their statistics in the fold.
+        sentences: what reads whole sentences, or None.
+        clusterings: of the fold's valence and activation.
     """
 
     ngram_hashes: NDArray[np.int64]
@@ -115,10 +122,17 @@ class Fitted:
     speaker_prior: float
     words: tuple[str, ...]
     recordings: Mapping[str, Sequence[Rows]]
+    sentences: SentenceEncoder | None = None
+    clusterings: tuple[Classes, ...] = ()
 
     def text_encoder(self) -> TextEncoder:
         """The encoder of these tables."""
-        return TextEncoder(self.ngram_hashes, self.word_hashes, self.vectors)
+        return TextEncoder(self.ngram_hashes, self.word_hashes, self.vectors, self.sentences)
+
+    def cluster_centres(self) -> NDArray[np.float32]:
+        """Centres (sum of clusters, 2) of all clusterings."""
+        centres = [one.centres for one in self.clusterings if one.centres is not None]
+        return np.concatenate([np.zeros((0, 2)), *centres]).astype(np.float32)
 
     def normaliser(self) -> SpeakerNormaliser:
         """The normaliser of this population."""
@@ -142,6 +156,9 @@ class Fitted:
             tuple(self.alternatives(u.text, encoder, augmentation, rng) for u in said),
             np.array([emotion_target(u) for u in said], dtype=np.int64),
             np.array(rows, dtype=np.float32),
+            np.stack([one.of(np.array(rows)[:, :2]) for one in self.clusterings], axis=1)
+            if self.clusterings
+            else np.zeros((len(said), 0), dtype=np.int64),
         )
 
     def alternatives(
@@ -188,12 +205,15 @@ def fit(
     texts: Sequence[str] | None = None,
     least_ngrams: int = 2,
     speaker_prior: float = float("inf"),
+    sentences: SentenceEncoder | None = None,
+    clusters: Sequence[int] = (),
 ) -> Fitted:
-    """Vocabulary and population of a training fold.
+    """Vocabulary, population and clusters of a training fold.
 
     Args:
         dialogues: the population is that of IEMOCAP's among them (session 1 and up).
         texts: what n-grams are learned from; None is what is said in the dialogues.
+        clusters: how many clusters each clustering of valence and activation has.
     """
     recordings: dict[str, list[Rows]] = defaultdict(list)
     for utterance in (u for d in dialogues for u in d.utterances):
@@ -213,4 +233,13 @@ def fit(
         speaker_prior,
         tuple(sorted(vectors)),
         recordings,
+        sentences,
+        _clusterings(dialogues, clusters),
     )
+
+
+def _clusterings(dialogues: Sequence[CorpusDialogue], sizes: Sequence[int]) -> tuple[Classes, ...]:
+    if not sizes:
+        return ()
+    rated = np.concatenate([annotations_of(d) for d in dialogues if d.session])
+    return tuple(Classes.fit(f"clusters-{size}", rated, 0) for size in sizes)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from affectstream.sources.iemocap import CorpusDialogue
+from affectstream_models.sentence_encoder import ALL_MINILM, ALL_MINILM_DIM
 from affectstream_tools.context_checkpoint import Folds, Recipe
 from affectstream_tools.context_targets import Augmentation
 from affectstream_tools.splits import Split, hold_out_scenarios, leave_one_session_out
@@ -72,3 +73,26 @@ SHIPPED = {
     "live": Shipped(LIVE, unseen_sessions_and_scenarios, "unseen sessions and scenarios"),
     "replay": Shipped(REPLAY, unseen_sessions, "unseen sessions"),
 }
+
+_SENTENCES = {"sentence_encoder": ALL_MINILM, "sentence_dim": ALL_MINILM_DIM}
+
+NEW_SESSION = Recipe(
+    sizes={**_SENTENCES, "memory": (3.0,), "clusters": (3, 4, 5), "evidence_dim": 0},
+)
+"""The study's, where speakers are new and scenarios are not: words may give a scenario away."""
+
+NEW_SCENARIOS = Recipe(
+    sizes={
+        **_SENTENCES,
+        "memory": (3.0,),
+        "clusters": (3, 4, 5),
+        "evidence_dim": 0,
+        "ngram_dim": 16,
+        "text_dim": 32,
+        "encoder_dim": 32,
+        "hidden_dim": 32,
+    },
+    members=2,
+    least_ngrams=60,
+)
+"""The study's, where neither speakers nor scenarios are known: few numbers, frequent words only."""

@@ -1,0 +1,132 @@
+"""``affectstream-lab context``: what context is worth to the context model, on real labels.
+
+Knows: options and how the report is printed. Refuses to know: how anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.terminal import fail, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.experiments.context_report import Report
+
+
+def context(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Derived set; glove-50d-5k lies beside it."),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="session, or scenario: neither session nor scenario is known.")
+    ] = "scenario",
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where finished folds and sentence vectors are kept. "
+            "[default: ~/.cache/affectstream]"
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("docs/reports"),
+    workers: Annotated[int, typer.Option(min=1, help="Folds at once.")] = 2,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Run them as Ray tasks, on $RAY_ADDRESS if set.")
+    ] = False,
+    small: Annotated[
+        bool, typer.Option("--small", help="One fold of a few dialogues: whether it runs.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Print the saved report; compute nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+) -> None:
+    """Train and score the context model by what it knows of the dialogue, and stream it."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.experiments.context_report import load, save
+
+    try:
+        if report:
+            found = load(out, protocol)
+        elif data is None:
+            fail("name the derived set with --data, or print the saved report with --report")
+        else:
+            found = _compute(data, protocol, seed, cache, workers, cluster, small)
+        _print(found)
+        if not report:
+            written = save(found, out)
+            typer.echo(f"wrote {len(written)} files to {out}", err=True)
+    except (AffectstreamError, ValueError) as error:
+        fail(str(error), status=1)
+    if as_json:
+        typer.echo(json.dumps(found))
+
+
+def _compute(
+    data: Path,
+    protocol: str,
+    seed: int,
+    cache: Path | None,
+    workers: int,
+    cluster: bool,
+    small: bool,
+) -> Report:
+    from affectstream.sources.iemocap import read_derived
+    from affectstream_tools.experiments.context import (
+        PROTOCOLS,
+        jobs,
+        kept_sentences,
+        texts_of,
+    )
+    from affectstream_tools.experiments.context_report import report_of
+    from affectstream_tools.experiments.folders import cache_folder
+    from affectstream_tools.experiments.jobs import run_jobs
+
+    where = (cache or cache_folder()).absolute()
+    asked = jobs(data.absolute(), where, protocol, seed=seed, small=small)
+    with progress_bar() as bar:
+        reading = bar.add_task("sentences", total=None)
+        kept_sentences(where, PROTOCOLS[protocol]).keep(
+            texts_of(read_derived(data)),
+            lambda done, of: bar.update(reading, completed=done, total=of),
+        )
+        bar.remove_task(reading)
+        task = bar.add_task("context", total=len(asked))
+        outcomes = run_jobs(
+            asked,
+            where / "experiments",
+            workers=workers,
+            cluster=cluster,
+            on_done=lambda job: bar.update(task, advance=1, description=job.name),
+        )
+    command = shlex.join(["affectstream-lab", *sys.argv[1:]])
+    return report_of(outcomes, protocol, command, small=small)
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from affectstream_tools.experiments.context_report import lines_of, remarks, task_lines
+
+    console = Console(stderr=True)
+    console.width = max(console.width, 130)  # a narrow pipe would cut the names
+    for title, rows in (
+        (f"{report['protocol']} protocol, four classes", lines_of(report)),
+        ("levels and clusters", task_lines(report)),
+    ):
+        table = Table(title=title)
+        for number, heading in enumerate(rows[0]):
+            table.add_column(heading, justify="right" if number else "left")
+        for row in rows[1:]:
+            table.add_row(*row)
+        console.print(table)
+    for remark in remarks(report):
+        console.print(remark, highlight=False, soft_wrap=True)
