@@ -20,6 +20,7 @@ from affectstream_models.context_network import (
     CLASS_COUNT,
     LEVEL_COUNT,
     OTHER_COUNT,
+    OUTPUTS,
     SCALES,
     ContextMember,
     UtteranceBatch,
@@ -74,6 +75,7 @@ class Schedule:
     label_smoothing: float = 0.1
     scale_weight: float = 0.3
     level_weight: float = 0.2
+    cluster_weight: float = 0.1
     average_from: float = 0.6
     parts: Mapping[str, Part] = field(default_factory=dict)
 
@@ -88,6 +90,7 @@ class _Drawn:
     text: tuple[TextFeatures, ...]
     emotion: np.ndarray
     scales: np.ndarray
+    clusters: np.ndarray
 
 
 def train_member(
@@ -167,7 +170,9 @@ def _draw(dialogue: Prepared, schedule: Schedule, rng: np.random.Generator) -> _
             text = tuple(replace(one, empty=True) for one in text)
         elif chance < schedule.without_text + schedule.without_acoustic:
             acoustic = (None,) * len(acoustic)
-    return _Drawn(part.corpus, part.speakers, acoustic, text, part.emotion, part.scales)
+    return _Drawn(
+        part.corpus, part.speakers, acoustic, text, part.emotion, part.scales, part.clusters
+    )
 
 
 class _Losses:
@@ -199,8 +204,11 @@ class _Losses:
         scales = torch.from_numpy(np.concatenate([d.scales for d in dialogues]))  # (B, 3)
         classes = torch.cat([self._classes[d.corpus][d.emotion] for d in dialogues])  # (B,)
         weight = torch.cat([torch.full((len(d.speakers),), self._weight(d)) for d in dialogues])
-        return self._class_loss(outputs, emotion, classes * weight) + self._scale_loss(
-            outputs, scales, weight
+        clusters = torch.from_numpy(np.concatenate([d.clusters for d in dialogues]))  # (B, K)
+        return (
+            self._class_loss(outputs, emotion, classes * weight)
+            + self._scale_loss(outputs, scales, weight)
+            + self._cluster_loss(member, outputs, clusters, weight)
         )
 
     def _weight(self, dialogue: _Drawn) -> float:
@@ -209,7 +217,7 @@ class _Losses:
 
     def _class_loss(self, outputs: Tensor, emotion: Tensor, weight: Tensor) -> Tensor:
         four = outputs[:, :CLASS_COUNT]
-        every = torch.cat((four, outputs[:, -OTHER_COUNT:]), dim=1)
+        every = torch.cat((four, outputs[:, OUTPUTS - OTHER_COUNT : OUTPUTS]), dim=1)
         known = (emotion >= 0) & (emotion < CLASS_COUNT)
         costs = functional.cross_entropy(
             four[known],
@@ -220,6 +228,19 @@ class _Losses:
         labelled = emotion >= 0
         also = functional.cross_entropy(every[labelled], emotion[labelled], reduction="none")
         return _mean(costs, weight[known]) + 0.3 * _mean(also, weight[labelled])
+
+    def _cluster_loss(
+        self, member: ContextMember, outputs: Tensor, clusters: Tensor, weight: Tensor
+    ) -> Tensor:
+        sizes = list(member.config.clusters)
+        heads = torch.split(outputs[:, OUTPUTS:], sizes, dim=1) if sizes else ()
+        total = torch.zeros(())
+        for head, truth in zip(heads, clusters.unbind(dim=1), strict=True):
+            known = truth >= 0
+            if bool(known.any()):
+                costs = functional.cross_entropy(head[known], truth[known], reduction="none")
+                total = total + _mean(costs, weight[known])
+        return self._schedule.cluster_weight * total
 
     def _scale_loss(self, outputs: Tensor, scales: Tensor, weight: Tensor) -> Tensor:
         rated = torch.isfinite(scales).all(dim=1)

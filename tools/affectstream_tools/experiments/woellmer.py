@@ -5,8 +5,8 @@ returns.
 Refuses to know: how classifiers are trained, and how tables are printed.
 
 The paper scores the utterances of dialogues whose speaker wore face markers. Here all utterances
-with valence and activation are scored; the derived set has no faces. For the mean over folds and
-the confusion matrix, classes of clusters are those of the first fold whose centres lie nearest.
+with valence and activation are scored; the derived set has no faces. The scenario protocol is for
+``evaluate classifier``; the tables have the paper's folds and whole sessions.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = 
     wanted = [
         *(("session", fold, group) for fold in _SESSIONS for group in CLASSIFIERS),
         *(("speaker", fold, group) for fold in _SPEAKERS for group in CLASSIFIERS),
-        *(("scenario", fold, "networks") for fold in _SESSIONS),
     ]
     if small:
         wanted = [one for one in wanted if one[1] in (_SESSIONS[-1], _SPEAKERS[-1])]
@@ -99,13 +98,11 @@ def _recorded_jobs(raw: Path, cache: Path, seeds: Sequence[int], *, small: bool)
 
 def _job(data: Path, protocol: str, fold: str, group: str, seed: int, *, small: bool) -> Job:
     place = fold.replace(" ", "-")
-    # Of the networks, the scenario protocol is for the best alone.
-    classifiers = ("blstm",) if protocol == "scenario" else CLASSIFIERS[group]
     options = {
         "data": str(data),
         "protocol": protocol,
         "fold": fold,
-        "classifiers": list(classifiers),
+        "classifiers": list(CLASSIFIERS[group]),
         "tasks": list(_FEW_TASKS if small else TASKS),
         "seed": seed,
         "small": small,

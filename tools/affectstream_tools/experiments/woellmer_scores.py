@@ -3,9 +3,9 @@
 Knows: confusion counts of each fold. Refuses to know: who counted.
 
 Accuracy, unweighted recall and unweighted precision are each the mean over the classes; F1 is the
-harmonic mean of these two, of each fold, not the mean of the classes' F1. So their group defines
-it for classes of unequal size; their paper's own definition was not at hand. A class that a fold
-never estimates has precision 0; one that does not occur in it counts for nothing.
+harmonic mean of these two, of each fold, not the mean of the classes' F1; the paper's own
+definition was not at hand. A class that a fold never estimates has precision 0; one that does
+not occur in it counts for nothing.
 """
 
 from __future__ import annotations
