@@ -196,9 +196,10 @@ class ContextMember(nn.Module):
         Args:
             last: for each utterance, the last one that it may know of.
         """
-        if not self.config.memory:
-            return fused.new_zeros(len(fused), 0)
-        weights = memory_weights(speakers, last, self.config.memory)  # (4 C, N, N)
+        fading = self.config.memory
+        if not fading or len(speakers) < 2:  # nothing to remember
+            return fused.new_zeros(len(fused), memory_width(self.config.fused_dim, fading))
+        weights = memory_weights(speakers, last, fading)  # (4 C, N, N)
         return torch.matmul(weights, fused).transpose(0, 1).flatten(1)
 
     def score(self, forward: Tensor, backward: Tensor, fused: Tensor, memory: Tensor) -> Tensor:

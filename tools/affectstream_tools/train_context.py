@@ -57,6 +57,7 @@ class Schedule:
         shuffle: chance that a dialogue's utterances come in random order, so that its course
             cannot be learned by heart.
         parts: the other corpora, by name.
+        alone: whether each utterance is learned as a dialogue of its own.
     """
 
     epochs: int = 20
@@ -78,6 +79,7 @@ class Schedule:
     cluster_weight: float = 0.1
     average_from: float = 0.6
     parts: Mapping[str, Part] = field(default_factory=dict)
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +196,13 @@ class _Losses:
             ),
             self._schedule,
         )
+        speakers: list[Sequence[str]] = [d.speakers for d in dialogues]
+        if self._schedule.alone:
+            speakers = [(speaker,) for names in speakers for speaker in names]
         outputs = member_outputs(
             member,
             batch,
-            [d.speakers for d in dialogues],
+            speakers,
             lambda count: _ends(count, self._schedule, rng),
         )
         emotion = torch.from_numpy(np.concatenate([d.emotion for d in dialogues]))  # (B,)

@@ -140,8 +140,8 @@ def score_fold(
     split = split_of(dialogues, held_out)
     train, test = list(split.train), list(split.test)
     if kind == "alone":
-        train, test = list(_alone(train)), list(_alone(test))
-        recipe = replace(recipe, schedule=replace(recipe.schedule, dialogues_per_step=400))
+        test = list(_alone(test))
+        recipe = replace(recipe, schedule=replace(recipe.schedule, alone=True))
     vectors = json.loads((folder.parent / "glove-50d-5k" / "glove-50d-5k.json").read_text())
     sentences = kept_sentences(Path(cache), recipe)
     network, fitted = Trainer(
