@@ -27,7 +27,7 @@ beside other work, text, MoCap, combined.
 
 Two parts are scored. Speech 4 and combined 3 to 6 are scored on session 5, 1,098 of 4,936
 utterances, and speech 4, improvised, on its 625 improvised ones; all others on the last fifth, 988,
-in the corpus's order, which is all of session 5 and not random. Combined 3 has 69.74 on that fifth
+in the corpus's order, which lies in session 5 and is not random. Combined 3 has 69.74 on that fifth
 (Combined, epoch 8 of 10); the row has the abstract's 68.40.
 
 **W**, Woellmer, Metallinou, Eyben, Schuller and Narayanan, Interspeech 2010. The BLSTM's F1 for
