@@ -53,3 +53,17 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the corpora in {folder}; set AFFECTSTREAM_DATA")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One torch thread: the same digits whatever the machine, and no threads that wait for others.
+
+    For ``pytestmark = pytest.mark.usefixtures("one_thread")``.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -6,7 +6,7 @@ of model has is tested in its own file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from affectstream_models.classical import (
 from affectstream_models.support_vectors import SvmClassifier
 from affectstream_models.tripathi import NETWORKS, Sizes, build
 from affectstream_models.woellmer import DialogueBlstm, DialogueLstm
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SAMPLES, UTTERANCES, COLUMNS, CLASSES, WORDS = 4, 5, 6, 3, 20
 Inputs = dict[str, Any]
@@ -157,14 +159,6 @@ MODELS: Mapping[str, Model] = {
 DRAWN = [name for name, model in MODELS.items() if model.drawn]
 MASKED = [name for name, model in MODELS.items() if model.masked]
 ON_GPU = [name for name, model in MODELS.items() if model.on_gpu]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", MODELS)

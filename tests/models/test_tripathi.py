@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from affectstream_models.mocap import ALL_COLUMNS
 from affectstream_models.text import given_embedding
 from affectstream_models.tripathi import NETWORKS, Sizes, build, optimiser_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BATCH = 8
 VOCABULARY = 20
 GLOVE_DIM = 300
@@ -25,14 +26,6 @@ WITH_TEXT = [name for name in NAMES if "tokens" in NETWORKS[name].inputs]
 IGNORING = [name for name in NAMES if NETWORKS[name].ignores_padding]
 
 Batch = dict[str, Tensor]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def short() -> Sizes:

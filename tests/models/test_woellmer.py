@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
 
 from affectstream_models.woellmer import DialogueBlstm, DialogueLstm
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 INPUTS, CLASSES, DIALOGUES, UTTERANCES = 5, 3, 4, 7
 NETWORKS = [DialogueLstm, DialogueBlstm]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make(network: type[DialogueLstm], seed: int = 0, **sizes: float) -> DialogueLstm:

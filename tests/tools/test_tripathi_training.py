@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,17 +39,11 @@ from affectstream_tools.experiments.tripathi_training import (
     train,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CLASSES = ("anger", "excitement", "neutral", "sadness")
 TEXTS = ["you never listen", "you never", "I listen to you", "[LAUGHTER] never mind", ""]
 VECTORS = WordVectors({"you": 2, "sun": 3}, np.array([[0.0] * 3] * 2 + [[1.0] * 3] * 2, np.float32))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def described(name: str, **changes: object) -> Description:

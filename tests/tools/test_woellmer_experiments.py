@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,11 @@ from affectstream_tools.experiments.woellmer_folds import folds_of
 from affectstream_tools.experiments.woellmer_training import DialogueNetwork, Schedule
 from derived_copy import WORDS, write_derived
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 KINDS = ("impro01", "impro02", "script01_1")
 NAMES = tuple(f"Ses{session:02d}F_{kind}" for session in range(1, 6) for kind in KINDS)
 ROWS = ("HMM, v", "HMM, f", "HMM, v+f", "HMM+LM, v+f", "SVM, v+f", "LSTM, v+f", "BLSTM, v+f")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +123,10 @@ def test_folds_and_seeds_are_averaged() -> None:
 
 def test_jobs_have_names_of_their_own_and_classical_ones_one_seed(tmp_path: Path) -> None:
     names = [job.name for job in woellmer.jobs(tmp_path, tmp_path, seeds=(0, 1))]
-    assert len(set(names)) == len(names) == 35 + 20 + 2
+    assert len(set(names)) == len(names) == 30 + 15 + 2
     assert sum("classical" in name for name in names) == 15
     (tmp_path / "iemocap").mkdir()
-    assert len(woellmer.jobs(tmp_path, tmp_path)) == 35 + 1 + 15
+    assert len(woellmer.jobs(tmp_path, tmp_path)) == 30 + 1 + 15
 
 
 def test_features_know_nothing_of_the_test_part(data: Path) -> None:
