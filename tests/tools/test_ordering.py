@@ -146,3 +146,6 @@ def test_the_command_prints_the_saved_report(tmp_path: Path) -> None:
     assert found == json.loads(json.dumps(report.to_dict()))
     assert "BLSTM" in result.stderr
     assert "not IEMOCAP" in found["data"]
+    trial = CliRunner().invoke(app, ["ordering", "--report", "--small", "--out", str(tmp_path)])
+    assert trial.exit_code == 1  # a trial is kept apart from the report
+    assert f"no report is saved in {tmp_path / 'small'}" in trial.stderr

@@ -113,9 +113,12 @@ def test_a_failed_experiment_is_named_and_nothing_is_saved(
 def test_a_small_run_says_so_and_keeps_apart(experiments: Experiments, tmp_path: Path) -> None:
     result = run(tmp_path, "--table", "t3", "--small", "--json")
     assert "not IEMOCAP, a few utterances only" in str(last_line(result)[2]["data"])
-    saved = json.loads((tmp_path / "out" / "tables.json").read_text())["t3"]
+    saved = json.loads((tmp_path / "out" / "small" / "tables.json").read_text())["t3"]
     assert [each["title"] for each in saved["confusions"]] == ["t/t3, a few utterances only"]
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["experiments-small"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small"]
+    again = run(tmp_path, "--table", "t3", "--small", "--report", "--json")
+    assert last_line(again) == last_line(result)
 
 
 @pytest.mark.parametrize(

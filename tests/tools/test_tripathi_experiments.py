@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from affectstream_models.tripathi import NETWORKS
@@ -23,20 +21,14 @@ from affectstream_tools.experiments.tripathi_data import read_utterances, synthe
 from affectstream_tools.experiments.tripathi_experiment import Plan, experiment, run
 from derived_copy import write_derived
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DIALOGUES = tuple(
     f"Ses{session:02d}{who}_{kind}"
     for session in range(1, 6)
     for who, kind in (("F", "impro01"), ("M", "script01_1"))
 )
 QUICK = {"batch": 16, "epochs": 1, "patience": 1}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +230,12 @@ def test_what_cannot_be_trained_says_why_in_one_sentence(
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "net").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said_before_training(tmp_path: Path) -> None:
+    done = train("text-3", "--data", "nowhere", "--out", str(tmp_path / "none" / "net"))
+    assert done.exit_code == 2
+    assert "for the checkpoint; name another with --out" in done.stderr
 
 
 def test_what_is_no_checkpoint_says_why(tmp_path: Path) -> None:

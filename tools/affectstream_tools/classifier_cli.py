@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from affectstream_tools.experiments_cli import AsJson, Cache
 from affectstream_tools.terminal import fail, progress_bar
 
 
@@ -30,7 +31,8 @@ def evaluate_classifier(
         str, typer.Option(help="speaker (the paper's folds), session or scenario.")
     ] = "session",
     fold: Annotated[
-        str | None, typer.Option(help="Such as Ses01F or 'session 5'. [default: each in turn]")
+        str | None,
+        typer.Option(help="Such as Ses01F or 'session 5'.", show_default="each in turn"),
     ] = None,
     sentences: Annotated[
         Path | None,
@@ -41,10 +43,8 @@ def evaluate_classifier(
         bool, typer.Option("--small", help="A few dialogues and hardly any training: a trial.")
     ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for prepared features. [default: the user's cache]")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    cache: Cache = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train a classifier of Woellmer et al. on folds and score what they hold out."""
     import torch

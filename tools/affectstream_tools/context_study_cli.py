@@ -6,13 +6,22 @@ Knows: options and how the report is printed. Refuses to know: how anything is c
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream_tools.experiments_cli import (
+    REPORTS,
+    AsJson,
+    Cache,
+    Cluster,
+    Out,
+    Saved,
+    Workers,
+    command_line,
+    run_shown,
+)
 from affectstream_tools.terminal import fail, progress_bar
 
 if TYPE_CHECKING:
@@ -28,25 +37,15 @@ def context(
         str, typer.Option(help="session, or scenario: neither session nor scenario is known.")
     ] = "scenario",
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where finished folds and sentence vectors are kept. "
-            "[default: ~/.cache/affectstream]"
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("docs/reports"),
-    workers: Annotated[int, typer.Option(min=1, help="Folds at once.")] = 2,
-    cluster: Annotated[
-        bool, typer.Option("--cluster", help="Run them as Ray tasks, on $RAY_ADDRESS if set.")
-    ] = False,
+    cache: Cache = None,
+    out: Out = REPORTS,
+    workers: Workers = 2,
+    cluster: Cluster = False,
     small: Annotated[
         bool, typer.Option("--small", help="One fold of a few dialogues: whether it runs.")
     ] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Print the saved report; compute nothing.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    report: Saved = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train and score the context model by what it knows of the dialogue, and stream it."""
     from affectstream.errors import AffectstreamError
@@ -87,7 +86,6 @@ def _compute(
     )
     from affectstream_tools.experiments.context_report import report_of
     from affectstream_tools.experiments.folders import cache_folder
-    from affectstream_tools.experiments.jobs import run_jobs
 
     where = (cache or cache_folder()).absolute()
     asked = jobs(data.absolute(), where, protocol, seed=seed, small=small)
@@ -97,17 +95,8 @@ def _compute(
             texts_of(read_derived(data)),
             lambda done, of: bar.update(reading, completed=done, total=of),
         )
-        bar.remove_task(reading)
-        task = bar.add_task("context", total=len(asked))
-        outcomes = run_jobs(
-            asked,
-            where / "experiments",
-            workers=workers,
-            cluster=cluster,
-            on_done=lambda job: bar.update(task, advance=1, description=job.name),
-        )
-    command = shlex.join(["affectstream-lab", *sys.argv[1:]])
-    return report_of(outcomes, protocol, command, small=small)
+    outcomes = run_shown(asked, where / "experiments", workers=workers, cluster=cluster)
+    return report_of(outcomes, protocol, command_line(), small=small)
 
 
 def _print(report: Report) -> None:

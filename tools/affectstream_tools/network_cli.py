@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectstream_tools.experiments_cli import AsJson, Cache
 from affectstream_tools.terminal import epochs, fail, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.experiments.tripathi_experiment import Finished, Plan
 
 _GLOVE = Path("..") / "glove-50d-5k" / "glove-50d-5k.json"
-
-Cache = Annotated[
-    Path | None, typer.Option(help="Folder for prepared features. [default: the user's cache]")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 
 def train_network(
@@ -41,10 +37,11 @@ def train_network(
     ] = False,
     vectors: Annotated[
         Path | None,
-        typer.Option(help="GloVe file. [default: glove-50d-5k beside the corpus]"),
+        typer.Option(help="GloVe file.", show_default="glove-50d-5k beside the corpus"),
     ] = None,
     optimiser: Annotated[
-        str, typer.Option(help="adadelta or adam. [default: the paper's for the network]")
+        str,
+        typer.Option(help="adadelta or adam.", show_default="the paper's for the network"),
     ] = "",
     batch: Annotated[int, typer.Option(min=1, help="Utterances in a step.")] = 64,
     most_epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most.")] = 20,
@@ -56,7 +53,7 @@ def train_network(
         int, typer.Option(min=1, help="Processor threads; another number changes the last digits.")
     ] = 1,
     out: Annotated[
-        Path | None, typer.Option(help="Checkpoint. [default: NAME.safetensors]")
+        Path | None, typer.Option(help="Checkpoint.", show_default="NAME.safetensors")
     ] = None,
     cache: Cache = None,
     as_json: AsJson = False,
@@ -77,6 +74,8 @@ def train_network(
         seed=seed,
     )
     file = out or Path(f"{name}.safetensors")
+    if not file.parent.is_dir():  # said now, not after hours of training
+        fail(f"there is no folder {file.parent} for the checkpoint; name another with --out")
     finished, sha256 = _trained(plan, _cache(cache), file, threads)
     result = {**finished.to_dict(), "sha256": sha256}
     typer.echo(f"wrote {file}, sha256 {sha256}", err=True)
@@ -92,7 +91,9 @@ def evaluate_network(
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", help="Another corpus, all of it. [default: the test part it was trained with]"
+            "--data",
+            help="Another corpus, all of it.",
+            show_default="the test part it was trained with",
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectstream_tools.experiments_cli import AsJson, Cache
 from affectstream_tools.terminal import fail, progress_bar
 
 if TYPE_CHECKING:
@@ -37,11 +38,9 @@ def prepare(
             "face-markers, functionals-face, with commas between; all that the corpus can give."
         ),
     ] = "",
-    cache: Annotated[
-        Path | None, typer.Option(help="Where features are kept.", show_default="~/.cache/...")
-    ] = None,
+    cache: Cache = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Extract a corpus's features through the live path's front ends; go on where it ended."""
     prepared = _prepare(folder, front_ends.split(","), cache, workers)
@@ -129,11 +128,10 @@ def _peak_mib() -> dict[str, float]:
     """Return the most memory that this process, and the greatest of its workers, took."""
     import resource  # not on every system; the lab's figures are of Linux
 
-    mine, workers = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-    return {
-        name: round(resource.getrusage(who).ru_maxrss / 1024, 1)
-        for name, who in (("self", mine), ("worker", workers))
-    }
+    from affectstream_tools.experiments.job_process import peak_mib
+
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"self": round(peak_mib(), 1), "worker": round(workers, 1)}
 
 
 def _print(summary: dict[str, Any]) -> None:

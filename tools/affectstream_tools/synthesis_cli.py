@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectstream_tools.experiments_cli import AsJson
 from affectstream_tools.terminal import fail, progress_bar
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def synthesise(
         float, typer.Option(help="Frames of motion a second; IEMOCAP: 120.")
     ] = 30,
     workers: Annotated[int, typer.Option(min=1, help="Processes that write.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a synthetic corpus in IEMOCAP's layout, and say what is the best that can be scored."""
     from affectstream.errors import AffectstreamError

@@ -6,8 +6,6 @@ Knows: options and how results are printed. Refuses to know: how anything is com
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +14,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.experiments_cli import (
+    REPORTS,
+    AsJson,
+    Cache,
+    Cluster,
+    Out,
+    Saved,
+    Workers,
+    command_line,
+    place_of,
+    run_shown,
+)
+from affectstream_tools.terminal import fail
 
 if TYPE_CHECKING:
     from affectstream_tools.experiments.jobs import Job, Outcome
@@ -28,7 +38,7 @@ SMALL = "a few utterances only"
 
 def tables(
     table: Annotated[
-        str, typer.Option(help="t1 .. t5, w2, w3, or several: t3,w2. [default: all]")
+        str, typer.Option(help="t1 .. t5, w2, w3, or several: t3,w2.", show_default="all")
     ] = "",
     data: Annotated[
         Path | None,
@@ -37,18 +47,10 @@ def tables(
             help="Folder that holds iemocap-derived, ravdess16k, glove-50d-5k ...",
         ),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where features and finished experiments are kept; an experiment in it is not "
-            "run again. [default: ~/.cache/affectstream]"
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("docs/reports"),
-    workers: Annotated[int, typer.Option(min=1, help="Experiments at once.")] = 2,
-    cluster: Annotated[
-        bool, typer.Option("--cluster", help="Run them as Ray tasks, on $RAY_ADDRESS if set.")
-    ] = False,
+    cache: Cache = None,
+    out: Out = REPORTS,
+    workers: Workers = 2,
+    cluster: Cluster = False,
     seeds: Annotated[str, typer.Option(help="Seeds, such as 0 or 0,1,2.")] = "0",
     small: Annotated[
         bool, typer.Option("--small", help="A few utterances: whether it runs, in little time.")
@@ -56,10 +58,8 @@ def tables(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run again what is kept, as after the code changed.")
     ] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Print the saved report; compute nothing.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    report: Saved = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the papers' experiments, and print their tables beside ours."""
     from affectstream.errors import AffectstreamError
@@ -69,17 +69,17 @@ def tables(
 
     failure = None
     try:
-        chosen = _chosen(table, TITLES)
+        chosen, folder = _chosen(table, TITLES), place_of(out, small=small)
         if report:
-            found = load(out, chosen)
+            found = load(folder, chosen)
         else:
             wanted = _Wanted(chosen, _folder(data), _seeds(seeds), small)
             run = partial(_run, workers=workers, cluster=cluster, fresh=fresh)
             found, failure = _compute(wanted, cache or cache_folder(), run)
         _print(found)
         if not report and failure is None:
-            written = save(found, out)
-            typer.echo(f"wrote {len(written)} files to {out}", err=True)
+            written = save(found, folder)
+            typer.echo(f"wrote {len(written)} files to {folder}", err=True)
     except (AffectstreamError, ValueError) as error:
         fail(str(error), status=1)
     if as_json:
@@ -144,13 +144,12 @@ def _compute(
     rows: list[Row] = [row for module in modules for row in module.rows(outcomes)]
     rows = completed(rows, wanted.tables)
     drawn = [each for module in modules for each in confusions_of(module, outcomes)]
-    command = shlex.join(["affectstream-lab", *sys.argv[1:]])
     reports = [
         report_of(
             name,
             rows,
             [o for o in outcomes.values() if name in needs[o.job.name]],
-            command,
+            command_line(),
             drawn,
         )
         for name in wanted.tables
@@ -171,19 +170,11 @@ def _as_small(report: TableReport) -> TableReport:
 def _run(
     jobs: list[Job], folder: Path, *, workers: int, cluster: bool, fresh: bool
 ) -> dict[str, Outcome]:
-    from affectstream_tools.experiments.jobs import forget_outcomes, run_jobs
+    from affectstream_tools.experiments.jobs import forget_outcomes
 
     if fresh:
         forget_outcomes(jobs, folder)
-    with progress_bar() as bar:
-        task = bar.add_task(f"{len(jobs)} experiments", total=len(jobs))
-        return run_jobs(
-            jobs,
-            folder,
-            workers=workers,
-            cluster=cluster,
-            on_done=lambda job: bar.update(task, advance=1, description=f"done: {job.name}"),
-        )
+    return run_shown(jobs, folder, workers=workers, cluster=cluster)
 
 
 def _print(reports: Sequence[TableReport]) -> None:
