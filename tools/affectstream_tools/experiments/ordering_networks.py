@@ -51,31 +51,35 @@ def network_scores(
         torch.manual_seed(seed)
         kind = DialogueBlstm if bidirectional else DialogueLstm
         network = kind(learned.shape[2], _CLASSES)
-        inputs = torch.from_numpy(learned.astype(np.float32))
-        targets = torch.from_numpy(labels)
         batch = max(1, _UTTERANCES_PER_STEP // learned.shape[1])
-        course = Optimisation(
-            network,
-            learning_rate=_LEARNING_RATE,
-            weight_decay=1e-2,
-            epochs=epochs,
-            steps=-(-len(inputs) // batch),
-            average_from=0.6,
-            most_gradient=1.0,
-        )
-        network.train()
-        for epoch in range(epochs):
-            for chosen in torch.split(torch.randperm(len(inputs)), batch):
-                logits = network(inputs[chosen])  # (B, T, 4)
-                course.step(
-                    functional.cross_entropy(logits.flatten(0, 1), targets[chosen].flatten())
-                )
-            course.end_epoch(epoch)
-        course.finish()
+        _train(network, learned, labels, batch, epochs)
     with torch.inference_mode():
         parts = torch.split(torch.from_numpy(scored.astype(np.float32)), batch)
         found: NDArray[np.float32] = torch.cat([network(part) for part in parts]).numpy()
     return found
+
+
+def _train(
+    network: DialogueLstm, learned: Floats, labels: NDArray[np.int64], batch: int, epochs: int
+) -> None:
+    inputs = torch.from_numpy(learned.astype(np.float32))
+    targets = torch.from_numpy(labels)
+    course = Optimisation(
+        network,
+        learning_rate=_LEARNING_RATE,
+        weight_decay=1e-2,
+        epochs=epochs,
+        steps=-(-len(inputs) // batch),
+        average_from=0.6,
+        most_gradient=1.0,
+    )
+    network.train()
+    for epoch in range(epochs):
+        for chosen in torch.split(torch.randperm(len(inputs)), batch):
+            logits = network(inputs[chosen])  # (B, T, 4)
+            course.step(functional.cross_entropy(logits.flatten(0, 1), targets[chosen].flatten()))
+        course.end_epoch(epoch)
+    course.finish()
 
 
 def context_scores(

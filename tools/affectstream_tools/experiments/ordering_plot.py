@@ -74,26 +74,23 @@ def _draw_order(axes: Any, rows: list[Summary]) -> None:
         alpha=0.6,
     )
     for place, row in enumerate(rows):
-        label = "ceiling: Bayes, the same information" if place == 0 else None
-        axes.vlines(row.ceiling, place - 0.4, place + 0.4, color=_CEILING, lw=2, label=label)
-        if row.first_order is not None:
-            axes.vlines(
-                row.first_order,
-                place - 0.4,
-                place + 0.4,
-                color=_FIRST,
-                lw=2,
-                label="the true bigram, as a first-order chain",
-            )
-        axes.text(
-            row.ceiling + 0.4, place, f"{row.accuracy:.1f}, {row.distance:.1f} below", **_SMALL
-        )
+        _draw_bounds(axes, place, row)
     axes.set_yticks(places, [f"{row.recognizer}\n{_SEES[row.look_ahead]}" for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(min(row.accuracy for row in rows) - 2, max(row.ceiling for row in rows) + 6)
     axes.set_xlabel("per cent", color=_INK)
     axes.set_title("voice + words + motion", loc="left", fontsize=10, color=_INK)
     _tidy(axes, "x")
+
+
+def _draw_bounds(axes: Any, place: int, row: Summary) -> None:
+    """The best that there is with the same information, and with the true bigram."""
+    label = "ceiling: Bayes, the same information" if place == 0 else None
+    axes.vlines(row.ceiling, place - 0.4, place + 0.4, color=_CEILING, lw=2, label=label)
+    if row.first_order is not None:
+        label = "the true bigram, as a first-order chain"
+        axes.vlines(row.first_order, place - 0.4, place + 0.4, color=_FIRST, lw=2, label=label)
+    axes.text(row.ceiling + 0.4, place, f"{row.accuracy:.1f}, {row.distance:.1f} below", **_SMALL)
 
 
 _SEES = {"none": "this utterance", "causal": "it and all before", "full": "the whole dialogue"}

@@ -104,16 +104,15 @@ def _draw_ours(axes: Any, place: float, row: Row) -> None:
     )
     if row.chance is not None:
         axes.vlines(row.chance, place - 0.4, place + 0.4, color="#c8443a", lw=1.6, zorder=3)
-    name = (
-        row.data if not row.stands_in or "not IEMOCAP" in row.data else f"{row.data}, not IEMOCAP"
-    )
     chosen = ", selected on test" if row.selected == "test" else ""
     runs = f", {row.runs} runs" if row.runs > 1 else ""
-    _write(axes, place, f"{row.ours:.2f}  {name}{chosen}{runs}")
+    _write(axes, place, f"{row.ours:.2f}  {_data(row)}{chosen}{runs}")
 
 
-def _unsaid(row: Row) -> bool:
-    return row.stands_in and "not IEMOCAP" not in row.data
+def _data(row: Row) -> str:
+    """What a row was measured on; a stand-in that does not say so itself is called one."""
+    unsaid = row.stands_in and "not IEMOCAP" not in row.data
+    return f"{row.data}, not IEMOCAP" if unsaid else row.data
 
 
 def _write(axes: Any, place: float, words: str, style: str = "normal") -> None:
@@ -154,8 +153,7 @@ def curves(rows: Sequence[Row]) -> dict[str, list[Row]]:
     for row in rows:
         if row.ours is not None and row.look_ahead in LOOK_AHEADS:
             part = "" if row.part == "all" else f", {row.part}"
-            data = f"{row.data}, not IEMOCAP" if _unsaid(row) else row.data
-            name = f"{row.row}; {row.protocol}{part}, selected on {row.selected}; {data}"
+            name = f"{row.row}; {row.protocol}{part}, selected on {row.selected}; {_data(row)}"
             found.setdefault(name, {})[row.look_ahead] = row
     return {
         name: [by_look_ahead[each] for each in LOOK_AHEADS if each in by_look_ahead]
