@@ -11,7 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from affectstream.sources.iemocap import read_derived
+from affectstream_models.context_features import collate
+from affectstream_models.context_network import ContextConfig, ContextMember
 from affectstream_models.sentence_encoder import ALL_MINILM, ALL_MINILM_DIM
+from affectstream_models.text_encoder import TextFeatures
 from affectstream_tools.cli import app
 from affectstream_tools.experiments.context import (
     KINDS,
@@ -26,6 +29,7 @@ from affectstream_tools.experiments.context_counts import Counts
 from affectstream_tools.experiments.context_report import load, report_of, save
 from affectstream_tools.experiments.jobs import Outcome
 from affectstream_tools.sentences import KeptSentences
+from affectstream_tools.train_context import member_outputs, outputs_alone
 from derived_copy import WORDS, write_derived
 
 DIALOGUES = (
@@ -182,3 +186,18 @@ def test_a_kept_sentence_is_not_encoded_again(tmp_path: Path) -> None:
     assert second.asked == []
     again.encode(["c"])
     assert second.asked == ["c"]
+
+
+def test_an_utterance_alone_is_a_dialogue_of_one() -> None:
+    torch.manual_seed(0)
+    sizes = {"ngram_dim": 3, "text_dim": 5, "encoder_dim": 4, "fused_dim": 6, "hidden_dim": 7}
+    config = ContextConfig(ngrams=4, words=1, word_dim=2, memory=(3.0,), **sizes)
+    member = ContextMember(config).eval()
+    words = np.zeros(4, dtype=np.float32)
+    text = [TextFeatures(np.array([row]), words, empty=False) for row in (0, 3, 1)]
+    batch = collate([np.full(47, row, dtype=np.float32) for row in range(3)], text)
+    alone = outputs_alone(member, batch)
+    one_by_one = member_outputs(member, batch, [["a"], ["b"], ["a"]], lambda count: [count - 1])
+    torch.testing.assert_close(alone, one_by_one)
+    together = member_outputs(member, batch, [["a", "b", "a"]], lambda count: [count - 1])
+    assert (alone - together).abs().max() > 1e-4

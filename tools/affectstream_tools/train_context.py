@@ -16,12 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from affectstream_models.context_features import collate
+from affectstream_models.context_memory import memory_width
 from affectstream_models.context_network import (
     CLASS_COUNT,
     LEVEL_COUNT,
     OTHER_COUNT,
     OUTPUTS,
     SCALES,
+    START,
     ContextMember,
     UtteranceBatch,
     relations_of,
@@ -196,15 +198,15 @@ class _Losses:
             ),
             self._schedule,
         )
-        speakers: list[Sequence[str]] = [d.speakers for d in dialogues]
         if self._schedule.alone:
-            speakers = [(speaker,) for names in speakers for speaker in names]
-        outputs = member_outputs(
-            member,
-            batch,
-            speakers,
-            lambda count: _ends(count, self._schedule, rng),
-        )
+            outputs = outputs_alone(member, batch)
+        else:
+            outputs = member_outputs(
+                member,
+                batch,
+                [d.speakers for d in dialogues],
+                lambda count: _ends(count, self._schedule, rng),
+            )
         emotion = torch.from_numpy(np.concatenate([d.emotion for d in dialogues]))  # (B,)
         scales = torch.from_numpy(np.concatenate([d.scales for d in dialogues]))  # (B, 3)
         classes = torch.cat([self._classes[d.corpus][d.emotion] for d in dialogues])  # (B,)
@@ -306,6 +308,16 @@ def member_outputs(
     )
     backward = torch.zeros_like(visited).index_copy(0, torch.cat(backward_chains), visited)
     return member.score(forward, backward, fused, torch.cat(memories))
+
+
+def outputs_alone(member: ContextMember, batch: UtteranceBatch) -> Tensor:
+    """Outputs (B, O) of B utterances, each as a dialogue of its own."""
+    fused = member.fuse(batch)  # (B, F)
+    count = len(fused)
+    chains, starts = torch.arange(count).split(1), torch.full((count,), START)
+    states = [member.run_chain(fused, starts, chains, forward=way) for way in (True, False)]
+    width = memory_width(member.config.fused_dim, member.config.memory)
+    return member.score(states[0], states[1], fused, fused.new_zeros(count, width))
 
 
 def _ends(count: int, schedule: Schedule, rng: np.random.Generator) -> list[int]:

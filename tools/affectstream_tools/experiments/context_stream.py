@@ -36,7 +36,8 @@ def stream_and_compare(model: ContextModel, dialogues: Sequence[CorpusDialogue])
         ``revisions`` and ``changes``: estimates after the first of their utterance, and how many
         of them named another class than the one before; ``finals`` and ``final_changes``: the
         same of first against final; ``difference``: the largest of any probability between the
-        first estimates and finals and the offline model's.
+        first estimates and finals and the offline model's with as many later utterances. (A
+        first estimate may see one: of two utterances that end at once.)
     """
     said = _streamed(model, dialogues)
     score, labels = LiveScore(), {d.id: {u.id: u for u in d.utterances} for d in dialogues}
@@ -65,8 +66,8 @@ def stream_and_compare(model: ContextModel, dialogues: Sequence[CorpusDialogue])
         "finals": len(last),
         "final_changes": sum(first[key].label != last[key].label for key in last),
         "difference": max(
-            _difference(model, dialogue, estimates, look_ahead)
-            for estimates, look_ahead in ((first, 0), (last, model.look_ahead))
+            _difference(model, dialogue, estimates)
+            for estimates in (first, last)
             for dialogue in dialogues
         ),
     }
@@ -87,15 +88,15 @@ def _streamed(model: ContextModel, dialogues: Sequence[CorpusDialogue]) -> list[
 
 
 def _difference(
-    model: ContextModel,
-    dialogue: CorpusDialogue,
-    estimates: dict[tuple[str, str], Emotion],
-    look_ahead: int,
+    model: ContextModel, dialogue: CorpusDialogue, estimates: dict[tuple[str, str], Emotion]
 ) -> float:
     inputs = inputs_of(model, dialogue.utterances, _MODALITIES)
-    offline = model.offline(inputs, look_ahead, influence=False)
-    streamed = [
-        list(estimates[dialogue.id, utterance.id].categorical.values())
-        for utterance in dialogue.utterances
-    ]
-    return float(np.abs(np.array([one.categorical for one in offline]) - streamed).max())
+    streamed = [estimates[dialogue.id, utterance.id] for utterance in dialogue.utterances]
+    offline = {
+        known: model.offline(inputs, known, influence=False)
+        for known in {emotion.look_ahead for emotion in streamed}
+    }
+    return max(
+        float(np.abs(offline[e.look_ahead][place].categorical - [*e.categorical.values()]).max())
+        for place, e in enumerate(streamed)
+    )
