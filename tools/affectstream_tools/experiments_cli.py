@@ -5,8 +5,6 @@ Knows: how such options are named, and how jobs are run and shown. Refuses to kn
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,11 +36,6 @@ REPORTS = Path("docs/reports")
 def place_of(out: Path, *, small: bool) -> Path:
     """Where a report is saved: a trial's beside the others, so that it overwrites none of them."""
     return out / "small" if small else out
-
-
-def command_line() -> str:
-    """The command that was given, for a report to name."""
-    return shlex.join(["affectstream-lab", *sys.argv[1:]])
 
 
 def run_shown(jobs: list[Job], folder: Path, *, workers: int, cluster: bool) -> dict[str, Outcome]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream_tools.experiments.command_line import command_line
 from affectstream_tools.experiments_cli import (
     REPORTS,
     AsJson,
@@ -19,7 +20,6 @@ from affectstream_tools.experiments_cli import (
     Out,
     Saved,
     Workers,
-    command_line,
     place_of,
     run_shown,
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream_tools.experiments.command_line import command_line
 from affectstream_tools.experiments_cli import (
     REPORTS,
     AsJson,
@@ -22,7 +23,6 @@ from affectstream_tools.experiments_cli import (
     Out,
     Saved,
     Workers,
-    command_line,
     place_of,
     run_shown,
 )
