@@ -77,7 +77,8 @@ class Estimate:
         dimensional: scale -> (mean on 1..5, (3,) probabilities of low, mid, high). A mean below
             2.25 is low, below 3.75 mid: for one annotator's ratings these are the levels
             {1, 1.5, 2}, {2.5, 3, 3.5}, {4, 4.5, 5} of Wöllmer et al. 2010.
-        clusters: clustering, such as ``three`` -> probabilities, where the model tells them.
+        clusters: how many clusters, such as ``3`` -> their probabilities, where the model tells
+            them.
         influence: present modality -> total variation distance (0..1) between ``categorical``
             and what it is when this utterance's share of that modality is masked.
     """

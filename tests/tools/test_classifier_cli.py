@@ -16,6 +16,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from affectstream_tools.classifier_cli import evaluate_classifier
+from affectstream_tools.synthesis.dialogue_model import DialogueModel
+from affectstream_tools.synthesis.iemocap_layout import write_corpus
 from derived_copy import WORDS, write_derived
 
 app = typer.Typer()
@@ -81,3 +83,13 @@ def test_a_folder_without_a_corpus_is_one_sentence(tmp_path: Path) -> None:
     result = run(tmp_path, "svm")
     assert result.exit_code == 2
     assert "a derived set has utterances.csv" in result.stderr
+
+
+def test_a_synthetic_corpus_is_called_one(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    size = {"sessions": 2, "dialogues_per_session": 2, "utterances": 4, "frame_rate_hz": 10}
+    write_corpus(corpus, DialogueModel(), workers=1, **size)
+    options = ("--fold", "session 1", "--cache", str(tmp_path / "cache"))
+    result = run(corpus, "lstm", *options)
+    assert result.exit_code == 0, result.output
+    assert "(synthetic corpus, not IEMOCAP: voice and face markers)" in result.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from affectstream_models.text_encoder import TextFeatures
 from affectstream_tools.cli import app
 from affectstream_tools.experiments.context import (
     KINDS,
+    centres_of,
     fold_names,
     jobs,
     known_speakers,
@@ -27,7 +29,7 @@ from affectstream_tools.experiments.context import (
     texts_of,
 )
 from affectstream_tools.experiments.context_counts import Counts
-from affectstream_tools.experiments.context_report import load, report_of, save
+from affectstream_tools.experiments.context_report import at, load, report_of, save
 from affectstream_tools.experiments.jobs import Outcome
 from affectstream_tools.sentences import KeptSentences
 from affectstream_tools.train_context import member_outputs, outputs_alone
@@ -146,8 +148,30 @@ def test_a_concordance_follows_from_sums() -> None:
     assert counts.concordance("full", "all", "valence") == pytest.approx(expected)
 
 
-def test_a_report_is_saved_and_printed_again(outcomes: dict[str, Outcome], tmp_path: Path) -> None:
-    report = report_of(outcomes, "scenario", "affectstream-lab context")
+def test_clusters_of_folds_are_brought_into_one_order(outcomes: dict[str, Outcome]) -> None:
+    (one, *_) = outcomes.values()
+    swapped = replace(one.job, options={**one.job.options, "held_out": "session 1, other"})
+    result = json.loads(json.dumps(one.result))
+    for parts in result["counts"].values():
+        for tasks in parts.values():
+            tasks["clusters-3"] = np.array(tasks["clusters-3"])[[1, 0, 2]][:, [1, 0, 2]].tolist()
+    pair = {"a": one, "b": replace(one, job=swapped, result=result)}
+    centres = [[2.0, 4.0], [2.1, 2.0], [4.0, 3.0]]
+    found = {
+        str(one.job.options["held_out"]): {"clusters-3": centres},
+        "session 1, other": {"clusters-3": [centres[1], centres[0], centres[2]]},
+    }
+    alone = report_of({"a": one}, "scenario", "", found)
+    both = report_of(pair, "scenario", "", found)
+    assert at(both, "full")["tasks"]["clusters-3"] == at(alone, "full")["tasks"]["clusters-3"]
+
+
+def test_a_report_is_saved_and_printed_again(
+    outcomes: dict[str, Outcome], folder: Path, tmp_path: Path
+) -> None:
+    centres = centres_of(read_derived(folder / "derived"), "scenario")
+    assert [len(own) for own in centres["session 1, impro01"].values()] == [3, 4, 5]
+    report = report_of(outcomes, "scenario", "affectstream-lab context", centres)
     assert set(report["look_ahead"]) == {"1", "2", "4", "8"}
     assert report["none"]["utterances"] == report["full"]["utterances"] > 0
     assert report["full"]["improvised"]["uar"] is not None

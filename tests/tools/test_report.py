@@ -27,13 +27,12 @@ ROW = Row(
 )
 
 
-def outcome(name: str, counts: list[list[int]], title: str | None = None) -> Outcome:
-    confusion = {"labels": ["a", "b"], "counts": counts, **({"title": title} if title else {})}
-    return Outcome(Job(name, "m:f", {}), {"confusion": confusion}, 2.0, 100.0, "2 x a processor")
+def outcome(name: str) -> Outcome:
+    return Outcome(Job(name, "m:f", {}), {}, 2.0, 100.0, "2 x a processor")
 
 
 def test_a_report_is_read_as_it_was_saved_and_others_are_kept(tmp_path: Path) -> None:
-    first = report_of("t3", [ROW], [outcome("x/seed-0", [[1, 0], [0, 1]])], "the command")
+    first = report_of("t3", [ROW], [outcome("x/seed-0")], "the command")
     second = report_of("w3", [replace(ROW, table="w3", metric="f1")], [], "another")
     save([first], tmp_path)
     before = (tmp_path / "t3.txt").read_bytes()
@@ -49,18 +48,6 @@ def test_a_report_is_read_as_it_was_saved_and_others_are_kept(tmp_path: Path) ->
     assert saved["t3"]["costs"][0]["machine"] == "2 x a processor"
     assert "`the command`" in (tmp_path / "t3.md").read_text()
     assert "| x/seed-0 | 2.0 | 100 |" in (tmp_path / "costs.md").read_text()
-
-
-def test_confusions_of_one_title_are_summed() -> None:
-    outcomes = [
-        outcome("x/fold-1/seed-0", [[1, 2], [3, 4]]),
-        outcome("x/fold-2/seed-0", [[10, 0], [0, 10]]),
-        outcome("y", [[5, 5], [5, 5]], title="Y"),
-    ]
-    assert report_of("t3", [], outcomes, "").confusions == [
-        Confusion("t3", "x", ["a", "b"], [[11, 2], [3, 14]]),
-        Confusion("t3", "Y", ["a", "b"], [[5, 5], [5, 5]]),
-    ]
 
 
 def test_a_report_that_is_not_saved_says_how_to_make_it(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from affectstream_tools.experiments.jobs import Job, Outcome
+from affectstream_tools.experiments.report import Confusion
 from affectstream_tools.experiments.rows import Row
 from affectstream_tools.tables_cli import tables
 
@@ -25,7 +26,7 @@ import os
 def score(name):
     if os.environ.get("TABLE_TASKS_FAIL"):
         raise RuntimeError("no convergence")
-    return {"accuracy": 61.5, "confusion": {"labels": ["a", "b"], "counts": [[1, 0], [0, 1]]}}
+    return {"accuracy": 61.5}
 """
 
 
@@ -55,6 +56,10 @@ class Experiments(ModuleType):
             )
             for outcome in outcomes.values()
         ]
+
+    def confusions(self, outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+        tables = [outcome.job.options["name"] for outcome in outcomes.values()]
+        return [Confusion(table, "a row", ["a", "b"], [[1, 0], [0, 1]]) for table in tables]
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ def test_a_small_run_says_so_and_keeps_apart(experiments: Experiments, tmp_path:
     result = run(tmp_path, "--table", "t3", "--small", "--json")
     assert "not IEMOCAP, a few utterances only" in str(last_line(result)[2]["data"])
     saved = json.loads((tmp_path / "out" / "small" / "tables.json").read_text())["t3"]
-    assert [each["title"] for each in saved["confusions"]] == ["t/t3, a few utterances only"]
+    assert [each["title"] for each in saved["confusions"]] == ["a row, a few utterances only"]
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["experiments-small"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["small"]
     again = run(tmp_path, "--table", "t3", "--small", "--report", "--json")

@@ -50,6 +50,7 @@ def result_of(accuracy: float, named: str, *, improvised: bool = True) -> dict[s
     both = {**scored, "improvised": scored if improvised else None}
     return {
         "named": named,
+        "classes": ["a", "b"],
         "vectors": "",
         "ceiling": None,
         "selected": {"test": both, "development": {**both, "accuracy": accuracy - 0.1}},
@@ -204,8 +205,12 @@ def test_a_network_is_trained_saved_and_scored_again(derived: Path, tmp_path: Pa
     chosen = said["selected"]["development"]
     for name in ("accuracy", "uar", "confusion", "improvised"):
         assert found[name] == chosen[name]
-    other = ["evaluate", "network", str(file), "--data", str(derived), "--cache", str(tmp_path)]
-    whole = CliRunner().invoke(app, other)
+    own = ["evaluate", "network", str(file), "--data", str(derived), "--cache", str(tmp_path)]
+    refused = CliRunner().invoke(app, own)
+    assert refused.exit_code == 2
+    assert "the network has learned from" in refused.stderr
+    other = write_derived(tmp_path / "other", DIALOGUES[:2], 8)
+    whole = CliRunner().invoke(app, [*own[:4], str(other), *own[5:]])
     assert whole.exit_code == 0, whole.output
     assert "all of it: accuracy" in whole.stdout
 
@@ -242,3 +247,11 @@ def test_what_is_no_checkpoint_says_why(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["evaluate", "network", str(tmp_path / "none")])
     assert done.exit_code == 2
     assert "cannot read the checkpoint" in done.stderr
+
+
+def test_television_is_not_called_iemocap(tmp_path: Path) -> None:
+    rows = ["Dialogue_ID,Utterance_ID,Speaker,Emotion,Utterance", "0,0,A,joy,yes", "0,1,B,anger,no"]
+    (tmp_path / "train_sent_emo.csv").write_text("\n".join(rows) + "\n")
+    found = read_utterances(tmp_path, ["tokens"], tmp_path)
+    assert found.named == "MELD, not IEMOCAP"
+    assert [found.classes[label] for label in found.labels] == ["happiness", "anger"]

@@ -80,6 +80,7 @@ def _compute(
     from affectstream.sources.iemocap import read_derived
     from affectstream_tools.experiments.context import (
         PROTOCOLS,
+        centres_of,
         jobs,
         kept_sentences,
         texts_of,
@@ -89,14 +90,16 @@ def _compute(
 
     where = (cache or cache_folder()).absolute()
     asked = jobs(data.absolute(), where, protocol, seed=seed, small=small)
+    dialogues = read_derived(data)
     with progress_bar() as bar:
         reading = bar.add_task("sentences", total=None)
         kept_sentences(where, PROTOCOLS[protocol]).keep(
-            texts_of(read_derived(data)),
+            texts_of(dialogues),
             lambda done, of: bar.update(reading, completed=done, total=of),
         )
     outcomes = run_shown(asked, where / "experiments", workers=workers, cluster=cluster)
-    return report_of(outcomes, protocol, command_line(), small=small)
+    centres = centres_of(dialogues, protocol, small=small)
+    return report_of(outcomes, protocol, command_line(), centres, small=small)
 
 
 def _print(report: Report) -> None:

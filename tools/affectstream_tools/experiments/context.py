@@ -19,16 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affectstream.sources.iemocap import CorpusDialogue, read_derived
 from affectstream_models.context import ContextModel
 from affectstream_models.sentence_encoder import sentence_encoder
 from affectstream_tools.context_checkpoint import Recipe, Sources, Trainer
-from affectstream_tools.experiments.context_counts import Counts, count_offline
+from affectstream_tools.experiments.context_counts import count_offline
 from affectstream_tools.experiments.context_stream import stream_and_compare
 from affectstream_tools.experiments.jobs import Job
 from affectstream_tools.experiments.woellmer_data import speaker_normalised
-from affectstream_tools.experiments.woellmer_folds import few
+from affectstream_tools.experiments.woellmer_folds import Classes, annotations_of, few
 from affectstream_tools.recipes import NEW_SCENARIOS, NEW_SESSION
 from affectstream_tools.sentences import KeptSentences
 from affectstream_tools.splits import Split, hold_out_scenarios, hold_out_session
@@ -121,6 +122,21 @@ def known_speakers(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
     ]
 
 
+def centres_of(
+    dialogues: Sequence[CorpusDialogue], protocol: str, *, small: bool = False
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """What each fold's clusters are: fold -> task -> centres (K, 2), as its training found them."""
+    if small:
+        dialogues = few(dialogues)
+    tasks = [f"clusters-{size}" for size in PROTOCOLS[protocol].sizes["clusters"]]
+    found = {}
+    for name in fold_names(dialogues, protocol):
+        rated = np.concatenate([annotations_of(d) for d in split_of(dialogues, name).train])
+        fitted = {task: Classes.fit(task, rated, 0).centres for task in tasks}
+        found[name] = {task: c for task, c in fitted.items() if c is not None}
+    return found
+
+
 def score_fold(
     data: str, cache: str, protocol: str, held_out: str, kind: str, seed: int, small: bool
 ) -> dict[str, Any]:
@@ -171,6 +187,3 @@ def _alone(dialogues: Sequence[CorpusDialogue]) -> Iterator[CorpusDialogue]:
     for dialogue in dialogues:
         for utterance in dialogue.utterances:
             yield replace(dialogue, utterances=(utterance,))
-
-
-__all__ = ["KINDS", "PROTOCOLS", "Counts", "fold_names", "jobs", "score_fold", "split_of"]

@@ -55,6 +55,14 @@ class Counts:
         for key, sums in other.moments.items():
             self.moments[key] = self.moments[key] + sums if key in self.moments else sums
 
+    def reordered(self, orders: Mapping[str, NDArray[np.intp]]) -> Counts:
+        """The same, the classes of some tasks in another order."""
+        tables = {
+            key: table[np.ix_(orders[key[2]], orders[key[2]])] if key[2] in orders else table
+            for key, table in self.tables.items()
+        }
+        return Counts(tables, dict(self.moments))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON: look-ahead -> part -> task -> counts, and the moments."""
         plain: dict[str, Any] = defaultdict(lambda: defaultdict(dict))

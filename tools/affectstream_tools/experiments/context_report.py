@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 
 from affectstream.errors import AffectstreamError
 from affectstream.scoring import Confusion
 from affectstream_models.context_network import SCALES
 from affectstream_tools.experiments.context_counts import LOOK_AHEADS, PARTS, Counts, name_of
 from affectstream_tools.experiments.jobs import Outcome, write_whole
+from affectstream_tools.experiments.woellmer_folds import matched
 from affectstream_tools.experiments.woellmer_scores import mean_scores
 
 NAMES = ("none", *(name_of(look_ahead) for look_ahead in LOOK_AHEADS))
@@ -34,14 +36,29 @@ Report = dict[str, Any]
 
 
 def report_of(
-    outcomes: Mapping[str, Outcome], protocol: str, command: str, *, small: bool = False
+    outcomes: Mapping[str, Outcome],
+    protocol: str,
+    command: str,
+    centres: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    small: bool = False,
 ) -> Report:
-    """Pool the folds' counts into the report, plain values throughout."""
+    """Pool the folds' counts into the report, plain values throughout.
+
+    Args:
+        centres: fold -> task -> centres of its clusters. Folds' clusters differ a little, and
+            may be in another order; those of a session are put in the order of its first fold.
+    """
     pooled, by_session = Counts(), defaultdict(Counts)
+    first: dict[str, str] = {}
     for outcome in outcomes.values():
-        counts = _counts(outcome)
+        fold = str(outcome.job.options["held_out"])
+        session = fold.partition(",")[0]
+        reference = centres[first.setdefault(session, fold)]
+        counts = _counts(outcome).reordered(
+            {task: matched(own, reference[task]) for task, own in centres[fold].items()}
+        )
         pooled.add(counts)
-        session = str(outcome.job.options["held_out"]).partition(",")[0]
         by_session[session].add(counts)
     levels: dict[str, Any] = {str(n): {} for n in LOOK_AHEADS if n}
     report: Report = {

@@ -79,7 +79,7 @@ def report_of(
     """Return the report of a table from the outcomes of the jobs that filled it.
 
     Args:
-        confusions: of any table, besides those that the outcomes hold.
+        confusions: of any table.
     """
     return TableReport(
         table=table,
@@ -88,10 +88,7 @@ def report_of(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=dict(_versions()),
         costs=[Cost(o.job.name, o.wall_s, o.peak_mib, o.machine) for o in outcomes],
-        confusions=[
-            *(confusion for confusion in confusions if confusion.table == table),
-            *_confusions(table, outcomes),
-        ],
+        confusions=[confusion for confusion in confusions if confusion.table == table],
     )
 
 
@@ -107,28 +104,6 @@ def _versions() -> Iterable[tuple[str, str]]:
             yield name, version(name)
         except PackageNotFoundError:
             continue
-
-
-def _confusions(table: str, outcomes: Iterable[Outcome]) -> list[Confusion]:
-    """The confusions of jobs of one title summed; of a title's other labels, on their own."""
-    found: dict[tuple[str, ...], Confusion] = {}
-    for outcome in outcomes:
-        given = outcome.result.get("confusion")
-        if given is None:
-            continue
-        title = given.get("title") or _without_seed(outcome.job.name)
-        labels = [str(label) for label in given["labels"]]
-        before = found.get((title, *labels))
-        counts = given["counts"]
-        if before is not None:
-            pairs = zip(before.counts, counts, strict=True)
-            counts = [[a + b for a, b in zip(*rows, strict=True)] for rows in pairs]
-        found[title, *labels] = Confusion(table, title, labels, counts)
-    return list(found.values())
-
-
-def _without_seed(name: str) -> str:
-    return "/".join(part for part in name.split("/") if not part.startswith(("seed-", "fold-")))
 
 
 def save(reports: Sequence[TableReport], folder: Path) -> list[Path]:

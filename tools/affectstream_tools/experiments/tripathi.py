@@ -18,10 +18,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal
 
+import numpy as np
+
 from affectstream.sources.iemocap_raw import find_sessions
 from affectstream_models.tripathi import NETWORKS
 from affectstream_tools.experiments.jobs import Job, Outcome
 from affectstream_tools.experiments.papers import PRINTED, QUOTED, printed
+from affectstream_tools.experiments.report import Confusion
 from affectstream_tools.experiments.rows import Row
 from affectstream_tools.experiments.tripathi_experiment import SYNTHETIC, Plan
 from affectstream_tools.experiments.tripathi_protocols import ACTORS, LAST, RANDOM, SESSION
@@ -65,6 +68,7 @@ _ADAM_INSTEAD = ("text-2", "text-3")
 """Trained with Adam in the published notebook (text.ipynb), which prints the paper's figures; with
 Adadelta they are at chance after five epochs."""
 
+_RUN = "affectstream_tools.experiments.tripathi_experiment:run"
 _SMALL = ("speech-1", "text-3", "mocap-head-2", "text-speech-2")
 
 
@@ -100,8 +104,7 @@ def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = 
             for seed in seeds:
                 plan = _plan(network, case, data, seed, small)
                 options = {"cache": str(cache), **asdict(plan)}
-                task = "affectstream_tools.experiments.tripathi_experiment:run"
-                found.append(Job(case.path(network, seed), task, options))
+                found.append(Job(case.path(network, seed), _RUN, options))
     return found
 
 
@@ -121,12 +124,7 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
 
     Rows in which the paper quotes another work are not ours to fill.
     """
-    by_case: dict[tuple[str, str, bool, str], list[Outcome]] = defaultdict(list)
-    for outcome in outcomes.values():
-        options = outcome.job.options
-        if outcome.job.name.startswith("t/"):
-            named, improvised = outcome.result["named"], options["improvised"]
-            by_case[(options["network"], named, improvised, options["protocol"])].append(outcome)
+    by_case = _by_case(outcomes)
     found: list[Row] = []
     for table, row in (key[:2] for key in PRINTED if key[0].startswith("t")):
         if row in QUOTED:
@@ -140,6 +138,36 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
         if not any(each.data.startswith("IEMOCAP") for each in ours):
             found.append(_blank(table, row, _why_not(PAPER_ROWS[table, row])))
         found += ours
+    return found
+
+
+def confusions(outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+    """A matrix for each row, corpus and protocol: the epoch that the development part chose."""
+    return [
+        Confusion(
+            table=table,
+            title=f"{row}; {protocol}; {_data(runs)}",
+            labels=list(runs[0].result["classes"]),
+            counts=np.sum(
+                [_scored(run, "development", "all")["confusion"] for run in runs], axis=0
+            ).tolist(),
+        )
+        for (network, _, improvised, protocol), runs in _by_case(outcomes).items()
+        for (table, row), its in PAPER_ROWS.items()
+        if its == network and improvised == (row == IMPROVISED_ROW)
+    ]
+
+
+def _by_case(
+    outcomes: Mapping[str, Outcome],
+) -> dict[tuple[str, str, bool, str], list[Outcome]]:
+    """The runs by network, corpus, whether improvised alone, and protocol."""
+    found: dict[tuple[str, str, bool, str], list[Outcome]] = defaultdict(list)
+    for outcome in outcomes.values():
+        options = outcome.job.options
+        if outcome.job.name.startswith("t/"):
+            named, improvised = outcome.result["named"], options["improvised"]
+            found[(options["network"], named, improvised, options["protocol"])].append(outcome)
     return found
 
 
@@ -231,8 +259,7 @@ def _rows_of(
 def _scored(run: Outcome, selected: str, part: str) -> dict[str, Any]:
     """What a run reports of a part of its test part; empty where there is nothing in it."""
     found: dict[str, Any] = run.result["selected"][selected]
-    improvised: dict[str, Any] = found["improvised"] or {}
-    return found if part == "all" else improvised
+    return found if part == "all" else found["improvised"] or {}
 
 
 def _data(runs: Sequence[Outcome]) -> str:

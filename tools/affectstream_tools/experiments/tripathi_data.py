@@ -11,8 +11,6 @@ count as many). Single sentences that actors read have happiness in its place.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +26,7 @@ from affectstream_tools.corpora.corpus import open_corpus
 from affectstream_tools.corpora.preparation import prepare
 from affectstream_tools.synthesis.ceilings import Ceiling, ceilings
 from affectstream_tools.synthesis.dialogue_model import DialogueModel, Shown
-from affectstream_tools.synthesis.iemocap_layout import write_corpus
+from affectstream_tools.synthesis.kept_corpus import kept_corpus
 from affectstream_tools.synthesis.truth import is_synthetic, read_truth
 
 EXCITEMENT = {"ang": "anger", "exc": "excitement", "neu": "neutral", "sad": "sadness"}
@@ -39,8 +37,7 @@ _SHAPES = {"speech": (FRAMES, DESCRIPTORS), "mocap": (ROWS, ALL_COLUMNS)}
 _SHOWN_IN = {"speech": "voice", "tokens": "words", "mocap": "motion"}
 
 _MODEL = DialogueModel(voice=Shown(0.7), words=Shown(0.7), motion=Shown(0.7))
-_SESSIONS, _DIALOGUES, _UTTERANCES = 5, 12, 8
-_FEW_DIALOGUES, _FEW_UTTERANCES = 2, 4
+_SIZE, _FEW = (5, 12, 8, 30), (5, 2, 4, 30)
 
 
 class Labelled(NamedTuple):
@@ -122,7 +119,7 @@ def read_utterances(
     if small:
         corpus = _thinned(corpus)
         cache = cache / "small"
-    classes = HAPPINESS if corpus.kind == "acted" else EXCITEMENT
+    classes = EXCITEMENT if corpus.kind in ("raw", "derived") else HAPPINESS
     labelled = _labelled(corpus, classes, improvised=improvised)
     if "tokens" in inputs and not any(each.utterance.text for each in labelled):
         raise ValueError(f"{folder} has no words; use a network without text, or another corpus")
@@ -145,26 +142,7 @@ def synthetic_corpus(cache: Path, *, small: bool = False) -> Path:
     Raises:
         AffectstreamError: it cannot be written.
     """
-    dialogues = _FEW_DIALOGUES if small else _DIALOGUES
-    utterances = _FEW_UTTERANCES if small else _UTTERANCES
-    folder = cache / "synthetic" / f"{_SESSIONS}x{dialogues}x{utterances}"
-    if folder.is_dir():
-        return folder
-    written = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(written, ignore_errors=True)
-    write_corpus(
-        written,
-        _MODEL,
-        sessions=_SESSIONS,
-        dialogues_per_session=dialogues,
-        utterances=utterances,
-        workers=1,
-    )
-    try:
-        written.rename(folder)
-    except OSError:  # another process was quicker
-        shutil.rmtree(written)
-    return folder
+    return kept_corpus(cache, _MODEL, _FEW if small else _SIZE)
 
 
 def ceiling_of(
@@ -211,6 +189,8 @@ def _named(corpus: Corpus) -> str:
         return "synthetic corpus, not IEMOCAP"
     if corpus.kind == "acted":
         return f"{corpus.path.name}, sentences that actors read, not IEMOCAP"
+    if corpus.kind == "meld":
+        return "MELD, not IEMOCAP"
     what = "IEMOCAP transcripts" if corpus.kind == "derived" else "IEMOCAP"
     return f"{what}, 4 classes (exc alone)"
 

@@ -172,10 +172,16 @@ def evaluate(trained: TrainedNetwork, cache: Path, *, corpus: str | None = None)
 
     Raises:
         AffectstreamError: the corpus cannot be read.
-        ValueError: the corpus does not have the classes, or lacks what the network needs.
+        ValueError: the corpus does not have the classes, lacks what the network needs, or was
+            learned from.
     """
     description = trained.description
     plan = Plan(**{k: v for k, v in description.trained.items() if k != "named"})
+    if corpus and Path(corpus).resolve() == Path(plan.corpus).resolve():
+        raise ValueError(
+            f"the network has learned from {corpus}; name no corpus, and what it has not learned "
+            "from is scored"
+        )
     utterances = _utterances(replace(plan, corpus=corpus or plan.corpus), cache)
     if utterances.classes != description.classes:
         raise ValueError(

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.sources.iemocap import CorpusDialogue
+from affectstream.sources.iemocap_raw import find_sessions
 from affectstream_tools.experiments.jobs import Job, Outcome
+from affectstream_tools.experiments.report import Confusion
 from affectstream_tools.experiments.rows import Row
 from affectstream_tools.experiments.woellmer_classifiers import (
     BRIEF,
@@ -43,7 +45,7 @@ from affectstream_tools.experiments.woellmer_folds import (
     matched,
 )
 from affectstream_tools.experiments.woellmer_frames import recorded_features
-from affectstream_tools.experiments.woellmer_rows import PROTOCOLS, rows_of
+from affectstream_tools.experiments.woellmer_rows import confusions_of, rows_of
 from affectstream_tools.metrics import confusion
 
 PARTS = ("all", "improvised")
@@ -58,8 +60,8 @@ def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = 
     """Return a job for each fold; those without networks, which hardly draw, for the first seed.
 
     Args:
-        data: the folder that holds ``iemocap-derived`` and ``glove-50d-5k``, and perhaps a raw
-            copy, ``iemocap``.
+        data: the folder that holds ``iemocap-derived`` and ``glove-50d-5k``, either of which may
+            be missing, and ``IEMOCAP_full_release`` where there is one.
         cache: where features of recordings are kept, and the synthetic corpus is written.
         small: one fold of each protocol, a few dialogues, two tasks, and hardly any training.
     """
@@ -73,12 +75,12 @@ def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = 
         _job(data, protocol, fold, group, seed, small=small)
         for seed in seeds
         for protocol, fold, group in wanted
-        if group == "networks" or seed == seeds[0]
+        if (group == "networks" or seed == seeds[0]) and (data / "iemocap-derived").is_dir()
     ]
-    return derived + list(_recorded_jobs(data / "iemocap", cache, seeds, small=small))
+    return derived + list(_recorded_jobs(data, cache, seeds, small=small))
 
 
-def _recorded_jobs(raw: Path, cache: Path, seeds: Sequence[int], *, small: bool) -> Iterator[Job]:
+def _recorded_jobs(data: Path, cache: Path, seeds: Sequence[int], *, small: bool) -> Iterator[Job]:
     """Of the synthetic corpus, one for all sessions; of a raw copy, one for each fold."""
     options = {
         "cache": str(cache),
@@ -90,9 +92,9 @@ def _recorded_jobs(raw: Path, cache: Path, seeds: Sequence[int], *, small: bool)
     for seed in seeds:
         own = {**options, "seed": seed}
         yield Job(f"w/synthetic/seed-{seed}", _RECORDED, {**own, "corpus": None, "fold": None})
-        for protocol, fold in folds if raw.is_dir() and not small else ():
+        for protocol, fold in folds if find_sessions(data) and not small else ():
             name = f"w/recorded/{protocol}/{fold.replace(' ', '-')}/seed-{seed}"
-            where = {"corpus": str(raw), "protocol": protocol, "fold": fold}
+            where = {"corpus": str(data), "protocol": protocol, "fold": fold}
             yield Job(name, _RECORDED, {**own, **where})
 
 
@@ -120,6 +122,11 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
     return rows_of(outcomes.values())
 
 
+def confusions(outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+    """Return a matrix of the BLSTM's for each task, protocol and data, folds and seeds summed."""
+    return confusions_of(outcomes.values())
+
+
 def run_fold(
     *,
     data: str,
@@ -143,8 +150,7 @@ def run_fold(
 
     Returns:
         ``scores``: for each task, row and part, confusion ``counts`` with their ``labels``, the
-        ``centres`` of clusters, what the development part has ``chosen``, and ``wall_s``. One of
-        them again as ``confusion``, for a picture.
+        ``centres`` of clusters, what the development part has ``chosen``, and ``wall_s``.
 
     Raises:
         CorpusError: the derived set cannot be read.
@@ -177,7 +183,7 @@ def run_recorded(
         fold: what is held out; None is each in turn.
 
     Returns:
-        ``folds``: what ``run_fold`` returns, of each; and the ``confusion`` of the first.
+        ``folds``: what ``run_fold`` returns, of each.
 
     Raises:
         AffectstreamError: the corpus or the cache cannot be read or written, or lacks sound or
@@ -193,7 +199,7 @@ def run_recorded(
         score_fold(features, features.dialogues, protocol, name, classifiers, tasks, effort, seed)
         for name in names
     ]
-    return {"folds": folds, "confusion": folds[0]["confusion"]}
+    return {"folds": folds}
 
 
 def score_fold(
@@ -221,21 +227,7 @@ def score_fold(
             for classifier in classifiers:
                 for answer in answers(material, classifier, effort, seed):
                     _count(scored, features, one, material, answer)
-    entries = list(scored.values())
-    return {
-        "protocol": protocol,
-        "fold": fold,
-        "scores": entries,
-        "confusion": _confusion(entries, protocol),
-    }
-
-
-def _confusion(entries: Sequence[Mapping[str, Any]], protocol: str) -> dict[str, Any]:
-    """The first task's counts by the last classifier, as the one picture of a job."""
-    last = [entry for entry in entries if entry["part"] == "all"]
-    chosen = next(entry for entry in reversed(last) if entry["task"] == last[0]["task"])
-    title = f"{chosen['task']}: {chosen['row']}, {PROTOCOLS[protocol]}"
-    return {"title": title, "labels": chosen["labels"], "counts": chosen["counts"]}
+    return {"protocol": protocol, "fold": fold, "scores": list(scored.values())}
 
 
 def _count(

@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,8 @@ from affectstream_tools.corpora.preparation import prepare
 from affectstream_tools.corpora.prepared import Prepared
 from affectstream_tools.experiments.woellmer_data import Floats, Talk, speaker_normalised
 from affectstream_tools.synthesis.dialogue_model import DialogueModel
-from affectstream_tools.synthesis.iemocap_layout import write_corpus
+from affectstream_tools.synthesis.kept_corpus import kept_corpus
+from affectstream_tools.synthesis.truth import is_synthetic
 
 FRONT_ENDS = ("woellmer", "functionals-voice", "face-markers", "functionals-face")
 FACE_FEATURES = 30
@@ -40,7 +40,7 @@ Rows = NDArray[np.float32]
 
 SYNTHETIC = "synthetic corpus, not IEMOCAP"
 _SIZE, _SMALL = (5, 8, 24, 30), (3, 2, 10, 10)
-"""Sessions, dialogues of each, utterances of each, frames a second: of the synthetic corpus."""
+"""Of the synthetic corpus, see ``kept_corpus``."""
 
 
 def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) -> FrameFeatures:
@@ -53,10 +53,9 @@ def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) 
     Raises:
         AffectstreamError: the corpus or the cache cannot be read or written.
     """
-    name = "IEMOCAP, utterances of who wore the markers"
     if corpus is None:
-        name = SYNTHETIC
-        corpus = _synthetic(cache / "synthetic", _SMALL if small else _SIZE)
+        corpus = kept_corpus(cache, DialogueModel(), _SMALL if small else _SIZE)
+    name = SYNTHETIC if is_synthetic(corpus) else "IEMOCAP, utterances of who wore the markers"
     try:
         prepared = prepare(open_corpus(corpus), FRONT_ENDS, cache)
     except OSError as error:
@@ -64,32 +63,6 @@ def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) 
             f"the cache {cache} cannot be written ({error.strerror}); name another folder"
         ) from error
     return FrameFeatures(prepared, name)
-
-
-def _synthetic(folder: Path, size: tuple[int, int, int, int]) -> Path:
-    """The corpus of this size, written whole or not at all."""
-    sessions, dialogues, utterances, rate_hz = size
-    place = folder / "-".join(["woellmer", *map(str, size)])
-    if place.is_dir():
-        return place
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as part:
-        written = Path(part) / "corpus"
-        write_corpus(
-            written,
-            DialogueModel(),
-            sessions=sessions,
-            dialogues_per_session=dialogues,
-            utterances=utterances,
-            frame_rate_hz=rate_hz,
-            workers=1,
-        )
-        try:
-            written.rename(place)
-        except OSError:  # another process was first
-            if not place.is_dir():
-                raise
-    return place
 
 
 class FrameFeatures:

@@ -15,8 +15,10 @@ import numpy as np
 
 from affectstream_tools.experiments.jobs import Outcome
 from affectstream_tools.experiments.papers import PRINTED
+from affectstream_tools.experiments.report import Confusion
 from affectstream_tools.experiments.rows import Row
 from affectstream_tools.experiments.woellmer_classifiers import LOOK_AHEAD
+from affectstream_tools.experiments.woellmer_folds import matched
 from affectstream_tools.experiments.woellmer_scores import chance_of, mean_scores
 
 PROTOCOLS = {"speaker": "speaker (W's folds)", "session": "session folds", "scenario": "scenario"}
@@ -24,6 +26,7 @@ PROTOCOLS = {"speaker": "speaker (W's folds)", "session": "session folds", "scen
 
 _TASKS = {"clusters-3": "3 clusters", "clusters-4": "4 clusters", "clusters-5": "5 clusters"}
 _NOT_RUN = "not run: no job of this row is done"
+_DRAWN = "BLSTM, v+f"
 
 
 @dataclass(slots=True)
@@ -102,6 +105,37 @@ def _rows(table: str, row: str, metric: str, measured: dict[_Key, _Measured]) ->
             wall_s=round(own.wall_s / len(own.counts), 3),
             peak_mib=own.peak_mib,
         )
+
+
+def confusions_of(outcomes: Iterable[Outcome]) -> list[Confusion]:
+    """The counts of one classifier, by task, protocol and data; clusters are the first fold's."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for outcome in outcomes:
+        for fold in outcome.result.get("folds", (outcome.result,)):
+            for entry in fold.get("scores", ()):
+                if entry["row"] != _DRAWN or entry["part"] != "all":
+                    continue
+                key = entry["task"], fold["protocol"], entry["data"]
+                first = found.setdefault(key, {**entry, "counts": np.zeros_like(entry["counts"])})
+                counts = np.array(entry["counts"])
+                if entry["centres"] is not None:
+                    order = matched(entry["centres"], first["centres"])
+                    counts = counts[np.ix_(order, order)]
+                first["counts"] += counts
+    return [
+        Confusion(
+            table=_table_of(task),
+            title=f"{_TASKS.get(task, task)}: {_DRAWN}; {PROTOCOLS[protocol]}; {data}",
+            labels=first["labels"],
+            counts=first["counts"].tolist(),
+        )
+        for (task, protocol, data), first in found.items()
+    ]
+
+
+def _table_of(task: str) -> str:
+    row = f"{_TASKS.get(task, task)}: {_DRAWN}"
+    return next(table for table, name, _ in PRINTED if table.startswith("w") and name == row)
 
 
 def _look_ahead(row: str) -> str:
