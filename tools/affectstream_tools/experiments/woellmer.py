@@ -65,6 +65,7 @@ def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = 
         cache: where features of recordings are kept, and the synthetic corpus is written.
         small: one fold of each protocol, a few dialogues, two tasks, and hardly any training.
     """
+    data, cache = data.resolve(), cache.resolve()  # jobs may run elsewhere, and are known by them
     wanted = [
         *(("session", fold, group) for fold in _SESSIONS for group in CLASSIFIERS),
         *(("speaker", fold, group) for fold in _SPEAKERS for group in CLASSIFIERS),
