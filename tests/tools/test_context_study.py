@@ -197,6 +197,10 @@ def test_without_data_or_report_the_command_says_what_to_do(tmp_path: Path) -> N
     missing = CliRunner().invoke(app, ["context", "--report", "--out", str(tmp_path)])
     assert missing.exit_code == 1
     assert "without --report first" in missing.stderr
+    derived = write_derived(tmp_path / "derived")
+    wordless = CliRunner().invoke(app, ["context", "--data", str(derived)])
+    assert wordless.exit_code == 1
+    assert "put glove-50d-5k beside the corpus" in wordless.stderr
 
 
 def test_a_kept_sentence_is_not_encoded_again(tmp_path: Path) -> None:
@@ -211,6 +215,15 @@ def test_a_kept_sentence_is_not_encoded_again(tmp_path: Path) -> None:
     assert second.asked == []
     again.encode(["c"])
     assert second.asked == ["c"]
+
+
+def test_a_broken_file_of_sentences_is_made_anew(tmp_path: Path) -> None:
+    letters = Letters()
+    (tmp_path / "letters.npz").write_bytes(b"PK\x03\x04 cut off")
+    kept = KeptSentences(tmp_path, "letters", lambda: letters)
+    kept.keep(["a"], lambda done, of: None)
+    assert letters.asked == ["a"]
+    assert KeptSentences(tmp_path, "letters", Letters).encode(["a"])[0, ord("a")] == 1
 
 
 def test_an_utterance_alone_is_a_dialogue_of_one() -> None:

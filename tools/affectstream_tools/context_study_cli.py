@@ -20,6 +20,7 @@ from affectstream_tools.experiments_cli import (
     Out,
     Saved,
     Workers,
+    place_of,
     run_shown,
 )
 from affectstream_tools.terminal import fail, progress_bar
@@ -51,17 +52,18 @@ def context(
     from affectstream.errors import AffectstreamError
     from affectstream_tools.experiments.context_report import load, save
 
+    folder = place_of(out, small=small)
     try:
         if report:
-            found = load(out, protocol)
+            found = load(folder, protocol)
         elif data is None:
             fail("name the derived set with --data, or print the saved report with --report")
         else:
             found = _compute(data, protocol, seed, cache, workers, cluster, small)
         _print(found)
         if not report:
-            written = save(found, out)
-            typer.echo(f"wrote {len(written)} files to {out}", err=True)
+            written = save(found, folder)
+            typer.echo(f"wrote {len(written)} files to {folder}", err=True)
     except (AffectstreamError, ValueError) as error:
         fail(str(error), status=1)
     if as_json:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +36,9 @@ class KeptSentences:
         self._encoder: SentenceEncoder | None = None
         self._known: dict[int, NDArray[np.float32]] = {}
         if self._path.is_file():
-            with np.load(self._path, allow_pickle=False) as kept:
-                self._known = dict(zip(kept["texts"].tolist(), kept["vectors"], strict=True))
+            with suppress(OSError, ValueError, KeyError, BadZipFile):  # broken: made anew
+                with self._path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                    self._known = dict(zip(kept["texts"].tolist(), kept["vectors"], strict=True))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors (N, S) of N texts."""

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.sources.iemocap import CorpusDialogue, read_derived
+from affectstream.sources.iemocap import CorpusDialogue, CorpusError, read_derived
 from affectstream_models.context import ContextModel
 from affectstream_models.sentence_encoder import sentence_encoder
 from affectstream_tools.context_checkpoint import Recipe, Sources, Trainer
@@ -50,8 +50,9 @@ def jobs(
 
     Raises:
         ValueError: there is no such protocol.
-        CorpusError: the derived set cannot be read.
+        CorpusError: the derived set or the word vectors cannot be read.
     """
+    word_vectors(data)
     dialogues = read_derived(data)
     held_out = fold_names(few(dialogues) if small else dialogues, protocol)
     return [
@@ -93,6 +94,22 @@ def split_of(dialogues: Sequence[CorpusDialogue], held_out: str) -> Split:
     if scenario:
         return hold_out_scenarios(dialogues, int(session), [scenario])
     return hold_out_session(dialogues, int(session))
+
+
+def word_vectors(data: Path) -> dict[str, list[float]]:
+    """The word vectors beside a derived set.
+
+    Raises:
+        CorpusError: they cannot be read.
+    """
+    path = data.parent / "glove-50d-5k" / "glove-50d-5k.json"
+    try:
+        found: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"the word vectors {path} cannot be read ({error}); put glove-50d-5k beside the corpus"
+        ) from error
+    return found
 
 
 def texts_of(dialogues: Sequence[CorpusDialogue]) -> list[str]:
@@ -158,7 +175,7 @@ def score_fold(
     if kind == "alone":
         test = list(_alone(test))
         recipe = replace(recipe, schedule=replace(recipe.schedule, alone=True))
-    vectors = json.loads((folder.parent / "glove-50d-5k" / "glove-50d-5k.json").read_text())
+    vectors = word_vectors(folder)
     sentences = kept_sentences(Path(cache), recipe)
     network, fitted = Trainer(
         Sources(train, vectors, sentence_encoder=sentences), recipe, seed

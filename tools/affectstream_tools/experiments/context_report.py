@@ -213,7 +213,7 @@ def save(report: Report, folder: Path) -> list[Path]:
     """
     from affectstream_tools.experiments.context_plot import plot_context
 
-    stem = f"context-{report['protocol']}{'-small' if report['small'] else ''}"
+    stem = f"context-{report['protocol']}"
     text = "\n\n".join(
         [
             f"# The context model, {report['protocol']} protocol",
