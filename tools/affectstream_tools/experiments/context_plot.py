@@ -47,20 +47,22 @@ def plot_context(report: dict[str, Any], path: Path) -> Path:
 
 def _draw_curve(axes: Any, report: dict[str, Any]) -> None:
     places = range(len(NAMES))
-    for part, colour in _LINES.items():
-        values = [
-            (at(report, name) if part == "all" else at(report, name)["improvised"])["uar"]
-            for name in NAMES
-        ]
-        if None in values:
-            continue
-        axes.plot(places, values, "o-", color=colour, label=part)
-        for place, value in zip(places, values, strict=True):
+    found = [at(report, name) for name in NAMES]
+    values = {
+        "all": [one["uar"] for one in found],
+        "improvised": [one["improvised"]["uar"] for one in found],
+    }
+    values = {part: one for part, one in values.items() if None not in one}
+    for part, own in values.items():
+        colour = _LINES[part]
+        axes.plot(places, own, "o-", color=colour, label=part)
+        for place, value in zip(places, own, strict=True):
+            above = value == max(one[place] for one in values.values())
             axes.annotate(
                 f"{value:.3f}",
                 (place, value),
                 textcoords="offset points",
-                xytext=(0, 7),
+                xytext=(0, 7 if above else -14),
                 ha="center",
                 fontsize=8,
                 color=colour,
