@@ -115,6 +115,16 @@ def test_a_failed_experiment_is_named_and_nothing_is_saved(
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_done_so_far_is_shown_without_running_the_rest(
+    experiments: Experiments, tmp_path: Path
+) -> None:
+    assert run(tmp_path, "--table", "t3").exit_code == 0
+    shown = run(tmp_path, "--table", "t1,t3", "--kept", "--json")
+    assert shown.exit_code == 0, shown.output
+    assert "1 of 2 experiments are done" in shown.stderr
+    assert {row["table"] for row in last_line(shown) if row["ours"] is not None} == {"t3"}
+
+
 def test_a_small_run_says_so_and_keeps_apart(experiments: Experiments, tmp_path: Path) -> None:
     result = run(tmp_path, "--table", "t3", "--small", "--json")
     assert "not IEMOCAP, a few utterances only" in str(last_line(result)[2]["data"])

@@ -58,6 +58,9 @@ def tables(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run again what is kept, as after the code changed.")
     ] = False,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Run nothing: the tables of what is done so far.")
+    ] = False,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +78,7 @@ def tables(
         else:
             wanted = _Wanted(chosen, _folder(data), _seeds(seeds), small)
             run = partial(_run, workers=workers, cluster=cluster, fresh=fresh)
+            run = _kept if kept else run
             found, failure = _compute(wanted, cache or cache_folder(), run)
         _print(found)
         if not report and failure is None:
@@ -175,6 +179,15 @@ def _run(
     if fresh:
         forget_outcomes(jobs, folder)
     return run_shown(jobs, folder, workers=workers, cluster=cluster)
+
+
+def _kept(jobs: list[Job], folder: Path) -> dict[str, Outcome]:
+    from affectstream_tools.experiments.jobs import read_outcome
+
+    found = {job.name: read_outcome(job, folder) for job in jobs}
+    done = {name: outcome for name, outcome in found.items() if outcome is not None}
+    typer.echo(f"{len(done)} of {len(jobs)} experiments are done", err=True)
+    return done
 
 
 def _print(reports: Sequence[TableReport]) -> None:
