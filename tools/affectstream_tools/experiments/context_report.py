@@ -191,8 +191,8 @@ def remarks(report: Report) -> list[str]:
     return [
         f"{held} {report['folds']} folds, {full['utterances']} labelled utterances "
         f"({full['improvised']['utterances']} improvised), chance UAR 0.25.",
-        "The recipe was chosen on sessions 1 to 4 alone, where no test fold's session and "
-        "scenario were learned from; session 5 was in no choice. "
+        "The recipe was chosen on sessions 1 to 4 alone, by folds of the same kind; session 5 was "
+        "in no choice. "
         + ", ".join(
             f"{session}: {figures['full']:.3f}" for session, figures in report["sessions"].items()
         )
