@@ -58,10 +58,7 @@ def load(path: Path | str) -> ContextModel:
     Raises:
         CheckpointError: the file is missing, or is no checkpoint of this model.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+    content = content_of(path)
     try:
         metadata = metadata_of(content)
         network = ContextNetwork(ContextConfig.from_dict(metadata["config"]))
@@ -127,6 +124,18 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
     content = save_tensors(dict(tensors), metadata={_KEY: json.dumps(metadata, sort_keys=True)})
     Path(path).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
+
+
+def content_of(path: Path | str) -> bytes:
+    """The bytes of a checkpoint file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror}") from error
 
 
 def metadata_of(content: bytes, *, form: str = FORMAT) -> dict[str, Any]:

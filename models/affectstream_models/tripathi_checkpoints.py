@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import nn
 
-from affectstream_models.checkpoints import CheckpointError, metadata_of, write
+from affectstream_models.checkpoints import CheckpointError, content_of, metadata_of, write
 from affectstream_models.tripathi import NETWORKS, Sizes, build
 
 FORMAT = "affectstream-tripathi/1"
@@ -89,10 +89,7 @@ def load(path: Path | str) -> TrainedNetwork:
     Raises:
         CheckpointError: the file is missing, or is no checkpoint of these networks.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+    content = content_of(path)
     try:
         description = _described(metadata_of(content, form=FORMAT))
         network = build(description.name, description.sizes())

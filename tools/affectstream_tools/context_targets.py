@@ -234,11 +234,14 @@ def fit(
         tuple(sorted(vectors)),
         recordings,
         sentences,
-        _clusterings(dialogues, clusters),
+        clusterings_of(dialogues, clusters),
     )
 
 
-def _clusterings(dialogues: Sequence[CorpusDialogue], sizes: Sequence[int]) -> tuple[Classes, ...]:
+def clusterings_of(
+    dialogues: Sequence[CorpusDialogue], sizes: Sequence[int]
+) -> tuple[Classes, ...]:
+    """The clusters of a fold's valence and activation, for each number of clusters."""
     if not sizes:
         return ()
     rated = np.concatenate([annotations_of(d) for d in dialogues if d.session])

@@ -25,11 +25,12 @@ from affectstream.sources.iemocap import CorpusDialogue, CorpusError, read_deriv
 from affectstream_models.context import ContextModel
 from affectstream_models.sentence_encoder import sentence_encoder
 from affectstream_tools.context_checkpoint import Recipe, Sources, Trainer
+from affectstream_tools.context_targets import clusterings_of
 from affectstream_tools.experiments.context_counts import count_offline
 from affectstream_tools.experiments.context_stream import stream_and_compare
 from affectstream_tools.experiments.jobs import Job
 from affectstream_tools.experiments.woellmer_data import speaker_normalised
-from affectstream_tools.experiments.woellmer_folds import Classes, annotations_of, few
+from affectstream_tools.experiments.woellmer_folds import few
 from affectstream_tools.recipes import NEW_SCENARIOS, NEW_SESSION
 from affectstream_tools.sentences import KeptSentences
 from affectstream_tools.splits import Split, hold_out_scenarios, hold_out_session
@@ -145,12 +146,11 @@ def centres_of(
     """What each fold's clusters are: fold -> task -> centres (K, 2), as its training found them."""
     if small:
         dialogues = few(dialogues)
-    tasks = [f"clusters-{size}" for size in PROTOCOLS[protocol].sizes["clusters"]]
     found = {}
     for name in fold_names(dialogues, protocol):
-        rated = np.concatenate([annotations_of(d) for d in split_of(dialogues, name).train])
-        fitted = {task: Classes.fit(task, rated, 0).centres for task in tasks}
-        found[name] = {task: c for task, c in fitted.items() if c is not None}
+        train = split_of(dialogues, name).train
+        fitted = clusterings_of(train, PROTOCOLS[protocol].sizes["clusters"])
+        found[name] = {one.task: one.centres for one in fitted if one.centres is not None}
     return found
 
 
