@@ -19,6 +19,7 @@ import msgpack
 import zmq
 
 from affectstream.bus import Inlet, Outlet
+from affectstream.core.retention import Ring
 from affectstream.messages import (
     Emotion,
     Gap,
@@ -186,7 +187,7 @@ def publish_in_a_process(
     address: str, source: str, count: int, go: Event, done: Event, size: int = 0
 ) -> None:
     """Publish an opened stream of ``count`` transcripts, then stay and answer until ``done``."""
-    outlet = Outlet(address, ring_bytes=64 * 1024 * 1024)
+    outlet = Outlet(address, ring=Ring(64 * 1024 * 1024))
     try:
         _wait(go, outlet)
         outlet.publish(opened(source))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from affectstream.core.aligned import AlignedUtterance
 from affectstream.core.normalisation import NOBODY, SpeakerNormaliser
+from affectstream.core.values import Foreign
 from affectstream.messages import (
     Emotion,
     Message,
@@ -63,6 +64,8 @@ class FakeModel:
 
     identity = ModelIdentity(id="fake", sha256="0" * 64)
     frame_modalities = frozenset({"mocap"})
+    state_classes = (FakeEstimate,)
+    state_foreign: Mapping[str, Foreign] = {}
 
     def __init__(
         self, normaliser: SpeakerNormaliser | None = None, sure_above: float = 0.0

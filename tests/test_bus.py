@@ -18,6 +18,7 @@ from affectstream.bus import BusError, Hub, Inlet, Outlet, measure_clock_offset,
 from affectstream.bus import address as addresses
 from affectstream.bus import outlet as outlets
 from affectstream.codec import DecodeError
+from affectstream.core.retention import Ring
 from affectstream.messages import (
     Audio,
     Emotion,
@@ -119,7 +120,7 @@ def test_a_reader_from_the_start_gets_what_was_published_before_it_connected(wir
 def test_an_opening_that_the_ring_no_longer_has_still_reaches_a_reader_from_the_start(
     wired: Bus,
 ) -> None:
-    outlet = wired.outlet(ring_bytes=3000)
+    outlet = wired.outlet(ring=Ring(3000))
     outlet.publish(opened())
     for number in range(100):
         outlet.publish(transcript(number))
@@ -193,7 +194,7 @@ def test_what_a_small_pipe_dropped_is_resent_or_said_as_lost(
     wired: Bus, monkeypatch: pytest.MonkeyPatch, ring_bytes: int
 ) -> None:
     monkeypatch.setattr(addresses, "HIGH_WATER", 5)
-    outlet = wired.outlet(ring_bytes=ring_bytes)
+    outlet = wired.outlet(ring=Ring(ring_bytes))
     inlet = wired.inlet("transcript/", "progress/", from_start=True)
     got: list[Message] = []
     heard(outlet, inlet)
@@ -221,7 +222,7 @@ def test_what_a_small_pipe_dropped_is_resent_or_said_as_lost(
 def test_messages_that_the_ring_no_longer_has_are_said_as_one_gap_in_their_place(
     wired: Bus,
 ) -> None:
-    outlet = wired.outlet(ring_bytes=3000)
+    outlet = wired.outlet(ring=Ring(3000))
     inlet = wired.inlet("transcript/", from_start=True)
     got: list[Message] = []
     outlet.publish(transcript(0))

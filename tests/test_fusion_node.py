@@ -9,7 +9,8 @@ import pytest
 from affectstream import fusion_node
 from affectstream.core.aligner import DEADLINE_NS, PARTIAL_NS, PATIENCE_NS, AlignedUtterance
 from affectstream.core.watermark import STALL_NS
-from affectstream.fusion_node import IDLE_NS, FusionNode
+from affectstream.fusion_node import FusionNode
+from affectstream.fusion_session import IDLE_NS
 from affectstream.messages import (
     Emotion,
     Gap,
@@ -167,7 +168,7 @@ def test_when_every_stream_has_closed_the_dialogue_is_final_and_freed() -> None:
     assert isinstance(said[-2], Progress)
     assert isinstance(said[-1], StreamClosed)
     check_revisions(emotions(driver.said))
-    assert driver.machine._sessions == {}
+    assert driver.machine.sessions == {}
 
 
 def test_a_stream_that_closes_and_opens_again_at_once_keeps_its_dialogue() -> None:
@@ -175,7 +176,7 @@ def test_a_stream_that_closes_and_opens_again_at_once_keeps_its_dialogue() -> No
     driver.give(opened())
     said = driver.give(closed(), opened())
     assert of(said, StreamClosed) == []
-    assert "s1" in driver.machine._sessions
+    assert "s1" in driver.machine.sessions
 
 
 def test_closing_the_node_makes_everything_final() -> None:
@@ -293,7 +294,7 @@ def test_a_dialogue_that_nobody_ends_is_ended_after_ten_minutes(drives_clock: bo
     assert of(said, StreamClosed) == []
     said = driver.until(S + IDLE_NS)
     assert len(of(said, StreamClosed)) == 1
-    assert driver.machine._sessions == {}
+    assert driver.machine.sessions == {}
     assert driver.machine.next_wake_ns() is None
 
 
@@ -352,7 +353,7 @@ def test_a_driven_dialogue_ends_with_its_streams() -> None:
     assert [e.status for e in emotions(said)] == ["final"]
     (last,) = of(said, StreamClosed)
     assert last.end_ns == 100
-    assert driver.machine._sessions == {}
+    assert driver.machine.sessions == {}
 
 
 # Many dialogues
@@ -392,7 +393,7 @@ def test_many_dialogues_stepped_as_one_batch_are_as_each_alone() -> None:
         assert {(e.utterance, e.revision, e.status, *published(e)) for e in mine} == {
             (e.utterance, e.revision, e.status, *published(e)) for e in alone
         }
-    assert driver.machine._sessions == {}
+    assert driver.machine.sessions == {}
 
 
 def test_ten_thousand_utterances_keep_the_node_small() -> None:
@@ -405,7 +406,7 @@ def test_ten_thousand_utterances_keep_the_node_small() -> None:
         driver.give(*pieces)
         driver.until(driver.now_ns + 200 * MS)
         driver.said.clear()
-    session = driver.machine._sessions["s1"]
+    session = driver.machine.sessions["s1"]
     assert session.dialogue.open_utterances <= 4
     assert len(session.aligner._waiting) <= 1024
     assert len(session.aligner._done) <= 1024

@@ -124,7 +124,7 @@ def deliver(
         if rng.random() < 0.7:
             out += node.wake(now_ns)
     out += node.wake(now_ns)
-    assert node._sessions == {}
+    assert node.sessions == {}
     return out
 
 
@@ -199,7 +199,7 @@ def play_together(
         if turn % wake_every == 0:
             out += node.wake(now_ns)
     out += node.wake(now_ns)
-    assert node._sessions == {}
+    assert node.sessions == {}
     emotions = [item for item in out if isinstance(item, Emotion)]
     assert len(emotions) == len([m for m in out if m.kind == "emotion"])
     return emotions
@@ -344,7 +344,7 @@ def play_driven(
             now_ns += rng.choice([0, 0, 0, 1, 10 * MS, 5 * S])
             if rng.random() < 0.3:
                 out += node.wake(now_ns)
-    assert node._sessions == {}
+    assert node.sessions == {}
     return sorted(
         (item for item in out if isinstance(item, Emotion)),
         key=lambda e: e.session,  # stable: the order within a dialogue is kept

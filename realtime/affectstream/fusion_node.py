@@ -16,12 +16,11 @@ from dataclasses import replace
 import msgspec
 
 from affectstream.core.aligned import Change
-from affectstream.core.aligner import UtteranceAligner
-from affectstream.core.dialogue import Dialogue
 from affectstream.core.emotions import Stamp
 from affectstream.core.model import ContextModel
 from affectstream.core.revising import advance, estimate_newest, estimate_windows
 from affectstream.evidence import UNREADABLE, claims_to_be_read, evidence_of, readable
+from affectstream.fusion_session import SOURCE, Session
 from affectstream.messages import (
     Acoustic,
     Emotion,
@@ -35,7 +34,6 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
-from affectstream.timebase import NS_PER_S
 
 log = logging.getLogger(__name__)
 
@@ -49,30 +47,8 @@ PREFIXES = (
     "progress/",
     "gap/",
 )
-SOURCE = "fusion"
 MAX_SESSIONS = 1_024
-IDLE_NS = 600 * NS_PER_S
 _BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
-
-
-class _Session:
-    """One dialogue at the node."""
-
-    def __init__(self, name: str, model: ContextModel, look_ahead: int | None, now_ns: int) -> None:
-        self.aligner = UtteranceAligner(name)
-        self.dialogue = Dialogue(name, model.initial_state(), look_ahead, SOURCE)
-        self.open: set[str] = set()
-        self.driver: str | None = None
-        self.clock_ns = now_ns
-        self.heard_ns = now_ns
-        self.closing = False
-        self.planned_ns: int | None = None
-
-    def next_wake_ns(self) -> int:
-        """Return when the dialogue has something to do though nothing arrives."""
-        idle_ns = self.heard_ns + IDLE_NS
-        wake_ns = None if self.driver is not None else self.aligner.next_wake_ns()
-        return idle_ns if wake_ns is None else min(wake_ns, idle_ns)
 
 
 class FusionNode:
@@ -86,6 +62,9 @@ class FusionNode:
         model: what estimates.
         look_ahead: L; None for the whole dialogue.
         stopwatch: measures how long the model takes, in ns.
+
+    Attributes:
+        sessions: the dialogues that are open, by name.
     """
 
     def __init__(
@@ -96,8 +75,8 @@ class FusionNode:
     ) -> None:
         self._model, self._look_ahead = model, look_ahead
         self._stopwatch = stopwatch
-        self._sessions: dict[str, _Session] = {}
-        self._dirty: dict[str, _Session] = {}
+        self.sessions: dict[str, Session] = {}
+        self._dirty: dict[str, Session] = {}
         self._plans: list[tuple[int, str]] = []  # a heap; what a session plans, or earlier
         self._refused: set[str] = set()
 
@@ -108,7 +87,7 @@ class FusionNode:
         if isinstance(message, StreamOpened) and message.modality == "emotion":
             return []
         said: list[Message] = []
-        session = self._sessions.get(message.session)
+        session = self.sessions.get(message.session)
         if session is None:
             if not isinstance(message, _BEGINNINGS):
                 return self._homeless(message)
@@ -127,7 +106,7 @@ class FusionNode:
         is_tick = isinstance(message, Progress) and message.source == session.driver
         if is_tick and isinstance(message, Progress) and message.now_ns is not None:
             session.clock_ns = max(session.clock_ns, message.now_ns)
-        session.aligner.receive(message, self._now(session, now_ns))
+        session.aligner.receive(message, session.now(now_ns))
         if is_tick:
             said += self._step([session], session.clock_ns)
             said.append(_progress(message.session, session.clock_ns))
@@ -135,8 +114,8 @@ class FusionNode:
             said += self._step([session], session.clock_ns)
         return said
 
-    def _begin(self, name: str, now_ns: int, said: list[Message]) -> _Session | None:
-        if len(self._sessions) >= MAX_SESSIONS:
+    def _begin(self, name: str, now_ns: int, said: list[Message]) -> Session | None:
+        if len(self.sessions) >= MAX_SESSIONS:
             if name in self._refused:
                 return None
             self._refused = {name} if len(self._refused) > MAX_SESSIONS else self._refused | {name}
@@ -146,7 +125,7 @@ class FusionNode:
             )
             return None
         self._refused.discard(name)
-        session = self._sessions[name] = _Session(name, self._model, self._look_ahead, now_ns)
+        session = self.sessions[name] = Session(name, self._model, self._look_ahead, now_ns)
         said.append(
             StreamOpened(
                 session=name,
@@ -174,7 +153,7 @@ class FusionNode:
         )
         return [msgspec.structs.replace(gap, source=SOURCE)]
 
-    def _track_streams(self, session: _Session, message: Message) -> None:
+    def _track_streams(self, session: Session, message: Message) -> None:
         if isinstance(message, StreamOpened):
             session.open.add(message.source)
             session.closing = False
@@ -186,33 +165,51 @@ class FusionNode:
             session.open.discard(message.source)
             session.closing = not session.open
 
-    def _now(self, session: _Session, now_ns: int) -> int:
-        return session.clock_ns if session.driver is not None else now_ns
-
     def wake(self, now_ns: int) -> Iterator[Message]:
         """Step, as one batch, every session on our clock that has something to do.
 
         Messages are yielded as soon as they are known; the step ends with the last of them.
         """
+        return self.step(self.due(now_ns), now_ns)
+
+    def due(self, now_ns: int) -> list[str]:
+        """Return the sessions that ``step`` must be called with now, and plan for the others."""
         while self._plans and self._plans[0][0] <= now_ns:
             planned_ns, name = heapq.heappop(self._plans)
-            session = self._sessions.get(name)
+            session = self.sessions.get(name)
             if session is not None and session.planned_ns == planned_ns:
                 session.planned_ns = None
-                session.closing = session.closing or now_ns - session.heard_ns >= IDLE_NS
                 self._dirty[name] = session
         dirty, self._dirty = self._dirty, {}
-        changed = [s for name, s in dirty.items() if self._sessions.get(name) is s]
-        due = [session for session in changed if session.driver is None or session.closing]
-        if due:
-            yield from self._step(due, now_ns)
-        for session in changed:
+        due = []
+        for name, session in dirty.items():
+            if self.sessions.get(name) is not session:
+                continue
+            if session.driver is None or session.closing or session.is_idle(now_ns):
+                due.append(name)
+            else:
+                self._plan(session)
+        return due
+
+    def step(self, names: Sequence[str], now_ns: int) -> Iterator[Message]:
+        """Do what is due in some sessions, as one batch."""
+        sessions = [self.sessions[name] for name in names]
+        for session in sessions:
+            session.closing = session.closing or session.is_idle(now_ns)
+        if sessions:
+            yield from self._step(sessions, now_ns)
+        for session in sessions:
             self._plan(session)
 
-    def _plan(self, session: _Session) -> None:
+    def resume(self, name: str, left_ns: int, now_ns: int) -> None:
+        """Go on with a session that another node left at ``left_ns``."""
+        session = self._dirty[name] = self.sessions[name]
+        session.resume(left_ns, now_ns)
+
+    def _plan(self, session: Session) -> None:
         """Look at the session again when it has something to do, or earlier: see ``wake``."""
         name, wake_ns = session.dialogue.session, session.next_wake_ns()
-        if name in self._sessions and (session.planned_ns is None or wake_ns < session.planned_ns):
+        if name in self.sessions and (session.planned_ns is None or wake_ns < session.planned_ns):
             session.planned_ns = wake_ns
             heapq.heappush(self._plans, (wake_ns, name))
 
@@ -222,11 +219,11 @@ class FusionNode:
 
     def close(self, now_ns: int) -> list[Message]:
         """Make final what is open and close every stream."""
-        for session in self._sessions.values():
+        for session in self.sessions.values():
             session.closing = True
-        return list(self._step(list(self._sessions.values()), now_ns))
+        return list(self._step(list(self.sessions.values()), now_ns))
 
-    def _step(self, sessions: Sequence[_Session], now_ns: int) -> Iterator[Message]:
+    def _step(self, sessions: Sequence[Session], now_ns: int) -> Iterator[Message]:
         """Align, compute and say: the newest utterances first, then what they revise."""
         for session in sessions:
             yield from self._put(session, now_ns)
@@ -247,15 +244,15 @@ class FusionNode:
             if session.closing:
                 yield from self._end(session, now_ns)
 
-    def _stamp(self, session: _Session, now_ns: int, began: int) -> Stamp:
+    def _stamp(self, session: Session, now_ns: int, began: int) -> Stamp:
         """Return which model, when, and for how long, unless the clock is not ours."""
         identity, sure_above = self._model.identity, self._model.sure_above
         if session.driver is not None:
             return Stamp(identity, session.clock_ns, sure_above=sure_above)
         model_ms = (self._stopwatch() - began) / 1e6
-        return Stamp(identity, now_ns, {"model": model_ms}, sure_above)
+        return Stamp(identity, session.now(now_ns), {"model": model_ms}, sure_above)
 
-    def _put(self, session: _Session, now_ns: int) -> list[Message]:
+    def _put(self, session: Session, now_ns: int) -> list[Message]:
         """Hand the dialogue what is new; what came after a final is said as a gap."""
         dialogue = session.dialogue
         known_late = dialogue.late
@@ -274,17 +271,17 @@ class FusionNode:
             )
         ]
 
-    def _changes(self, session: _Session, now_ns: int) -> list[Change]:
-        changes = session.aligner.wake(self._now(session, now_ns))
+    def _changes(self, session: Session, now_ns: int) -> list[Change]:
+        changes = session.aligner.wake(session.now(now_ns))
         if session.closing:
-            changes += session.aligner.close(self._now(session, now_ns))
+            changes += session.aligner.close(session.now(now_ns))
         frames = self._model.frame_modalities
         return [replace(c, utterance=evidence_of(c.utterance, frames)) for c in changes]
 
-    def _end(self, session: _Session, now_ns: int) -> list[Message]:
+    def _end(self, session: Session, now_ns: int) -> list[Message]:
         name = session.dialogue.session
-        del self._sessions[name]
-        end_ns = self._now(session, now_ns)
+        del self.sessions[name]
+        end_ns = session.now(now_ns)
         return [
             _progress(name, end_ns),
             StreamClosed(

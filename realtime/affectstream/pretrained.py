@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from affectstream.core.aligned import AlignedUtterance
 from affectstream.core.normalisation import SpeakerNormaliser
+from affectstream.core.values import Foreign
 from affectstream.errors import UsageError
 from affectstream.messages import ModelIdentity
 
@@ -47,6 +48,8 @@ class PretrainedModel:
             load,
             load_pretrained,
         )
+        from affectstream_models.context import Encoded, Estimate, ForwardState
+        from affectstream_models.context_memory import Memory
 
         torch.set_num_threads(1)  # a dialogue's step is too small to share out
         try:
@@ -64,6 +67,8 @@ class PretrainedModel:
         self.normaliser = SpeakerNormaliser(
             self._network.acoustic_mean, self._network.acoustic_sd, self._network.speaker_prior
         )
+        self.state_classes = (Encoded, ForwardState, Memory, Estimate)
+        self.state_foreign = {"tensor": Foreign(torch.Tensor, torch.Tensor.numpy, torch.from_numpy)}
 
     @property
     def network(self) -> Network:

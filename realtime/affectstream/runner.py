@@ -17,6 +17,8 @@ from typing import Any, Protocol, runtime_checkable
 import zmq
 
 from affectstream.bus import Inlet, Outlet
+from affectstream.core.delivery import Positions
+from affectstream.core.retention import Retained
 from affectstream.messages import Message
 from affectstream.timebase import NS_PER_MS, WallClock
 
@@ -95,16 +97,30 @@ def run(
     inputs: Sequence[Input] = (),
     clock: Callable[[], int] | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    ring: Retained | None = None,
+    regenerated: bool = False,
+    positions: Positions | None = None,
 ) -> None:
-    """Run ``machine`` until ``stopping()`` or, if it has inputs, until all are exhausted."""
+    """Run ``machine`` until ``stopping()`` or, if it has inputs, until all are exhausted.
+
+    Args:
+        machine: what hears ``prefixes`` and ``inputs``, and speaks.
+        address: the hub's.
+        prefixes, from_start, positions: what is heard, and from where on, see ``Inlet``.
+        inputs: devices and files; closed in the end.
+        clock: nanoseconds since 1970.
+        stopping: whether to end early.
+        ring, regenerated: where what is published is kept, see ``Outlet``.
+    """
     now = clock or WallClock().now_ns
     with ExitStack() as stack:
         for source in inputs:
             stack.callback(source.close)
-        outlet = Outlet(address, clock=now)
+        outlet = Outlet(address, ring=ring, regenerated=regenerated, clock=now)
         stack.callback(outlet.close)
-        inlet = Inlet(address, prefixes, from_start=from_start, clock=now) if prefixes else None
-        if inlet is not None:
+        inlet = None
+        if prefixes:
+            inlet = Inlet(address, prefixes, from_start=from_start, positions=positions, clock=now)
             stack.callback(inlet.close)
         poller = _poller(outlet, inlet, inputs)
         paced = [source for source in inputs if isinstance(source, PacedInput)]

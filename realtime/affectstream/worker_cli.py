@@ -51,15 +51,18 @@ def fusion(
     look_ahead: LookAhead = "8",
     checkpoint: Checkpoint = "live",
     with_hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Run the hub too.")] = True,
+    journal: Annotated[
+        Path | None, typer.Option(help="A file that lets dialogues outlive this process.")
+    ] = None,
 ) -> None:
     """Run the fusion node: utterances in, emotion events out."""
     import gc
     from contextlib import ExitStack
 
     from affectstream.bus import Hub
-    from affectstream.fusion_node import PREFIXES, FusionNode
+    from affectstream.fusion_node import FusionNode
+    from affectstream.journaled_node import run_fusion
     from affectstream.pretrained import PretrainedModel
-    from affectstream.runner import run
 
     waited_for = look_ahead_of(look_ahead)
     model = PretrainedModel(checkpoint)
@@ -69,7 +72,7 @@ def fusion(
         if with_hub:
             stack.enter_context(Hub(address))
         node = FusionNode(model, waited_for)
-        run(node, address=address, prefixes=PREFIXES, stopping=stack.enter_context(_stopping()))
+        run_fusion(node, model, address, journal, stack.enter_context(_stopping()))
 
 
 def microphone(

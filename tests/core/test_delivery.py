@@ -60,7 +60,7 @@ class FakeOutlet:
                 self.epoch, request.topic, request.first, request.last, messages, now_ns
             )
         if isinstance(request, AskHistory):
-            found, onward = self.ring.page(request.position, request.prefixes)
+            found, onward = self.ring.page(request.position, request.prefixes, dict(request.seen))
             messages = [decode(frames) for frames in found]
             return reader.history(self.epoch, request.position, messages, onward, now_ns)
         heads = {t: head for t, head in self.heads.items() if matches(t, request.prefixes)}
@@ -121,7 +121,7 @@ def test_pages_of_the_ring_hold_everything_once_in_order_of_publication(
         ring.keep("b/s", seq, [b"b%d" % seq])
     found, position = [], 0
     while position is not None:
-        page, position = ring.page(position, ("a/",))
+        page, position = ring.page(position, ("a/",), {})
         assert len(page) <= 7
         found += page
     assert found == [[b"a%d" % seq] for seq in range(30)]
@@ -131,7 +131,7 @@ def test_a_page_that_was_dropped_meanwhile_goes_on_with_the_oldest_that_is_left(
     ring = Ring(max_bytes=10)
     for seq in range(30):
         ring.keep("a", seq, [b"x"])
-    assert ring.page(3, ("a",)) == ([[b"x"]] * 10, None)
+    assert ring.page(3, ("a",), {}) == ([[b"x"]] * 10, None)
 
 
 def test_the_last_state_holds_open_streams_and_each_utterance_s_latest_estimate() -> None:

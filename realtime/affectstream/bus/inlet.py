@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgpack
 import zmq
 
 from affectstream.bus.address import DEFAULT_ADDRESS, connect, ports
 from affectstream.codec import DecodeError, decode, unpack_map
-from affectstream.core.delivery import AskHistory, Reassembler, Request, Resend
+from affectstream.core.delivery import AskHistory, Positions, Reassembler, Request, Resend
 from affectstream.messages import Message
 from affectstream.timebase import WallClock
 
@@ -32,6 +32,7 @@ class Inlet:
     Args:
         prefixes: topics' beginnings, such as ``emotion/`` or ``transcript/s1/``.
         from_start: ask outlets for all they still hold; otherwise for the last state.
+        positions, since: where to go on, see ``Reassembler``.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Inlet:
         prefixes: Sequence[str] = ("emotion/",),
         *,
         from_start: bool = False,
+        positions: Positions | None = None,
+        since: Mapping[str, int] | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
         where, _, control = ports(address)
@@ -51,7 +54,14 @@ class Inlet:
             self._subscriber.subscribe(prefix)
         self._requests = connect(self._context, zmq.DEALER, control)
         self.sockets = (self._subscriber, self._requests)
-        self._reassembler = Reassembler(prefixes, from_start=from_start)
+        self._reassembler = Reassembler(
+            prefixes, from_start=from_start, positions=positions, since=since
+        )
+
+    @property
+    def positions(self) -> Positions:
+        """What ``read`` has returned so far, for a reader that is started again."""
+        return self._reassembler.positions
 
     def read(self) -> list[Message]:
         """Return the messages whose turn has come, without waiting."""
@@ -130,7 +140,7 @@ class Inlet:
             body |= {"first": request.first, "last": request.last}
         elif isinstance(request, AskHistory):
             body = {"op": "history", "prefixes": list(request.prefixes)}
-            body |= {"position": request.position}
+            body |= {"position": request.position, "seen": dict(request.seen)}
         else:
             body = {"op": "state", "prefixes": list(request.prefixes)}
         try:

@@ -7,7 +7,6 @@ Refuses to know: who reads, and what the messages mean.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import zmq
 
 from affectstream.bus.address import DEFAULT_ADDRESS, connect, ports
 from affectstream.codec import encode, unpack_map
-from affectstream.core.retention import LastState, Ring, matches
+from affectstream.core.retention import LastState, Retained, Ring, matches
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, WallClock
 
@@ -61,36 +60,86 @@ class Outlet:
 
     One thread uses it. ``service`` must be called whenever ``socket`` is readable and at
     ``next_wake_ns``; ``runner`` does both.
+
+    Args:
+        ring: where what is published is kept; default: the latest 16 MiB, in memory. One that
+            outlives its process lets this outlet go on where the one before it ended.
+        regenerated: what is published begins again where the outlet before began, as when a file
+            is played; what was published then is not sent a second time.
     """
 
     def __init__(
         self,
         address: str = DEFAULT_ADDRESS,
         *,
-        ring_bytes: int = RING_BYTES,
+        ring: Retained | None = None,
+        regenerated: bool = False,
         clock: Callable[[], int] | None = None,
     ) -> None:
         _, where, control = ports(address)
-        self.epoch = secrets.randbits(61)
+        self._ring: Retained = ring or Ring(RING_BYTES)
+        self.epoch = self._ring.epoch
         self._clock = clock or WallClock().now_ns
         self._context = zmq.Context(io_threads=1)
         self._publisher = connect(self._context, zmq.PUB, where)
         name = str(self.epoch).encode()
         self.socket = connect(self._context, zmq.DEALER, control, name=name)
-        self._ring = Ring(ring_bytes)
         self._state = LastState()
         self._streams: dict[tuple[str, str], _Published] = {}
         self._closed: deque[tuple[str, str]] = deque()
         self._no_beat_before_ns: int | None = None  # so that not every turn looks at all streams
+        self._heads: dict[tuple[str, str], dict[str, int]] = {}  # of an outlet before this one
+        self._again: dict[str, int] = {}  # topic -> messages that will be regenerated
+        self._regenerated = regenerated
+        self._go_on()
 
-    def publish(self, message: Message) -> None:
-        """Number and send a message; never blocks."""
-        now_ns = self._clock()
-        key = (message.session, message.source)
-        stream = self._streams.get(key) or _Published(
-            progress=Progress(session=message.session, source=message.source, watermark_ns=0),
+    def _go_on(self) -> None:
+        """Take up what the outlet before this one has published."""
+        now_ns, recalled = self._clock(), self._ring.recall()
+        for topic, head in recalled.heads.items():
+            kind, session, source = topic.split("/")
+            self._heads.setdefault((session, source), {})[kind] = head
+            if self._regenerated and kind != "progress":
+                self._again[topic] = head
+        for message in recalled.messages:
+            key = (message.session, message.source)
+            stream = self._streams[key] = self._stream(key, now_ns)
+            self._note(key, stream, message, now_ns)
+            self._state.note(message)
+
+    def _stream(self, key: tuple[str, str], now_ns: int) -> _Published:
+        """Return what is known of a stream, perhaps of one that nothing was published of yet."""
+        session, source = key
+        return self._streams.get(key) or _Published(
+            heads=dict(self._heads.get(key, {})),
+            progress=Progress(session=session, source=source, watermark_ns=0),
             beat_ns=now_ns + HEARTBEAT_NS,
         )
+
+    def publish(self, message: Message) -> None:
+        """Number and send a message; never blocks.
+
+        Raises:
+            JournalError: the ring is a journal, and it cannot be written. Nothing was sent.
+        """
+        if not (self._regenerated and self._was_sent(message)):
+            self._send(message)
+
+    def _was_sent(self, message: Message) -> bool:
+        """Return whether the outlet before this one has sent it, or promised as much."""
+        if isinstance(message, Progress):
+            stream = self._streams.get((message.session, message.source))
+            known = stream.progress if stream is not None else None
+            return known is not None and _reach(message) <= _reach(known)
+        left = self._again.get(message.topic, 0)
+        if left:
+            self._again[message.topic] = left - 1
+        return left > 0
+
+    def _send(self, message: Message) -> None:
+        now_ns = self._clock()
+        key = (message.session, message.source)
+        stream = self._stream(key, now_ns)
         if isinstance(message, Progress):
             message = msgspec.structs.replace(message, heads=stream.vouched())
         seq = stream.heads.get(message.kind, 0)
@@ -143,7 +192,7 @@ class Outlet:
         for stream in list(self._streams.values()):
             if stream.beat_ns is None or stream.progress is None or now_ns < stream.beat_ns:
                 continue
-            self.publish(stream.progress)
+            self._send(stream.progress)
         due = (s.beat_ns for s in self._streams.values() if s.beat_ns is not None)
         self._no_beat_before_ns = min(due, default=None)
 
@@ -181,7 +230,7 @@ class Outlet:
         if not isinstance(prefixes, list):
             raise TypeError("prefixes is a list")
         if request["op"] == "history":
-            return self._history(prefixes, request["position"])
+            return self._history(prefixes, request["position"], request.get("seen", {}))
         if request["op"] == "state":
             heads = {
                 topic: count
@@ -196,15 +245,17 @@ class Outlet:
             ]
         raise ValueError(f"no such request: {request['op']!r}")
 
-    def _history(self, prefixes: list[str], position: object) -> list[bytes]:
-        if not isinstance(position, int):
-            raise TypeError("position is a count")
-        found, next_position = self._ring.page(position, prefixes)
+    def _history(self, prefixes: list[str], position: object, seen: object) -> list[bytes]:
+        if not isinstance(position, int) or not isinstance(seen, dict):
+            raise TypeError("position is a count, and seen a map of counts")
+        if not all(isinstance(first, int) for first in seen.values()):
+            raise TypeError("seen is a map of counts")
+        found, next_position = self._ring.page(position, prefixes, seen)
         if position == 0:
             found = [
                 encode(m)
                 for m in self._state.messages(prefixes)
-                if not self._ring.holds(m.topic, m.seq)
+                if m.seq >= seen.get(m.topic, 0) and not self._ring.holds(m.topic, m.seq)
             ] + found
         answer = {"op": "history", "epoch": self.epoch, "position": position}
         return [
@@ -217,3 +268,7 @@ class Outlet:
         self._publisher.close(linger=linger_ms)
         self.socket.close(linger=linger_ms)
         self._context.term()
+
+
+def _reach(progress: Progress) -> tuple[int, int]:
+    return progress.watermark_ns, progress.now_ns or 0

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from affectstream.core.aligned import AlignedUtterance, Change
 from affectstream.core.frames import FrameTrack
 from affectstream.core.watermark import STALL_NS, Watermarks
+from affectstream.core.watermark import STATE as WATERMARKS
 from affectstream.messages import (
     Acoustic,
     Gap,
@@ -278,3 +279,7 @@ class UtteranceAligner:
         for change in changes:
             self._finish(change.utterance)
         return sorted(changes, key=lambda change: change.utterance.order)
+
+
+STATE = (UtteranceAligner, _Waiting, FrameTrack, UtteranceEnded, *WATERMARKS)
+"""What the state of a dialogue's alignment is made of, for ``core.values``."""

@@ -16,12 +16,14 @@ Rules:
    page by page in the order of publication, or for the last state of what is open; nothing is
    passed on before the answer.
 6. A reader that holds too much while it waits lets later messages go and asks for them again.
+7. A reader that was there before (``positions``) asks an outlet it knows for all that it has not
+   seen, in the order of publication.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from affectstream.core import retention
@@ -38,6 +40,11 @@ ATTEMPTS = 4
 MAX_HELD = 20_000
 MAX_TOPICS = 65_536
 MAX_OUTLETS = 1_024
+MAX_SEEN = 512
+"""Topics that a request names as seen; what else comes again is dropped by its number."""
+
+Positions = Mapping[int, Mapping[str, int]]
+"""Epoch -> topic -> the number of the first message of it that a reader has not had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,16 @@ class AskState:
 
 @dataclass(frozen=True, slots=True)
 class AskHistory:
-    """Ask the outlet ``epoch`` for what its ring holds under ``prefixes`` from ``position`` on."""
+    """Ask the outlet ``epoch`` for what its ring holds under ``prefixes`` from ``position`` on.
+
+    Attributes:
+        seen: topics and the first message of each that is wanted; all of it where not named.
+    """
 
     epoch: int
     prefixes: tuple[str, ...]
     position: int
+    seen: tuple[tuple[str, int], ...] = ()
 
 
 Request = Resend | AskState | AskHistory
@@ -103,14 +115,32 @@ class Reassembler:
         prefixes: the reader's subscriptions.
         from_start: on first meeting an outlet, ask for everything its ring still holds; otherwise
             for the last state of what is open.
+        positions: what the reader has had already, before it was started again.
+        since: topic -> the first message of it that is wanted, whoever publishes it.
     """
 
-    def __init__(self, prefixes: Sequence[str], *, from_start: bool) -> None:
+    def __init__(
+        self,
+        prefixes: Sequence[str],
+        *,
+        from_start: bool,
+        positions: Positions | None = None,
+        since: Mapping[str, int] | None = None,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._prefixes = tuple(prefixes)
         self._from_start = from_start
-        self._outlets: OrderedDict[int, _Outlet] = OrderedDict()
+        self._since = dict(since or {})
+        self._outlets: OrderedDict[int, _Outlet] = OrderedDict(
+            (epoch, _Outlet(OrderedDict(topics), known=True, history_at=0))
+            for epoch, topics in (positions or {}).items()
+        )
         self._requests: list[Request] = []
+
+    @property
+    def positions(self) -> dict[int, dict[str, int]]:
+        """What was passed on so far, for a reader that is started again."""
+        return {epoch: dict(outlet.expected) for epoch, outlet in self._outlets.items()}
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take a message in; return those whose turn has come."""
@@ -157,7 +187,8 @@ class Reassembler:
     ) -> list[Message]:
         """Take the answer to an ``AskHistory``: one page, in the order of publication."""
         outlet = self._outlets.get(epoch)
-        if outlet is None or outlet.asked != AskHistory(epoch, self._prefixes, position):
+        asked = outlet.asked if outlet is not None else None
+        if outlet is None or not isinstance(asked, AskHistory) or asked.position != position:
             return []
         outlet.asked = None
         outlet.earlier.extend(m for m in found if m.epoch == epoch)
@@ -210,6 +241,7 @@ class Reassembler:
             outlet = self._outlets[epoch] = _Outlet()
             if self._from_start:
                 outlet.known, outlet.history_at = True, 0
+                outlet.expected.update(self._since)
             else:
                 self._ask(outlet, AskState(epoch, self._prefixes), now_ns)
             if len(self._outlets) > MAX_OUTLETS:
@@ -256,7 +288,8 @@ class Reassembler:
         if outlet.earlier:
             return outlet.earlier
         if outlet.history_at is not None:
-            self._ask(outlet, AskHistory(epoch, self._prefixes, outlet.history_at), now_ns)
+            seen = tuple(outlet.expected.items())[-MAX_SEEN:]
+            self._ask(outlet, AskHistory(epoch, self._prefixes, outlet.history_at, seen), now_ns)
             return None
         if outlet.held:
             return outlet.held

@@ -29,7 +29,12 @@ from typing import Any, TypeVar
 from affectstream.core.aligned import AlignedUtterance, Change, same_evidence
 from affectstream.core.emotions import Stamp, emotion_of
 from affectstream.core.model import Estimate
-from affectstream.core.normalisation import NOBODY, SpeakerNormaliser, Speakers
+from affectstream.core.normalisation import (
+    NOBODY,
+    SpeakerNormaliser,
+    Speakers,
+    SpeakerStatistics,
+)
 from affectstream.messages import Emotion, Status
 
 ACOUSTIC = "acoustic"
@@ -271,3 +276,7 @@ def _remember(book: OrderedDict[str, _Value], name: str, value: _Value) -> None:
     book[name] = value
     if len(book) > MAX_REMEMBERED:
         book.popitem(last=False)
+
+
+STATE = (Dialogue, Slot, AlignedUtterance, SpeakerStatistics)
+"""What the state of a dialogue's context is made of, beside the model's, for ``core.values``."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from affectstream.core.aligned import AlignedUtterance
 from affectstream.core.normalisation import SpeakerNormaliser
+from affectstream.core.values import Foreign
 from affectstream.messages import ModelIdentity
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
@@ -57,6 +58,14 @@ class ContextModel(Protocol):
     @property
     def frame_modalities(self) -> frozenset[str]:
         """The modalities of which ``encode`` looks at frames; others' are not kept."""
+
+    @property
+    def state_classes(self) -> Sequence[type]:
+        """The classes that its states, encoded utterances and estimates are made of."""
+
+    @property
+    def state_foreign(self) -> Mapping[str, Foreign]:
+        """What is in them that is nobody's here, such as tensors."""
 
     def initial_state(self) -> Any:
         """Return the forward state before a dialogue's first utterance."""

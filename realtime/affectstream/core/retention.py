@@ -6,9 +6,12 @@ Refuses to know: sockets, requests, and who asks.
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from affectstream.messages import Emotion, Message, StreamClosed, StreamOpened
 
@@ -22,14 +25,64 @@ def matches(topic: str, prefixes: Iterable[str]) -> bool:
     return any(topic.startswith(prefix) for prefix in prefixes)
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What an outlet published before it was started again.
+
+    Attributes:
+        heads: topic -> how many messages of it were published.
+        messages: of each stream that is open, or was closed of late: how it was opened, its latest
+            estimates and progress, and how it was closed.
+    """
+
+    heads: Mapping[str, int] = field(default_factory=dict)
+    messages: Sequence[Message] = ()
+
+
+class Retained(Protocol):
+    """Where an outlet keeps what it publishes: in memory (``Ring``), or in a journal."""
+
+    @property
+    def epoch(self) -> int:
+        """Whose numbers these are: it changes when an outlet begins to count anew."""
+
+    def recall(self) -> Recalled:
+        """Return what was published before, for an outlet that goes on with it."""
+
+    def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
+        """Remember a message that is about to be sent."""
+
+    def find(self, topic: str, first: int, last: int) -> list[list[bytes]]:
+        """Return the frames of those messages ``first..last`` of ``topic`` that are still here."""
+
+    def holds(self, topic: str, seq: int) -> bool:
+        """Return whether that message is still here."""
+
+    def page(
+        self, position: int, prefixes: Sequence[str], seen: Mapping[str, int]
+    ) -> tuple[list[list[bytes]], int | None]:
+        """Return messages under ``prefixes`` from ``position`` on, and the next page's position.
+
+        Positions count what was ever kept; None as the next one says that this page is the last.
+
+        Args:
+            seen: topic -> the first message of it that is wanted; 0 where it is not named.
+        """
+
+
 class Ring:
     """The latest messages of one outlet, as frames, bounded in bytes."""
 
     def __init__(self, max_bytes: int) -> None:
+        self.epoch = secrets.randbits(61)
         self.max_bytes = max_bytes
         self.bytes = 0
         self._dropped = 0
         self._frames: OrderedDict[tuple[str, int], list[bytes]] = OrderedDict()
+
+    def recall(self) -> Recalled:
+        """Nothing: memory does not outlive its process."""
+        return Recalled()
 
     def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
         """Remember a message; the oldest make room."""
@@ -50,18 +103,17 @@ class Ring:
         """Return whether that message is still here."""
         return (topic, seq) in self._frames
 
-    def page(self, position: int, prefixes: Sequence[str]) -> tuple[list[list[bytes]], int | None]:
-        """Return messages under ``prefixes`` from ``position`` on, and the next page's position.
-
-        Positions count what was ever kept; None as the next one says that this page is the last.
-        """
+    def page(
+        self, position: int, prefixes: Sequence[str], seen: Mapping[str, int]
+    ) -> tuple[list[list[bytes]], int | None]:
+        """See ``Retained``."""
         found: list[list[bytes]] = []
         size = 0
         skip = max(0, position - self._dropped)
-        for index, ((topic, _), frames) in enumerate(islice(self._frames.items(), skip, None)):
+        for index, ((topic, seq), frames) in enumerate(islice(self._frames.items(), skip, None)):
             if len(found) >= MAX_RESEND or size >= MAX_PAGE_BYTES:
                 return found, self._dropped + skip + index
-            if matches(topic, prefixes):
+            if matches(topic, prefixes) and seq >= seen.get(topic, 0):
                 found.append(frames)
                 size += sum(map(len, frames))
         return found, None

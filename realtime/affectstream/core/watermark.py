@@ -91,3 +91,7 @@ class Watermarks:
 
     def __len__(self) -> int:
         return len(self._streams)
+
+
+STATE = (Watermarks, _Stream)
+"""What the state of a dialogue's watermarks is made of, for ``core.values``."""
