@@ -93,6 +93,10 @@ def replay(
     vosk_model: VoskModel = None,
     address: OptionalAddress = None,
     checkpoint: Checkpoint = "replay",
+    journal: Annotated[
+        Path | None,
+        typer.Option(help="With --address: a file that lets a killed replay be gone on with."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Stream IEMOCAP through the bus in event time and score the estimates as they come."""
@@ -112,6 +116,7 @@ def replay(
         vosk_model=vosk_model,
         address=address,
         checkpoint=checkpoint,
+        journal=journal,
     )
     summary = play(plan, Console(stderr=as_json))
     _say_json(summary, as_json)
@@ -161,11 +166,24 @@ def subscribe(
     address: Address = DEFAULT_ADDRESS,
     session: Annotated[str | None, typer.Option(help="One dialogue; default: all.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="JSON lines, for pipes.")] = False,
+    since: Annotated[
+        int | None,
+        typer.Option(min=0, help="With --session: the number of the first event, 0 for all."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Append JSON lines to a file, and go on where it ends: each event once."),
+    ] = None,
 ) -> None:
     """Print emotion events as they come; JSON lines with --json or when piped."""
-    from affectstream.subscribing import print_events
+    from affectstream.subscribing import file_events, print_events
 
-    print_events(address, session, json_lines or not sys.stdout.isatty())
+    if to is not None:
+        if since is not None:
+            raise UsageError("--to goes on where the file ends; leave --since away")
+        file_events(address, session, to)
+    else:
+        print_events(address, session, json_lines or not sys.stdout.isatty(), since)
 
 
 @app.command()

@@ -23,20 +23,38 @@ import zmq
 import zmq.asyncio
 
 from affectstream.bus import DEFAULT_ADDRESS, Inlet
+from affectstream.core.delivery import Positions
 from affectstream.core.revisions import RevisionBook
+from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, Message, StreamClosed
 from affectstream.timebase import NS_PER_MS
 
 Event = Emotion | Gap | StreamClosed
 KINDS = ("emotion", "gap", "stream.closed")
+NODE = "fusion"
 
 
 class _Reader:
     """What both subscribers share: an inlet and the order of revisions."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, session: str | None = None) -> None:
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        session: str | None = None,
+        *,
+        since: int | None = None,
+        positions: Positions | None = None,
+    ) -> None:
+        if since is not None and session is None:
+            raise UsageError("events are numbered by dialogue; name the session with since")
         under = f"{session}/" if session else ""
-        self._inlet = Inlet(address, [f"{kind}/{under}" for kind in KINDS])
+        self._inlet = Inlet(
+            address,
+            [f"{kind}/{under}" for kind in KINDS],
+            from_start=since is not None or positions is not None,
+            positions=positions,
+            since={f"emotion/{session}/{NODE}": since} if since else None,
+        )
         self._news: deque[Event] = deque()
         self.revisions = RevisionBook()
 
@@ -54,7 +72,7 @@ class _Reader:
         if isinstance(message, Emotion):
             return self.revisions.accept(message)
         if isinstance(message, StreamClosed):
-            return message.source == "fusion"
+            return message.source == NODE
         return isinstance(message, Gap)
 
     def _wait_ms(self, left_ms: int) -> int:
@@ -74,6 +92,14 @@ class Subscriber(_Reader):
     Args:
         address: the hub's.
         session: one dialogue; None for all.
+        since: the number (``Emotion.seq``) of the first event of the dialogue that is wanted;
+            None for what is open, as it is now. A node with a journal has them all.
+        positions: where a subscriber before this one ended: epoch -> topic -> the first number
+            that it had not had. Then nothing is missed, and nothing comes twice.
+
+    Raises:
+        BusError: ``address`` is not an address.
+        UsageError: ``since`` without a session.
     """
 
     def receive(self, timeout_s: float | None = None) -> Event | None:
@@ -129,15 +155,19 @@ class AsyncSubscriber(_Reader):
         self.close()
 
 
-def subscribe(address: str = DEFAULT_ADDRESS, session: str | None = None) -> Iterator[Event]:
+def subscribe(
+    address: str = DEFAULT_ADDRESS, session: str | None = None, *, since: int | None = None
+) -> Iterator[Event]:
     """Yield emotion events as they come.
 
     Args:
         address: the hub's.
         session: one dialogue; None for all.
+        since: see ``Subscriber``.
 
     Raises:
         BusError: ``address`` is not an address.
+        UsageError: ``since`` without a session.
     """
-    with Subscriber(address, session) as subscriber:
+    with Subscriber(address, session, since=since) as subscriber:
         yield from subscriber

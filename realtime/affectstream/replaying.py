@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from rich.table import Table
 from affectstream.bus import measure_clock_offset
 from affectstream.core.pacing import Pacer
 from affectstream.core.revisions import RevisionBook
+from affectstream.errors import UsageError
+from affectstream.journal import Journal
 from affectstream.messages import Emotion, Gap, Message, StreamClosed
 from affectstream.processes import Processes, free_address
 from affectstream.runner import run, stop_on_signals
@@ -29,6 +32,7 @@ from affectstream.sources.iemocap import Corpus, CorpusDialogue
 from affectstream.sources.iemocap_raw import open_corpus
 from affectstream.sources.replay import CorpusReplay
 from affectstream.sources.scripts import Script, derived_script, raw_script
+from affectstream.timebase import WallClock
 from affectstream.wording import line
 
 
@@ -136,6 +140,7 @@ class ReplayPlan:
         look_ahead: for a node of our own, as on its command line.
         live_asr: recognise the words of a raw copy instead of reading them.
         address: of a node that runs already; None starts one.
+        journal: a file that lets the replay go on after its process was killed.
     """
 
     path: Path
@@ -148,6 +153,7 @@ class ReplayPlan:
     vosk_model: Path | None = None
     address: str | None = None
     checkpoint: str = "replay"
+    journal: Path | None = None
 
     def choose(self, corpus: Corpus) -> list[CorpusDialogue]:
         """Return the dialogues that are wanted.
@@ -178,8 +184,15 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
 
     Raises:
         SourceError: the corpus cannot be read, or no fusion node answers.
+        UsageError: a journal without a node that runs already.
+        JournalError: the journal cannot be used.
         ProcessError: a process of our own failed.
     """
+    if plan.journal is not None and (plan.address is None or plan.live_asr):
+        raise UsageError(
+            "a replay that can be gone on with needs a node that outlives it; name its --address, "
+            "and leave --live-asr away"
+        )
     corpus = open_corpus(plan.path)
     if plan.live_asr and corpus.kind == "derived":
         raise SourceError("the derived set has no audio to recognise; leave --live-asr away")
@@ -188,13 +201,19 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
     dialogues = plan.choose(corpus)
     vosk_model = _vosk_model(plan)
     listener = ScoredListener(dialogues, console)
-    with stop_on_signals() as stopped, Processes() as processes, listener:
+    with ExitStack() as stack:
+        stopped = stack.enter_context(stop_on_signals())
+        processes = stack.enter_context(Processes())
+        stack.enter_context(listener)
         address = plan.address or _start_node(plan, processes, console, stopped)
+        journal = stack.enter_context(closing(Journal(plan.journal))) if plan.journal else None
+        now_ns = WallClock().now_ns()
         machine = CorpusReplay(
             _scripts(plan, corpus, dialogues, processes, address, vosk_model),
             Pacer(plan.speed),
             listener,
             node_offset_ns=measure_clock_offset(address).offset_ns if plan.address else None,
+            started_ns=int(journal.meta("started_ns", now_ns)) if journal is not None else None,
             **({"ahead": 5, "listeners": 1} if plan.live_asr else {}),
         )
 
@@ -202,7 +221,14 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
             processes.check()  # without its workers a replay would wait for ever
             return machine.done or stopped()
 
-        run(machine, address=address, prefixes=CorpusReplay.PREFIXES, stopping=ended)
+        run(
+            machine,
+            address=address,
+            prefixes=CorpusReplay.PREFIXES,
+            stopping=ended,
+            ring=journal,
+            regenerated=journal is not None,
+        )
         processes.check()
         memory = processes.memory_mib()
     console.print(listener.table())

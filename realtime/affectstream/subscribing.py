@@ -7,21 +7,45 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import msgspec
 
 from affectstream.client import Subscriber
+from affectstream.event_file import EventFile
 from affectstream.processes import stop_when_told
 from affectstream.wording import NOTICE, line
 
 
-def print_events(address: str, session: str | None, json_lines: bool) -> None:
-    """Print events until Ctrl-C; with ``json_lines`` each is one line of JSON.
+def file_events(address: str, session: str | None, path: Path) -> None:
+    """Append events to a file until Ctrl-C; what it holds already says where to go on.
 
     Raises:
         BusError: ``address`` is not an address.
+        UsageError: the file cannot be written, or is of something else.
     """
-    with stop_when_told() as stopping, Subscriber(address, session) as subscriber:
+    with stop_when_told() as stopping, EventFile(path) as file:
+        with Subscriber(address, session, positions=file.positions) as subscriber:
+            while not stopping():
+                event = subscriber.receive(timeout_s=0.2)
+                if event is not None:
+                    file.append(event)
+
+
+def print_events(
+    address: str, session: str | None, json_lines: bool, since: int | None = None
+) -> None:
+    """Print events until Ctrl-C; with ``json_lines`` each is one line of JSON.
+
+    Args:
+        address, session, since: see ``Subscriber``.
+        json_lines: one line of JSON each.
+
+    Raises:
+        BusError: ``address`` is not an address.
+        UsageError: ``since`` without a session.
+    """
+    with stop_when_told() as stopping, Subscriber(address, session, since=since) as subscriber:
         if not json_lines:
             sys.stderr.write(f"{NOTICE}\n")
         while not stopping():

@@ -11,8 +11,9 @@ however fast it runs.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from affectstream.core.pacing import Pacer
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
@@ -22,7 +23,10 @@ from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 AHEAD = 64
 PATIENCE_NS = 20 * NS_PER_S
+MAX_SESSIONS = 1_024
+"""Of other dialogues' answers, which come early where a replay goes on."""
 NODE = "fusion"
+_Value = TypeVar("_Value")
 SLACK_NS = 50 * NS_PER_MS
 """How far the clocks of two processes may be apart after they were compared."""
 
@@ -40,6 +44,8 @@ class CorpusReplay:
         node_offset_ns: how far the clock of a node that ran before is ahead of ours: what it said
             of an earlier replay of the same dialogues, and still remembers, is not about this one.
             None for a node that was started for this replay.
+        started_ns: when this replay was first started, if it goes on after its process was killed:
+            it plays again from the beginning, and hears again what the node answered then.
 
     Raises (from ``wake``):
         SourceError: no fusion node answers.
@@ -56,6 +62,7 @@ class CorpusReplay:
         ahead: int = AHEAD,
         listeners: int = 0,
         node_offset_ns: int | None = None,
+        started_ns: int | None = None,
     ) -> None:
         self._scripts = iter(scripts)
         self._pacer = pacer
@@ -65,11 +72,13 @@ class CorpusReplay:
         self._sources: list[str] = []
         self._at_ns = 0
         self._next: Instant | None = None
+        self._played = True  # the script's last instant was published
         self._unanswered: deque[int] = deque()
-        self._answers: dict[str, int] = {}
+        self._answers: OrderedDict[str, dict[str, int]] = OrderedDict()  # session -> source -> ns
+        self._over: OrderedDict[str, None] = OrderedDict()  # sessions that the node has closed
         self._ahead, self._listeners = ahead, listeners
         self._node_offset_ns = node_offset_ns
-        self._started_ns: int | None = None
+        self._started_ns = started_ns
         self._heard_ns: int | None = None
         self.done = False
 
@@ -83,10 +92,12 @@ class CorpusReplay:
             return []
         if message.session == self._session:
             self._heard_ns = now_ns
-            if isinstance(message, Progress):
-                self._answer(message)
-            elif isinstance(message, StreamClosed) and message.source == NODE:
-                self._session = None
+        if isinstance(message, Progress):
+            answers = _entry(self._answers, message.session, dict[str, int]())
+            answers[message.source] = message.watermark_ns
+        elif isinstance(message, StreamClosed) and message.source == NODE:
+            _entry(self._over, message.session, None)
+        self._catch_up()
         return []
 
     def _is_old(self, message: Message) -> bool:
@@ -97,13 +108,19 @@ class CorpusReplay:
             return True
         return message.sent_ns < self._started_ns + self._node_offset_ns - SLACK_NS
 
-    def _answer(self, progress: Progress) -> None:
-        self._answers[progress.source] = progress.watermark_ns
-        if len(self._answers) <= self._listeners:
+    def _catch_up(self) -> None:
+        """Note what was answered of the dialogue that is played."""
+        if self._session is None:
             return
-        slowest_ns = min(self._answers.values())
-        while self._unanswered and self._unanswered[0] <= slowest_ns:
-            self._unanswered.popleft()
+        answers = self._answers.get(self._session, {})
+        if len(answers) > self._listeners:
+            slowest_ns = min(answers.values())
+            while self._unanswered and self._unanswered[0] <= slowest_ns:
+                self._unanswered.popleft()
+        if self._played and self._session in self._over:
+            del self._over[self._session]
+            self._answers.pop(self._session, None)
+            self._session = None
 
     def wake(self, now_ns: int) -> list[Message]:
         """Publish what is due, unless the node is too far behind."""
@@ -113,6 +130,7 @@ class CorpusReplay:
             self._next, self._at_ns = None, instant.at_ns
             if instant.ticks:
                 self._unanswered.append(instant.at_ns)
+            self._catch_up()
         if self._waits and self._heard_ns is not None and now_ns >= self._heard_ns + PATIENCE_NS:
             raise SourceError(
                 "no fusion node answers the replay; start one with `affectstream fusion` at the "
@@ -123,14 +141,14 @@ class CorpusReplay:
     @property
     def _waits(self) -> bool:
         """Whether it is the node's turn."""
-        return len(self._unanswered) >= self._ahead or (
-            self._next is None and self._session is not None
-        )
+        return len(self._unanswered) >= self._ahead or (self._played and self._session is not None)
 
     def _ready(self, now_ns: int) -> Instant | None:
         """Return the next instant if it may be published now."""
         if self._next is None:
             self._next = next(self._script, None)
+            self._played = self._next is None
+            self._catch_up()
         if self._next is None and (self._session is not None or not self._begin(now_ns)):
             return None
         assert self._next is not None
@@ -146,12 +164,11 @@ class CorpusReplay:
         if script is None:
             self.done = True
             return False
-        self._script, self._next = script, next(script)
+        self._script, self._next, self._played = script, next(script), False
         self._session, self._heard_ns = self._next.session, now_ns
         opened = [m for m in self._next.messages if isinstance(m, StreamOpened)]
         self._sources = [m.source for m in opened if not m.drives_clock]
         self._unanswered.clear()
-        self._answers.clear()
         self._pacer.start(self._next.at_ns, now_ns)
         return True
 
@@ -168,3 +185,11 @@ class CorpusReplay:
         if self._session is None:
             return []
         return list(closing(self._session, self._sources, self._at_ns).messages)
+
+
+def _entry(book: OrderedDict[str, _Value], session: str, value: _Value) -> _Value:
+    """Return what is noted of a session; of those that nobody asks for, the oldest makes room."""
+    found = book.setdefault(session, value)
+    if len(book) > MAX_SESSIONS:
+        book.popitem(last=False)
+    return found
