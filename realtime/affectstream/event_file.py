@@ -42,8 +42,9 @@ class EventFile:
         self.path = path
         self.positions: dict[int, dict[str, int]] = {}
         try:
-            self._file = path.open("a+b")
-            self._file.truncate(self._read())
+            end = self._read()
+            self._file = path.open("ab", buffering=0)  # nothing is left to be written at the end
+            self._file.truncate(end)
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written ({error.strerror}); choose another file"
@@ -52,17 +53,19 @@ class EventFile:
     def _read(self) -> int:
         """Note the positions; return where the last whole line ends."""
         end = 0
-        self._file.seek(0)
-        for number, line in enumerate(self._file, 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                self._note(msgspec.json.decode(line, type=_Line))
-            except msgspec.DecodeError as error:
-                raise UsageError(
-                    f"line {number} of {self.path} is no event ({error}); choose another file"
-                ) from error
-            end += len(line)
+        if not self.path.exists():
+            return end
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    self._note(msgspec.json.decode(line, type=_Line))
+                except msgspec.DecodeError as error:
+                    raise UsageError(
+                        f"line {number} of {self.path} is no event ({error}); choose another file"
+                    ) from error
+                end += len(line)
         return end
 
     def _note(self, line: _Line) -> None:
@@ -77,9 +80,10 @@ class EventFile:
         Raises:
             UsageError: it cannot be written, as where the disk is full.
         """
+        line = msgspec.json.encode(event) + b"\n"
         try:
-            self._file.write(msgspec.json.encode(event) + b"\n")
-            self._file.flush()
+            while line:
+                line = line[self._file.write(line) :]
         except OSError as error:
             raise UsageError(
                 f"{self.path} cannot be written ({error.strerror}); free some space and start "

@@ -207,6 +207,8 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
         stack.enter_context(listener)
         address = plan.address or _start_node(plan, processes, console, stopped)
         journal = stack.enter_context(closing(Journal(plan.journal))) if plan.journal else None
+        if journal is not None:
+            processes.wait_for_hub(address, stopped)  # the node may be on its way back too
         now_ns = WallClock().now_ns()
         machine = CorpusReplay(
             _scripts(plan, corpus, dialogues, processes, address, vosk_model),

@@ -1,0 +1,105 @@
+"""What a subscriber was told, beside what it should have been told.
+
+Knows: events of a file, their numbers, finals. Refuses to know: processes, and who was killed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+Event = Mapping[str, Any]
+
+
+def read_events(path: Path) -> list[Event]:
+    """Return the events of a file that ``affectstream subscribe --to`` has written."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]  # what is not ended is not written yet
+    return [msgspec.json.decode(line) for line in lines]
+
+
+def closed_dialogues(events: Sequence[Event]) -> set[str]:
+    """Return the dialogues that the node has closed."""
+    return {event["session"] for event in events if event["kind"] == "stream.closed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A disturbed run beside the undisturbed one.
+
+    Attributes:
+        finals: how many there are in the undisturbed run.
+        lost: events that the undisturbed run has, and this one has not.
+        doubled: events that came more than once, or that the undisturbed run has not.
+        changed: finals of another label, probability (by more than 1e-5), revision or look-ahead.
+        revisions_changed: the same of all events.
+        difference: the largest between probabilities of finals.
+        gaps: that were said.
+    """
+
+    finals: int
+    events: int
+    lost: int
+    doubled: int
+    changed: int
+    revisions_changed: int
+    difference: float
+    gaps: int
+
+
+def compare(undisturbed: Sequence[Event], disturbed: Sequence[Event]) -> Comparison:
+    """Compare event by event: by dialogue, utterance and revision."""
+    expected, _ = _by_name(undisturbed)
+    found, copies = _by_name(disturbed)
+    changed, revisions_changed, difference = 0, 0, 0.0
+    for name, event in expected.items():
+        other = found.get(name)
+        if other is None:
+            continue
+        apart = _distance(event, other)
+        same = apart <= 1e-5 and all(event[k] == other[k] for k in ("status", "look_ahead", "text"))
+        revisions_changed += not same
+        if event["status"] == "final":
+            changed += not same
+            difference = max(difference, apart)
+    return Comparison(
+        finals=sum(event["status"] == "final" for event in expected.values()),
+        events=len(expected),
+        lost=len(expected.keys() - found.keys()),
+        doubled=copies + len(found.keys() - expected.keys()),
+        changed=changed,
+        revisions_changed=revisions_changed,
+        difference=difference,
+        gaps=sum(event["kind"] == "gap" for event in disturbed),
+    )
+
+
+def holes(events: Sequence[Event]) -> int:
+    """Return how many numbers are missing, or come out of turn, within the topics of a file."""
+    next_of: dict[tuple[int, str, str], int] = defaultdict(int)
+    wrong = 0
+    for event in events:
+        if event["kind"] == "emotion":
+            key = (event["epoch"], event["session"], event["source"])
+            wrong += event["seq"] != next_of[key]
+            next_of[key] = event["seq"] + 1
+    return wrong
+
+
+def _by_name(events: Sequence[Event]) -> tuple[dict[tuple[str, str, int], Event], int]:
+    """Return estimates by dialogue, utterance and revision, and how many came again."""
+    emotions = [event for event in events if event["kind"] == "emotion"]
+    names = [(e["session"], e["utterance"], e["revision"]) for e in emotions]
+    again = sum(count - 1 for count in Counter(names).values())
+    return dict(zip(names, emotions, strict=True)), again
+
+
+def _distance(event: Event, other: Event) -> float:
+    mine, others = event["categorical"], other["categorical"]
+    return max(abs(mine[name] - others.get(name, 0.0)) for name in mine)
