@@ -23,7 +23,7 @@ _RESUMED = ""
 """In place of a topic."""
 
 _MAX_HAD = 10_000_000
-"""Messages after which an outlet that was not heard meanwhile is forgotten."""
+"""Commits after which an outlet that was not heard meanwhile is forgotten."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS dialogues (
@@ -81,7 +81,9 @@ class DialogueJournal:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         journal.make_tables(_TABLES)
+        journal.before_commit = self._write_had
         self._turn = 0
+        self._had: dict[tuple[int, str], int] = {}
 
     def begin(self, session: str, now_ns: int) -> None:
         """Note a dialogue that has no state yet."""
@@ -112,11 +114,15 @@ class DialogueJournal:
     def had(self, message: Message) -> None:
         """Note that a message was read, so that it is not asked for again."""
         if message.epoch:
-            self._turn += 1
+            self._had[message.epoch, message.topic] = message.seq + 1
+
+    def _write_had(self) -> None:
+        self._turn += 1
+        for (epoch, topic), onward in self._had.items():
             self._journal.execute(
-                "INSERT OR REPLACE INTO had VALUES (?, ?, ?, ?)",
-                message.epoch, message.topic, message.seq + 1, self._turn,
-            )  # fmt: skip
+                "INSERT OR REPLACE INTO had VALUES (?, ?, ?, ?)", epoch, topic, onward, self._turn
+            )
+        self._had.clear()
 
     def save(self, session: str, state: bytes, now_ns: int) -> None:
         """Keep a dialogue's state in place of what happened to it before."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,16 @@ class Journal:
         path: the file; made if need be, with two more beside it while it is in use.
         max_bytes: of what was published.
 
+    Attributes:
+        before_commit: called when what was noted is about to last, to note what was put off.
+
     Raises (also from every method):
         JournalError: it cannot be opened or written, is damaged, or is in use.
     """
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self.path = path
+        self.before_commit: Callable[[], None] = lambda: None
         self._max_bytes = max_bytes
         with self._named("opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,6 +141,7 @@ class Journal:
 
     def commit(self) -> None:
         """Make everything that was noted last, and begin anew."""
+        self.before_commit()
         with self._named("written"):
             self._database.execute("COMMIT")
             self._database.execute("BEGIN IMMEDIATE")
@@ -268,8 +273,7 @@ class Journal:
     def close(self) -> None:
         """Make last what was noted, and let go of the file."""
         try:
-            with self._named("closed"):
-                self._database.execute("COMMIT")
+            self.commit()
         finally:
             self._database.close()
 

@@ -57,6 +57,7 @@ class JournaledNode:
         self._estimates: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._noted: set[str] = set()  # the dialogues in the journal
+        self._touched: set[str] = set()  # those of them that something happened to of late
         self._unpublished: list[Message] = []
         known = journal.meta("model", model.identity.sha256)
         if known != model.identity.sha256:
@@ -67,6 +68,7 @@ class JournaledNode:
         self.positions = self._dialogues.positions()
         for kept in self._dialogues.kept():
             self._noted.add(kept.session)
+            self._touched.add(kept.session)
             self._unpublished += self._restore(kept, now_ns)
         journal.commit()
 
@@ -132,7 +134,8 @@ class JournaledNode:
             self._count((message,))
             yield message
         self._forget_ended()
-        self._save([name for name in self._noted if self._has_much(name)], now_ns)
+        self._save([name for name in self._touched if self._has_much(name)], now_ns)
+        self._touched.clear()
 
     def next_wake_ns(self) -> int | None:
         """Return when a session may have something to do."""
@@ -157,6 +160,7 @@ class JournaledNode:
         return much or self._estimates[name] >= SAVE_AFTER_ESTIMATES
 
     def _note(self, name: str, now_ns: int) -> None:
+        self._touched.add(name)
         if name not in self._noted:
             self._noted.add(name)
             self._dialogues.begin(name, now_ns)
@@ -166,7 +170,8 @@ class JournaledNode:
 
     def _forget_ended(self) -> None:
         """Everything that an ended dialogue said has been published by now."""
-        for name in [name for name in self._noted if name not in self._node.sessions]:
+        for name in [name for name in self._touched if name not in self._node.sessions]:
+            self._touched.discard(name)
             self._noted.discard(name)
             self._dialogues.forget(name)
             del self._estimates[name], self._bytes[name]

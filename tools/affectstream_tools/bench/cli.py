@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,9 @@ def latency(
     every_s: Annotated[
         float, typer.Option(min=0.05, help="Mean time between the utterances of one of many.")
     ] = 3.0,
+    journal: Annotated[
+        bool, typer.Option("--journal", help="Each also with a node that keeps a journal.")
+    ] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -43,17 +47,19 @@ def latency(
     with _reported() as bar:
         floor = measure_hop(min(utterances, 1_000))
         rows = []
-        for count in counts:
-            task = bar.add_task(f"{count} dialogues", total=utterances + warm_up)
+        for count, kept in product(counts, (False, True) if journal else (False,)):
+            name = f"{count} dialogues{', journal' if kept else ''}"
+            task = bar.add_task(name, total=utterances + warm_up)
             row = measure(
                 count,
+                journal=kept,
                 utterances=utterances,
                 warm_up=warm_up,
                 seed=seed,
                 every_s=every_s,
                 on_progress=lambda done, task=task: bar.update(task, completed=done),
             )
-            rows.append(row.to_dict())
+            rows.append(row.to_dict() | {"journal": kept})
     _print("utterance.ended sent -> first estimate received", rows)
     typer.echo(f"floor: one hop through the hub {floor['hop_p50_ms']} ms", err=True)
     if as_json:

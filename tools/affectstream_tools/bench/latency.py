@@ -16,6 +16,7 @@ import queue
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.queues import Queue
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,14 @@ def measure(
     warm_up: int,
     seed: int,
     every_s: float = 3.0,
+    journal: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Latency:
     """Run the processes and return the latency of ``utterances`` utterances in ``dialogues``.
 
     Args:
         every_s: mean seconds between a dialogue's utterances, where there are many dialogues.
+        journal: whether the node keeps a journal.
 
     Raises:
         AffectstreamError: a process failed or did not answer.
@@ -79,8 +82,9 @@ def measure(
     spawn = multiprocessing.get_context("spawn")
     sent: Queue[Any] = spawn.Queue()
     received: Queue[Any] = spawn.Queue()
-    with Processes() as processes:
-        processes.start("fusion", "fusion", "--address", address)
+    with Processes() as processes, TemporaryDirectory() as folder:
+        kept = ("--journal", f"{folder}/journal") if journal else ()
+        processes.start("fusion", "fusion", "--address", address, *kept)
         processes.wait_for_hub(address)
         reader = spawn.Process(target=subscribe, args=(plan, received), daemon=True)
         writer = spawn.Process(target=publish, args=(plan, sent), daemon=True)
