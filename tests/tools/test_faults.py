@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from affectstream_tools.cli import app
-from affectstream_tools.faults.events import compare, holes, read_events
+from affectstream_tools.faults.events import closed_dialogues, compare, holes, read_events
 from affectstream_tools.faults.injection import Deaths, Replay, play
 from affectstream_tools.faults.report import Disturbed, FaultReport, save
+from bus_helpers import free_address
 from derived_copy import write_derived
 
 
@@ -110,3 +116,44 @@ def test_the_saved_report_is_printed(tmp_path: Path) -> None:
     assert "make one with `affectstream-lab faults --data DIR`" in nothing.output
     unnamed = CliRunner().invoke(app, ["faults"])
     assert "name the derived IEMOCAP set with --data" in unnamed.output
+
+
+def affectstream(*arguments: object, limit_kib: int = 0) -> subprocess.Popen[bytes]:
+    """Start a command, perhaps on a disk that is full beyond ``limit_kib`` of a file."""
+    command = [sys.executable, "-m", "affectstream", *map(str, arguments)]
+    if limit_kib:
+        command = ["bash", "-c", f'ulimit -f {limit_kib}; exec "$@"', "bash", *command]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+def test_a_node_whose_disk_is_full_says_so_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    corpus = write_derived(tmp_path / "corpus", utterances=12)
+    replay = Replay(corpus, ("Ses01F_impro01", "Ses02M_script01_1"))
+    expected = play(replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None)
+    where = ("--address", free_address())
+    fusion = ("fusion", *where, "--checkpoint", "replay", "--journal", tmp_path / "node.journal")
+    events = tmp_path / "events.jsonl"
+    with ExitStack() as stack:
+        player = affectstream("replay", corpus, *where, "--journal", tmp_path / "replay.journal")
+        running = [player, affectstream("hub", *where)]
+        running.append(affectstream("subscribe", *where, "--to", events))
+        stack.callback(lambda: [process.kill() or process.communicate() for process in running])
+        full = affectstream(*fusion, "--no-hub", limit_kib=600)
+        running.append(full)
+        words = full.communicate(timeout=60)[1].decode()
+        assert full.returncode == 1
+        assert words.count("\n") == 1
+        assert f"affectstream: the journal {tmp_path / 'node.journal'} cannot be written" in words
+        running.append(affectstream(*fusion, "--no-hub"))
+        assert player.wait(timeout=60) == 0
+        wait_for(lambda: len(closed_dialogues(read_events(events))) == 2)
+    comparison = compare(expected, read_events(events))
+    assert (comparison.lost, comparison.doubled, comparison.revisions_changed) == (0, 0, 0)
+    assert holes(read_events(events)) == 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 30.0
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
