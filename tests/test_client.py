@@ -12,6 +12,7 @@ import pytest
 from affectstream import AsyncSubscriber, Subscriber, subscribe
 from affectstream.bus import BusError, Hub
 from affectstream.client import Event
+from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, StreamClosed
 from bus_helpers import closed, emotion, free_address, opened
 from commands import DEADLINE_S, Publisher
@@ -237,3 +238,16 @@ def test_cancelling_a_task_that_subscribes_closes_it(hub: str) -> None:
 
     asyncio.run(cancel())
     assert closes == [True]
+
+
+def test_a_subscriber_may_begin_at_a_number_of_a_dialogue(publisher: Publisher, hub: str) -> None:
+    for number in range(6):
+        publisher.publish(said(number, 0, "final", session="numbered"))
+    with Subscriber(hub, "numbered", since=3) as subscriber:
+        events = [subscriber.receive(timeout_s=DEADLINE_S) for _ in range(3)]
+    assert [event.seq for event in events if isinstance(event, Emotion)] == [3, 4, 5]
+
+
+def test_numbers_without_a_dialogue_are_refused(hub: str) -> None:
+    with pytest.raises(UsageError, match="name the session with since"):
+        Subscriber(hub, since=3)

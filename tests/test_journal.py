@@ -86,6 +86,13 @@ def test_it_outlives_its_process_and_its_numbers_go_on(path: Path) -> None:
     second.close()
 
 
+def test_nobody_else_may_read_it(journal: Journal, path: Path) -> None:
+    keep(journal, opened("mic.ann"), 0)
+    modes = [file.stat().st_mode & 0o777 for file in path.parent.iterdir()]
+    assert len(modes) == 2  # the write-ahead log too
+    assert set(modes) == {0o600}
+
+
 def test_the_oldest_makes_room_and_the_file_does_not_grow(path: Path) -> None:
     journal = Journal(path, max_bytes=100_000)
     for seq in range(4_000):
@@ -160,7 +167,7 @@ def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot be opened"):
         Journal(tmp_path / "file" / "journal")
-    with pytest.raises(JournalError, match="choose a folder that can be written"):
+    with pytest.raises(JournalError, match="choose another --journal"):
         Journal(tmp_path)
 
 

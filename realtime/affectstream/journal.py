@@ -11,6 +11,7 @@ the last moments (``PRAGMA synchronous = NORMAL``), never more.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,6 +77,7 @@ class Journal:
         self._max_bytes = max_bytes
         with self._named("opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds what people said
             self._database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
         try:
             self._open()
