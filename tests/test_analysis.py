@@ -28,7 +28,7 @@ from affectstream.timebase import NS_PER_S
 from bus_listener import Listener, free_address
 from fakes import FakeModel, speaker_normaliser
 from sounds import voice
-from virtual_microphone import write_wav
+from affectstream_tools.bench.virtual_microphone import write_wav
 
 DEMO = demo_folder() / "dialogue.wav"
 pytest.importorskip("webrtcvad")

@@ -82,6 +82,9 @@ def microphone(
     device: Annotated[str | None, typer.Option(help="Name or number; see doctor.")] = None,
     audio: Annotated[bool, typer.Option(help="Publish raw audio to who subscribes.")] = True,
     vad: VoiceDetector = "webrtc",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for a device that is not there yet.")
+    ] = False,
 ) -> None:
     """Run a microphone worker: voice activity, utterances, their descriptions, audio."""
     from affectstream.sources.microphone import run_microphone
@@ -94,6 +97,7 @@ def microphone(
             device=int(device) if device and device.isdigit() else device,
             publish_audio=audio,
             vad=vad,
+            wait=wait,
             stopping=stopping,
         )
 

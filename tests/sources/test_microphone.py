@@ -25,7 +25,7 @@ from affectstream.messages import (
 )
 from bus_listener import Listener, free_address
 from espeak import Espeak
-from virtual_microphone import VirtualMicrophone
+from affectstream_tools.bench.virtual_microphone import VirtualMicrophone
 
 MODEL = Path(__file__).parents[2] / "realtime" / "affectstream" / "data" / "vosk-tiny"
 RATE_HZ = 16_000

@@ -35,7 +35,7 @@ from affectstream.messages import Message
 from affectstream.timebase import NS_PER_MS
 
 _MS = SAMPLE_RATE_HZ // 1000
-_LOST_LAG_NS = 300 * NS_PER_MS  # a device that comes back is heard from within this
+_LOST_LAG_NS = 700 * NS_PER_MS  # a device that comes back is heard from within this
 
 
 class UtteranceSegmenter:
@@ -75,6 +75,7 @@ class UtteranceSegmenter:
         self._next_progress: int | None = None
         self._opened = self._closed = False
         self._lost_wake_ns: int | None = None  # while the device is gone
+        self._lost_reason = ""
 
     def receive(self, message: Captured, now_ns: int) -> list[Message]:
         """Take captured audio, a hole or the loss of the device; return what is to be published.
@@ -90,7 +91,7 @@ class UtteranceSegmenter:
                 self._lost_wake_ns = None
                 self._take_hole(message, out)
             case DeviceLost():
-                self._take_loss(now_ns, out)
+                self._take_loss(message.reason, now_ns, out)
         return out
 
     def wake(self, now_ns: int) -> list[Message]:
@@ -116,7 +117,7 @@ class UtteranceSegmenter:
         if self._lost_wake_ns is not None:
             missing_ns = max(0, now_ns - end_ns)
             count = missing_ns * SAMPLE_RATE_HZ // 1_000_000_000
-            out.append(self._stream.gap(count, "device lost", end_ns, end_ns + missing_ns))
+            out.append(self._stream.gap(count, self._lost_reason, end_ns, end_ns + missing_ns))
             end_ns += missing_ns
         self._closed = True
         out += [self._stream.progress(end_ns), self._stream.closed(end_ns)]
@@ -180,12 +181,13 @@ class UtteranceSegmenter:
             self._next_progress = hole.resumes_at
         self._position = max(self._position or 0, hole.resumes_at)
 
-    def _take_loss(self, now_ns: int, out: list[Message]) -> None:
+    def _take_loss(self, reason: str, now_ns: int, out: list[Message]) -> None:
         """Say at once that audio is missing; how much is known when it comes back."""
         self._flush_frame(out)
         self._say(self._finder.end("gap", self._position or 0), out)
         lost_ns = self._stream.time_ns(self._position or 0)
-        out.append(self._stream.gap(0, "device lost", lost_ns, None))
+        out.append(self._stream.gap(0, reason, lost_ns, None))
+        self._lost_reason = reason
         self._lost_wake_ns = now_ns
 
     # What goes out

@@ -6,7 +6,9 @@ Refuses to know: what becomes of the samples, and when a lost device should be o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import atexit
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -19,6 +21,12 @@ BLOCK_MS = 60
 """A shorter block wakes the worker more often, which costs more than what it hears."""
 
 LONGEST_DELAY_NS = 40_000_000
+
+RATES_HZ = (SAMPLE_RATE_HZ, 48_000, 44_100, 32_000, 8_000)
+"""What is asked for, best first; the device's own rate comes second."""
+
+SOUND_SERVERS = ("default", "pulse", "pipewire", "jack", "sysdefault")
+"""What PortAudio calls a device of ALSA behind which a sound server stands."""
 
 OnBlock = Callable[[bytes, int, bool], None]
 """Takes a block: s16 mono samples, the age of the first one in ns, and whether some were lost."""
@@ -117,10 +125,27 @@ def input_devices() -> list[Device]:
 
 
 def find_again() -> None:
-    """Make PortAudio look for devices anew: it lists them only when it is started."""
+    """Make PortAudio look for devices anew: it lists them only when it is started.
+
+    Raises:
+        SourceError: PortAudio cannot be started.
+    """
     sd = load_portaudio()
-    sd._terminate()
-    sd._initialize()
+    try:
+        if sd._initialized:
+            sd._terminate()
+        sd._initialize()
+    except sd.PortAudioError as error:
+        raise SourceError(
+            f"the sound system cannot be reached ({error}); see whether it runs"
+        ) from error
+
+
+def abandon() -> None:
+    """Leave PortAudio as it is when this process ends: it hangs, and would hang again."""
+    sounddevice = sys.modules.get("sounddevice")
+    if sounddevice is not None:
+        atexit.unregister(sounddevice._exit_handler)
 
 
 def resolve(device: str | int | None) -> str | int | None:
@@ -145,9 +170,10 @@ def resolve(device: str | int | None) -> str | int | None:
 
 
 def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
-    """Open a device at 16 kHz mono, or at its own rate where it refuses that.
+    """Open a device at 16 kHz mono, or as near to that as it can be had.
 
-    ``on_block`` is called from PortAudio's thread and must not wait.
+    ``on_block`` is called from PortAudio's thread and must not wait. PortAudio itself converts
+    whatever sample format the device has into s16.
 
     Raises:
         SourceError: the device cannot be opened.
@@ -156,6 +182,7 @@ def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
     try:
         found = sd.query_devices(device, "input")
         rate_hz, channels = _format(sd, device, found)
+        served = str(found["name"]) in SOUND_SERVERS
         stream = sd.RawInputStream(
             samplerate=rate_hz,
             blocksize=rate_hz * BLOCK_MS // 1000,
@@ -163,19 +190,20 @@ def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
             channels=channels,
             dtype="int16",
             latency="low",
-            callback=_callback(on_block, channels, rate_hz),
+            callback=_callback(on_block, channels, rate_hz, believes_adc=not served),
         )
     except (ValueError, sd.PortAudioError) as error:
         what = "the default input device" if device is None else f"input device {device!r}"
         raise SourceError(
-            f"{what} cannot be opened ({error}); plug a microphone in or choose another --device"
+            f"{what} cannot be opened ({error}); plug a microphone in, close the program that "
+            "has it to itself, or choose another --device"
         ) from error
     return OpenDevice(stream, str(found["name"]), rate_hz)
 
 
 def _format(sd: ModuleType, device: str | int | None, found: Any) -> tuple[int, int]:
-    native_hz = int(found["default_samplerate"])
-    for rate_hz, channels in ((SAMPLE_RATE_HZ, 1), (native_hz, 1)):
+    """Return the first rate and number of channels that the device takes."""
+    for rate_hz, channels in _formats(found):
         try:
             sd.check_input_settings(
                 device=device, channels=channels, dtype="int16", samplerate=rate_hz
@@ -183,18 +211,35 @@ def _format(sd: ModuleType, device: str | int | None, found: Any) -> tuple[int, 
         except sd.PortAudioError:
             continue
         return rate_hz, channels
-    return native_hz, int(found["max_input_channels"])
+    return int(found["default_samplerate"]), int(found["max_input_channels"])
 
 
-def _callback(on_block: OnBlock, channels: int, rate_hz: int) -> Callable[..., None]:
+def _formats(found: Any) -> Iterator[tuple[int, int]]:
+    native_hz, most_channels = int(found["default_samplerate"]), int(found["max_input_channels"])
+    for channels in dict.fromkeys((1, min(2, most_channels), most_channels)):
+        for rate_hz in dict.fromkeys((SAMPLE_RATE_HZ, native_hz, *RATES_HZ)):
+            yield rate_hz, channels
+
+
+def _callback(
+    on_block: OnBlock, channels: int, rate_hz: int, *, believes_adc: bool
+) -> Callable[..., None]:
+    """Return PortAudio's callback.
+
+    A sound server guesses the converter's time, and its guess wanders by 20 ms for seconds; blocks
+    arrive far more steadily, so that there they are as old as they are long.
+    """
+
     def callback(data: Any, frames: int, when: Any, status: Any) -> None:
         pcm = bytes(data)
         if channels > 1:  # the first channel; averaging would cancel opposed phases
             pcm = memoryview(pcm).cast("h")[::channels].tobytes()
-        block_ns = frames * NS_PER_S // rate_hz
-        age_ns = round((when.currentTime - when.inputBufferAdcTime) * NS_PER_S)
-        # Some hosts report no time, and PulseAudio reports seconds of delay while it starts.
-        age_ns = min(max(age_ns, block_ns), block_ns + LONGEST_DELAY_NS)
+        block_ns = age_ns = frames * NS_PER_S // rate_hz
+        if believes_adc:
+            told_ns = round((when.currentTime - when.inputBufferAdcTime) * NS_PER_S)
+            # Some hosts report no time, and some report nonsense while they start.
+            if block_ns <= told_ns <= block_ns + LONGEST_DELAY_NS:
+                age_ns = told_ns
         on_block(pcm, age_ns, bool(status.input_overflow))
 
     return callback

@@ -1,7 +1,8 @@
 """A real microphone without a sound card: PulseAudio's null sink, recorded by PortAudio.
 
-What is played into the sink comes out of its monitor, which is the default input. The daemon runs
-as our child, with a runtime folder of its own, and is stopped with us.
+Knows: a daemon with a runtime folder of its own, which is stopped with us; what is played into its
+sink comes out of the sink's monitor, and out of inputs that are remapped from that.
+Refuses to know: who listens, and what is said.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ctypes.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,9 +41,16 @@ def missing_packages() -> list[str]:
 
 
 class VirtualMicrophone:
-    """Plays sound into the default input device of processes started with ``environment``."""
+    """Plays sound into the default input device of processes started with ``environment``.
 
-    def __init__(self) -> None:
+    Args:
+        source: what they record; None is the server's default, which ``set_default`` changes.
+        rate_hz: the sink's; a null sink at 44.1 kHz runs slow by some 600 parts in a million.
+    """
+
+    def __init__(self, source: str | None = f"{SINK}.monitor", *, rate_hz: int = 44_100) -> None:
+        self._rate_hz = rate_hz
+        self._inputs: dict[str, str] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="virtmic-"))
         runtime = self._folder / "run"
         runtime.mkdir(mode=0o700)
@@ -51,7 +60,7 @@ class VirtualMicrophone:
             **os.environ,
             "XDG_RUNTIME_DIR": str(runtime),
             "HOME": str(self._folder),
-            "PULSE_SOURCE": f"{SINK}.monitor",
+            **({"PULSE_SOURCE": source} if source else {}),
             "ALSA_CONFIG_PATH": f"/usr/share/alsa/alsa.conf:{asound}",
         }
         self._log = (self._folder / "pulseaudio.log").open("w")
@@ -93,14 +102,44 @@ class VirtualMicrophone:
 
     def plug(self) -> None:
         """Plug the microphone in."""
-        loaded = self._pactl("load-module", "module-null-sink", f"sink_name={SINK}")
-        if loaded.returncode:
-            raise RuntimeError(loaded.stderr)
-        self._module = loaded.stdout.strip()
+        self._module = self._load("module-null-sink", f"sink_name={SINK}", f"rate={self._rate_hz}")
 
     def unplug(self) -> None:
         """Pull the microphone out."""
         self._pactl("unload-module", self._module)
+
+    def add_input(self, name: str) -> None:
+        """Plug in one more input that hears the same; the sink is not touched."""
+        self._inputs[name] = self._load(
+            "module-remap-source", f"master={SINK}.monitor", f"source_name={name}"
+        )
+
+    def remove_input(self, name: str) -> None:
+        """Pull it out."""
+        self._pactl("unload-module", self._inputs.pop(name))
+
+    def set_default(self, name: str) -> None:
+        """Choose the default input, as a person does in the settings."""
+        self._pactl("set-default-source", name)
+
+    def keep_warm(self) -> subprocess.Popen[bytes]:
+        """Start a listener that wants low delay: without one, a null sink begins 2 s late."""
+        return subprocess.Popen(
+            ["parec", "--latency-msec=20", "-d", f"{SINK}.monitor"],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def hold_up(self, stopped: bool) -> None:
+        """Stop the daemon in its tracks, or let it go on."""
+        self._daemon.send_signal(signal.SIGSTOP if stopped else signal.SIGCONT)
+
+    def _load(self, module: str, *arguments: str) -> str:
+        loaded = self._pactl("load-module", module, *arguments)
+        if loaded.returncode:
+            raise RuntimeError(loaded.stderr)
+        return loaded.stdout.strip()
 
     def play(self, samples: NDArray[np.int16], rate_hz: int = 16_000) -> subprocess.Popen[bytes]:
         """Speak into the microphone; return the player, which ends with the sound."""
@@ -120,6 +159,7 @@ class VirtualMicrophone:
     def close(self) -> None:
         """Stop the daemon."""
         self._daemon.terminate()
+        self.hold_up(False)
         try:
             self._daemon.wait(timeout=5)
         except subprocess.TimeoutExpired:
