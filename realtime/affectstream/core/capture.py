@@ -121,7 +121,8 @@ class CaptureClock:
         self._rate_hz = sample_rate_hz
         self._tolerance = ns_to_samples(DRIFT_NS, sample_rate_hz)
         self._doubtful = ns_to_samples(DOUBTFUL_NS, sample_rate_hz)
-        self._lateness = Lateness(self._tolerance, ns_to_samples(HOLE_NS, sample_rate_hz))
+        self._hole = ns_to_samples(HOLE_NS, sample_rate_hz)
+        self._lateness = Lateness(self._tolerance, self._hole)
         self._resumes = resume_ns is not None
         self._reason = reason
         self._next = 0
@@ -162,8 +163,9 @@ class CaptureClock:
             return self._begin(samples, measured)
         late = measured - self._next - dropped + self._skip_left
         if sure:
-            self._lateness.begin()
-            off = late if abs(late) > self._tolerance else 0
+            off = late if abs(late) > (self._tolerance if overflow else self._hole) else 0
+            if off:
+                self._lateness.begin()
         else:
             off = self._lateness.judge(late)
         if off < 0:

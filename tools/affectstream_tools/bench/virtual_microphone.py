@@ -72,6 +72,8 @@ class VirtualMicrophone:
                 "--exit-idle-time=-1",
                 "-L",
                 "module-native-protocol-unix",
+                "-L",
+                "module-cli-protocol-unix",
             ],
             env=self.environment,
             stdout=self._log,
@@ -115,8 +117,20 @@ class VirtualMicrophone:
         )
 
     def remove_input(self, name: str) -> None:
-        """Pull it out."""
+        """Pull it out, and end who records it; the server would move them to another input."""
+        sources = self._pactl("list", "short", "sources").stdout.splitlines()
+        index = next(line.split("\t")[0] for line in sources if line.split("\t")[1] == name)
+        outputs = self._pactl("list", "short", "source-outputs").stdout.splitlines()
         self._pactl("unload-module", self._inputs.pop(name))
+        for line in outputs:
+            recorder, recorded = line.split("\t")[:2]
+            if recorded == index:
+                subprocess.run(
+                    ["pacmd", "kill-source-output", recorder],
+                    env=self.environment,
+                    capture_output=True,
+                    timeout=10,
+                )
 
     def set_default(self, name: str) -> None:
         """Choose the default input, as a person does in the settings."""
