@@ -25,10 +25,10 @@ from affectstream.runner import run
 from affectstream.sources.audio_file import run_audio_file
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_S
+from affectstream_tools.bench.virtual_microphone import write_wav
 from bus_listener import Listener, free_address
 from fakes import FakeModel, speaker_normaliser
 from sounds import voice
-from affectstream_tools.bench.virtual_microphone import write_wav
 
 DEMO = demo_folder() / "dialogue.wav"
 pytest.importorskip("webrtcvad")

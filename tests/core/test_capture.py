@@ -96,13 +96,13 @@ def test_a_silent_loss_is_found_when_all_blocks_are_late() -> None:
     assert placed[-1].first_sample == 199 * BLOCK + 1440
 
 
-@pytest.mark.parametrize("rate_ppm", [100, -100, 20])
-def test_hours_of_a_clock_that_drifts_stay_within_milliseconds(rate_ppm: int) -> None:
+@pytest.mark.parametrize("rate_ppm", [100, -100])
+def test_an_hour_of_a_clock_that_drifts_stays_within_milliseconds(rate_ppm: int) -> None:
     """100 parts in a million are 360 ms after an hour; what is put in or left out is said."""
     rng = random.Random(7)
     clock = CaptureClock(START_NS, RATE_HZ)
     missing = last = 0
-    for i in range(2 * 3600 * 50 // 3):  # two hours of blocks of 60 ms
+    for i in range(3600 * 50 // 3):  # of 60 ms
         true_ns = START_NS + i * 60_000_000 * 1_000_000 // (1_000_000 + rate_ppm)
         placed = clock.place(960, true_ns + rng.randint(0, 15_000_000))
         missing += placed.lost
@@ -111,7 +111,7 @@ def test_hours_of_a_clock_that_drifts_stay_within_milliseconds(rate_ppm: int) ->
         if i > 30:
             error_ns = START_NS + placed.first_sample * 1_000_000_000 // RATE_HZ - true_ns
             assert placed.skip or -9_000_000 < error_ns < 20_000_000
-    assert missing == pytest.approx(7200 * RATE_HZ * abs(rate_ppm) / 1e6, rel=0.1)
+    assert missing == pytest.approx(3600 * RATE_HZ * abs(rate_ppm) / 1e6, rel=0.1)
 
 
 def test_what_our_own_queue_dropped_is_known_exactly() -> None:

@@ -17,8 +17,8 @@ from affectstream.messages import Audio, StreamClosed, UtteranceEnded
 from affectstream.sources.audio_file import AudioFile, run_audio_file
 from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
-from bus_listener import Listener, free_address
 from affectstream_tools.bench.virtual_microphone import write_wav
+from bus_listener import Listener, free_address
 
 NOW_NS = 1_700_000_000_000_000_000
 

@@ -23,9 +23,9 @@ from affectstream.messages import (
     Transcript,
     UtteranceEnded,
 )
+from affectstream_tools.bench.virtual_microphone import VirtualMicrophone
 from bus_listener import Listener, free_address
 from espeak import Espeak
-from affectstream_tools.bench.virtual_microphone import VirtualMicrophone
 
 MODEL = Path(__file__).parents[2] / "realtime" / "affectstream" / "data" / "vosk-tiny"
 RATE_HZ = 16_000

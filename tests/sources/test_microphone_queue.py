@@ -223,9 +223,7 @@ def test_a_device_that_goes_before_its_first_block_counts_from_the_beginning(
     assert isinstance(block, CapturedAudio)
 
 
-def test_a_new_default_input_is_followed(
-    bench: Bench, heard: Callable[[], list[Captured]]
-) -> None:
+def test_a_new_default_input_is_followed(bench: Bench, heard: Callable[[], list[Captured]]) -> None:
     bench.deliver(5)
     heard()
     bench.new_defaults[0] = "headset"
@@ -266,9 +264,7 @@ def test_a_stop_does_not_wait_for_a_device_that_hangs(
 ) -> None:
     bench.hang = threading.Event()
     begin_s = time.monotonic()
-    source = Microphone(
-        None, start_ns=START_NS, clock=lambda: bench.now_ns, stopping=lambda: True
-    )
+    source = Microphone(None, start_ns=START_NS, clock=lambda: bench.now_ns, stopping=lambda: True)
     source.close()
     assert time.monotonic() - begin_s < 2
     assert "does not answer" in caplog.text
@@ -322,14 +318,14 @@ def test_a_muted_device_is_said_once(
 def test_a_device_is_opened_as_it_can_be(
     takes: list[tuple[int, int]], expected: tuple[int, int]
 ) -> None:
-    class Refused(Exception):
+    class RefusedError(Exception):
         pass
 
     def check(device: object, channels: int, dtype: str, samplerate: int) -> None:
         if (samplerate, channels) not in takes:
-            raise Refused
+            raise RefusedError
 
-    portaudio = SimpleNamespace(PortAudioError=Refused, check_input_settings=check)
+    portaudio = SimpleNamespace(PortAudioError=RefusedError, check_input_settings=check)
     found = {"default_samplerate": 44_100.0, "max_input_channels": 8}
     assert devices._format(portaudio, None, found) == expected
 
@@ -351,9 +347,7 @@ def test_a_device_at_its_own_rate_is_resampled_onto_the_same_timeline(
 
 def test_the_first_of_several_channels_is_taken() -> None:
     taken: list[tuple[bytes, int, bool]] = []
-    callback = devices._callback(
-        lambda *block: taken.append(block), 2, 16_000, believes_adc=True
-    )
+    callback = devices._callback(lambda *block: taken.append(block), 2, 16_000, believes_adc=True)
     pcm = np.arange(640, dtype=np.int16).tobytes()
     when = SimpleNamespace(currentTime=5.0, inputBufferAdcTime=4.98)
     callback(pcm, 320, when, SimpleNamespace(input_overflow=True))

@@ -22,7 +22,7 @@ TICK_S = 0.1
 STALLED_S = 1.0
 FIRST_BLOCK_S = 5.0  # a device may take its time over the first block
 RETRY_S = 0.5
-CLOSE_S = 1.0
+CLOSE_S = 0.7
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream_tools.bench.microphone_cli import microphone
 from affectstream_tools.terminal import fail, progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 bench_app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True)
+bench_app.command()(microphone)
 
 Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]

@@ -48,16 +48,18 @@ class Disturbance:
         name: what is done.
         do: does it, and returns when the device could be heard again.
         follows: whether the worker records the default input, or a source by its name.
+        hangs: whether it holds the sound server up for good: nothing is heard again.
     """
 
     name: str
     do: Callable[[Stage], None]
     follows: bool = False
+    hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one disturbance did.
+    """What one disturbance did; None where that cannot be said.
 
     Attributes:
         recovered_ms: from when the device could be heard again to the next block's arrival.
@@ -65,18 +67,18 @@ class Outcome:
         said: samples that the gaps say are missing there.
         error_ms: of the blocks after it, the median and the largest.
         reasons: of the gaps.
-        watermark_ms: how far the watermark lagged at most behind the time.
+        watermark_ms: how far the watermark lagged at most behind the time, where it came.
         stop_ms: how long the worker took to end after SIGTERM.
     """
 
     name: str
-    recovered_ms: float
-    missing: int
-    said: int
-    error_ms: tuple[float, float]
+    recovered_ms: int | None
+    missing: int | None
+    said: int | None
+    error_ms: tuple[float, float] | None
     reasons: tuple[str, ...]
-    watermark_ms: float
-    stop_ms: float
+    watermark_ms: int | None
+    stop_ms: int
 
     def to_dict(self) -> dict[str, object]:
         """Return the figures."""
@@ -138,6 +140,9 @@ DISTURBANCES = (
     Disturbance("another default input chosen", _change_default, follows=True),
     Disturbance("worker held up for 1 s", _hold_up(1)),
     Disturbance("worker held up for 15 s", _hold_up(15)),
+    Disturbance(
+        "sound server hangs at the end", lambda stage: stage.microphone.hold_up(True), hangs=True
+    ),
 )
 
 
@@ -151,12 +156,13 @@ def measure_disturbance(disturbance: Disturbance, *, seed: int = 0) -> Outcome:
         before_ns = time.time_ns()
         disturbance.do(stage)
         ready_ns = time.time_ns()
-        stage.listen(AFTER_S)
+        stage.listen(0.5 if disturbance.hangs else AFTER_S)
         stopping = time.monotonic()
         stage.worker.send_signal(signal.SIGTERM)
         stage.worker.wait(timeout=30)
-        stop_ms = 1000 * (time.monotonic() - stopping)
-        stage.listen(0.2)
+        stop_ms = round(1000 * (time.monotonic() - stopping))
+    if disturbance.hangs:
+        return Outcome(disturbance.name, None, None, None, None, (), None, stop_ms)
     return _outcome(disturbance.name, stage.heard, noise, before_ns, ready_ns, stop_ms)
 
 
@@ -190,7 +196,7 @@ def _outcome(
     noise: NDArray[np.int16],
     before_ns: int,
     ready_ns: int,
-    stop_ms: float,
+    stop_ms: int,
 ) -> Outcome:
     blocks = [(at_ns, m) for at_ns, m in heard if isinstance(m, Audio)]
     audio = [m for _, m in blocks]
@@ -213,14 +219,13 @@ def _outcome(
     ]
     return Outcome(
         name=name,
-        recovered_ms=round(min(at for at, m in blocks if m.start_ns > ready_ns) / 1e6)
-        - round(ready_ns / 1e6),
+        recovered_ms=(min(at for at, m in blocks if m.start_ns > ready_ns) - ready_ns) // 1_000_000,
         missing=whole - sum(len(m.samples) for m in steady),
         said=sum(gap.count for gap in gaps),
         error_ms=(round(median(after), 2), round(max(after), 2)),
         reasons=tuple(dict.fromkeys(gap.reason for gap in gaps)),
         watermark_ms=round(max(lags)),
-        stop_ms=round(stop_ms),
+        stop_ms=stop_ms,
     )
 
 
