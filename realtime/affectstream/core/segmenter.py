@@ -35,7 +35,7 @@ from affectstream.messages import Message
 from affectstream.timebase import NS_PER_MS
 
 _MS = SAMPLE_RATE_HZ // 1000
-_LOST_LAG_NS = 700 * NS_PER_MS  # a device that comes back is heard from within this
+_LOST_LAG_NS = 500 * NS_PER_MS  # a device that comes back is heard from within this
 
 
 class UtteranceSegmenter:

@@ -202,7 +202,7 @@ def _outcome(
     audio = [m for _, m in blocks]
     gaps = [m for _, m in heard if isinstance(m, Gap) and (m.start_ns or 0) > before_ns - NS_PER_S]
     steady = [m for m in audio if m.start_ns > before_ns - 2 * NS_PER_S]
-    finder = _Finder(noise)
+    finder = BlockFinder(noise)
     positions = [finder.offset_ms(m) for m in steady]
     reference = median(o for m, o in zip(steady, positions, strict=True) if m.start_ns < before_ns)
     after = [
@@ -229,7 +229,7 @@ def _outcome(
     )
 
 
-class _Finder:
+class BlockFinder:
     """Finds blocks in what was played; the first by looking everywhere, the others nearby."""
 
     NEAR = 2 * RATE_HZ
