@@ -33,11 +33,6 @@ class Lateness:
         self._window: list[int] = []
         self._settled = False
 
-    @property
-    def usual(self) -> int:
-        """How late the earliest of the latest blocks were."""
-        return _earliest(self._recent) if self._recent else 0
-
     def begin(self) -> None:
         """Forget everything: samples were lost or a run begins, and the next block may be late."""
         self._recent.clear()
