@@ -1,0 +1,1 @@
+"""What nobody should send, sent by the million: generated and spoiled input into the real parts."""

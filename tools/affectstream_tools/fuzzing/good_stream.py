@@ -1,0 +1,82 @@
+"""A stream that must come through whatever else is sent, and how it is followed.
+
+Knows: what its outlet says, in which order, and what a reader must have been given.
+Refuses to know: sockets, and what is sent beside it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from affectstream.messages import (
+    Emotion,
+    Gap,
+    Message,
+    ModelIdentity,
+    Progress,
+    StreamOpened,
+    Transcript,
+)
+
+SESSION = "good"
+SOURCE = "mic.good"
+
+
+def good_message(number: int) -> Message:
+    """Return the ``number``-th message of the stream, before its outlet has numbered it."""
+    name = {"session": SESSION, "source": SOURCE}
+    if number == 0:
+        return StreamOpened(**name, modality="speech")
+    if number % 5 == 4:
+        return Progress(**name, watermark_ns=number)
+    span = {"utterance": f"u{number}", "speaker": "s", "start_ns": number, "end_ns": number + 1}
+    if number % 5 == 3:
+        return Emotion(
+            **name,
+            **span,
+            revision=0,
+            status="final",
+            categorical={"neutral": 1.0},
+            model=ModelIdentity(id="good", sha256="0" * 64),
+        )
+    return Transcript(**name, **span, text=f"word {number}", final=True, engine="fuzz")
+
+
+class Following:
+    """Checks that all of the stream comes, in order and once.
+
+    Args:
+        epoch: of its outlet.
+        states: whether a reader that came late begins with the last state (rather than all).
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._next: Counter[str] = Counter()
+
+    def take(self, messages: Iterable[Message]) -> int:
+        """Note what a reader was given; return how much of it was the stream's.
+
+        Raises:
+            AssertionError: something is missing, came twice, or is out of order.
+        """
+        count = 0
+        for message in messages:
+            if message.session != SESSION:
+                continue
+            assert not isinstance(message, Gap), f"the good stream lost {message}"
+            assert message.epoch == self._epoch, f"{message.topic} of another epoch came out"
+            expected = self._next[message.kind]
+            assert message.seq == expected, f"{message.topic} {message.seq}, not {expected}"
+            self._next[message.kind] += 1
+            count += 1
+            if isinstance(message, Progress):
+                behind = {k: h for k, h in message.heads.items() if self._next[k] < h}
+                assert not behind, f"a watermark overtook {behind}"
+        return count
+
+    @property
+    def taken(self) -> int:
+        """How many messages have come."""
+        return self._next.total()
