@@ -66,7 +66,7 @@ def matrices(kind: type[Message], rows: st.SearchStrategy[int], **fields: Any) -
         payload = np.arange(rows * columns, dtype="<f4").tobytes()
         return kind(rows=rows, columns=columns, payload=payload, **values)
 
-    return st.tuples(rows, st.integers(0, 6), st.fixed_dictionaries(fields)).map(build)
+    return st.tuples(rows, st.integers(1, 6), st.fixed_dictionaries(fields)).map(build)
 
 
 WORDS = spanned(Word, text=SHORTS, confidence=PROBABILITIES)
@@ -105,7 +105,9 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     UtteranceEnded: spanned(
         UtteranceEnded, reason=st.sampled_from(("silence", "gap", "corpus")), **SPOKEN
     ),
-    Acoustic: matrices(Acoustic, ROWS, start_ns=COUNTS, hop_ns=st.integers(1, 10**9), **FEATURES),
+    Acoustic: matrices(
+        Acoustic, ROWS, start_ns=st.integers(0, 1 << 61), hop_ns=st.integers(1, 10**9), **FEATURES
+    ),
     Mocap: matrices(Mocap, ROWS, layout=NAMES, speaker=NAMES, **COMMON),
     Observation: matrices(
         Observation,

@@ -32,6 +32,7 @@ PRETRAINED = {"live": "live.safetensors", "replay": "replay.safetensors"}
 """For a stranger's conversation, and for IEMOCAP's own scenarios spoken by others."""
 
 _KEY = "affectstream"
+_LONGEST_ID, _LONGEST_SAID = 120, 200
 _HALF = ("ngram_table.weight", "word_vectors")
 
 
@@ -61,7 +62,9 @@ def load(path: Path | str) -> ContextModel:
     content = content_of(path)
     try:
         metadata = metadata_of(content)
-        network = ContextNetwork(ContextConfig.from_dict(metadata["config"]))
+        config = ContextConfig.from_dict(metadata["config"])
+        _check_size(config, len(content))
+        network = ContextNetwork(config)
         tensors = load_tensors(content)
         if not network.config.clusters:
             tensors.setdefault("cluster_centres", network.cluster_centres)  # older files
@@ -71,20 +74,39 @@ def load(path: Path | str) -> ContextModel:
             "speaker_prior": float(metadata.get("speaker_prior", "inf")),
             "sure_above": float(metadata.get("sure_above", 0.0)),
             "trained_speakers": tuple(metadata.get("trained_speakers", ())),
+            "id": str(metadata["id"])[:_LONGEST_ID],
         }
     except Exception as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of format {FORMAT}; download or train it again ({error})"
+            f"{path} is not a checkpoint of format {FORMAT}; download or train it again "
+            f"({_one_line(error)})"
         ) from error
     try:
         return ContextModel(
             network,
-            id=metadata["id"],
             sha256=hashlib.sha256(content).hexdigest(),
             **options,
         )
     except ValueError as error:
-        raise CheckpointError(f"{path} cannot be used: {error}") from error
+        raise CheckpointError(f"{path} cannot be used: {_one_line(error)}") from error
+
+
+def _check_size(config: ContextConfig, content_bytes: int) -> None:
+    """Refuse sizes that the file cannot fill, before room is made for them.
+
+    Raises:
+        ValueError: the network has more weights than the file has halves of a float.
+    """
+    with torch.device("meta"):
+        weights = sum(t.numel() for t in ContextNetwork(config).state_dict().values())
+    if 2 * weights > content_bytes:
+        raise ValueError(f"{weights} weights do not fit into {content_bytes} bytes")
+
+
+def _one_line(error: Exception) -> str:
+    """What a library says, on one line and cut."""
+    said = ascii(" ".join(str(error).split()))[1:-1]
+    return said if len(said) <= _LONGEST_SAID else f"{said[:_LONGEST_SAID]}..."
 
 
 def save(

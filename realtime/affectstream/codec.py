@@ -18,6 +18,7 @@ import msgpack
 import msgspec
 import numpy as np
 
+from affectstream.errors import brief
 from affectstream.messages import (
     KINDS,
     Acoustic,
@@ -40,7 +41,7 @@ class DecodeError(ValueError):
     """Frames that are not a message; ``reason`` is the short name under which it is counted."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(f"{reason}: {brief(detail)}")
         self.reason = reason
 
 
@@ -146,6 +147,10 @@ def _check_times(message: Message) -> None:
         start_ns, end_ns = getattr(span, "start_ns", None), getattr(span, "end_ns", None)
         if start_ns is not None and end_ns is not None and end_ns < start_ns:
             raise DecodeError("field", f"it ends ({end_ns}) before it starts ({start_ns})")
+    if isinstance(message, Acoustic):
+        last_ns = message.start_ns + message.hop_ns * message.rows
+        if last_ns >= 1 << 62:
+            raise DecodeError("field", f"its last row would lie at {last_ns} ns, beyond all times")
     if isinstance(message, Mocap):
         if len(message.times_ns) != message.rows:
             raise DecodeError("payload", "mocap needs one time per row")
@@ -158,6 +163,8 @@ def _check_payload(message: Message) -> None:
         if len(message.payload) % 2:
             raise DecodeError("payload", "audio has half a sample at its end")
     elif isinstance(message, Matrix):
+        if message.rows and not message.columns:
+            raise DecodeError("payload", f"{message.kind} says {message.rows} rows of nothing")
         expected = 4 * message.rows * message.columns
         if len(message.payload) != expected:
             raise DecodeError(

@@ -19,6 +19,7 @@ from affectstream.core.aligned import Change
 from affectstream.core.emotions import Stamp
 from affectstream.core.model import ContextModel
 from affectstream.core.revising import advance, estimate_newest, estimate_windows
+from affectstream.core.watermark import MAX_STREAMS
 from affectstream.evidence import UNREADABLE, claims_to_be_read, evidence_of, readable
 from affectstream.fusion_session import SOURCE, Session
 from affectstream.messages import (
@@ -155,7 +156,8 @@ class FusionNode:
 
     def _track_streams(self, session: Session, message: Message) -> None:
         if isinstance(message, StreamOpened):
-            session.open.add(message.source)
+            if len(session.open) < MAX_STREAMS:
+                session.open.add(message.source)
             session.closing = False
             if message.drives_clock:
                 session.driver = message.source

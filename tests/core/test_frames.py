@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectstream.core.frames import FrameTrack
+from affectstream.core.frames import BLOCK_BYTES, FrameTrack
 from affectstream.messages import Acoustic, Mocap
 from affectstream.timebase import Interval
 
@@ -108,7 +108,7 @@ def test_what_lies_before_is_forgotten_by_whole_blocks() -> None:
 
 
 def test_memory_is_bounded_and_what_makes_room_is_counted() -> None:
-    track = FrameTrack(max_bytes=100 * 8)
+    track = FrameTrack(max_bytes=10 * (BLOCK_BYTES + 10 * (4 + 8)))
     for i in range(50):
         track.add(mocap(list(range(10 * i, 10 * i + 10))))
     cut = track.cut(Interval(0, 10_000))

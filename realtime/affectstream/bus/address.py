@@ -36,6 +36,11 @@ def ports(address: str) -> tuple[str, str, str]:
     return address, f"tcp://{host}:{first + 1}", f"tcp://{host}:{first + 2}"
 
 
+def is_told(count: int) -> bool:
+    """Return whether the ``count``-th of its kind is worth a line: a flood must not fill a log."""
+    return count in (1, 10, 100) or count % 1000 == 0
+
+
 def check_loopback(address: str) -> None:
     """Refuse to bind where strangers could connect.
 

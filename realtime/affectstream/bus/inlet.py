@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 import msgpack
 import zmq
 
-from affectstream.bus.address import DEFAULT_ADDRESS, connect, ports
+from affectstream.bus.address import DEFAULT_ADDRESS, BusError, connect, is_told, ports
 from affectstream.codec import DecodeError, decode, unpack_map
 from affectstream.core.delivery import AskHistory, Positions, Reassembler, Request, Resend
+from affectstream.core.retention import MAX_PREFIXES
+from affectstream.errors import brief
 from affectstream.messages import Message
 from affectstream.timebase import WallClock
 
@@ -33,6 +35,9 @@ class Inlet:
         prefixes: topics' beginnings, such as ``emotion/`` or ``transcript/s1/``.
         from_start: ask outlets for all they still hold; otherwise for the last state.
         positions, since: where to go on, see ``Reassembler``.
+
+    Raises:
+        BusError: the address is none, or there are too many prefixes.
     """
 
     def __init__(
@@ -46,6 +51,11 @@ class Inlet:
         clock: Callable[[], int] | None = None,
     ) -> None:
         where, _, control = ports(address)
+        if len(prefixes) > MAX_PREFIXES:
+            raise BusError(
+                f"{len(prefixes)} prefixes are more than the {MAX_PREFIXES} that outlets answer "
+                "for; subscribe to a common beginning of them"
+            )
         self.counts: Counter[str] = Counter()
         self._clock = clock or WallClock().now_ns
         self._context = zmq.Context(io_threads=1)
@@ -91,17 +101,17 @@ class Inlet:
             return decode(frames)
         except DecodeError as error:
             self.counts[error.reason] += 1
-            if self.counts[error.reason] in (1, 10, 100) or self.counts[error.reason] % 1000 == 0:
+            if is_told(self.counts[error.reason]):
                 log.warning("dropped a message, %s (%d)", error, self.counts[error.reason])
             return None
 
     def _read_answers(self, now_ns: int) -> list[Message]:
         messages: list[Message] = []
-        while True:
+        for _ in range(READ_AT_ONCE):
             try:
                 sender, packed, *frames = self._requests.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
-                return messages
+                break
             except ValueError:
                 self.counts["frames"] += 1
                 continue
@@ -114,7 +124,9 @@ class Inlet:
                 messages += self._take_answer(answer, frames, now_ns)
             except (KeyError, TypeError, DecodeError) as error:
                 self.counts["bad answer"] += 1
-                log.warning("dropped an answer that cannot be read: %s", error)
+                if is_told(self.counts["bad answer"]):
+                    log.warning("dropped an answer that cannot be read: %s", brief(error))
+        return messages
 
     def _take_answer(
         self, answer: dict[str, object], frames: list[bytes], now_ns: int

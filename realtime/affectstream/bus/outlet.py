@@ -7,7 +7,7 @@ Refuses to know: who reads, and what the messages mean.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,9 +15,10 @@ import msgpack
 import msgspec
 import zmq
 
-from affectstream.bus.address import DEFAULT_ADDRESS, connect, ports
+from affectstream.bus.address import DEFAULT_ADDRESS, connect, is_told, ports
 from affectstream.codec import encode, unpack_map
-from affectstream.core.retention import LastState, Retained, Ring, matches
+from affectstream.core.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
+from affectstream.errors import brief
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, WallClock
 
@@ -79,6 +80,7 @@ class Outlet:
         _, where, control = ports(address)
         self._ring: Retained = ring or Ring(RING_BYTES)
         self.epoch = self._ring.epoch
+        self.counts: Counter[str] = Counter()
         self._clock = clock or WallClock().now_ns
         self._context = zmq.Context(io_threads=1)
         self._publisher = connect(self._context, zmq.PUB, where)
@@ -202,12 +204,16 @@ class Outlet:
             request = unpack_map(packed)
             body = self._body(request)
         except (ValueError, KeyError, TypeError) as error:
-            log.warning("a request that cannot be read was dropped: %s", error)
+            self.counts["bad request"] += 1
+            if is_told(self.counts["bad request"]):
+                log.warning("dropped a request that cannot be read: %s", brief(error))
             return
         try:
             self.socket.send_multipart([sender, *body], zmq.DONTWAIT)
         except zmq.Again:
-            log.warning("an answer could not be sent; the reader will ask again")
+            self.counts["answers not sent"] += 1  # the reader will ask again
+            if is_told(self.counts["answers not sent"]):
+                log.warning("an answer could not be sent; the reader will ask again")
 
     def _body(self, request: dict[str, object]) -> list[bytes]:
         if request["op"] == "resend":
@@ -227,8 +233,8 @@ class Outlet:
                 *(frame for frames in found for frame in frames),
             ]
         prefixes = request["prefixes"]
-        if not isinstance(prefixes, list):
-            raise TypeError("prefixes is a list")
+        if not isinstance(prefixes, list) or len(prefixes) > MAX_PREFIXES:
+            raise TypeError(f"prefixes is a list of up to {MAX_PREFIXES}")
         if request["op"] == "history":
             return self._history(prefixes, request["position"], request.get("seen", {}))
         if request["op"] == "state":

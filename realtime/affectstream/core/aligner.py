@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from affectstream.core.aligned import AlignedUtterance, Change
 from affectstream.core.frames import FrameTrack
-from affectstream.core.watermark import STALL_NS, Watermarks
+from affectstream.core.watermark import MAX_STREAMS, STALL_NS, Watermarks
 from affectstream.core.watermark import STATE as WATERMARKS
 from affectstream.messages import (
     Acoustic,
@@ -46,6 +46,10 @@ PATIENCE_NS = 5 * NS_PER_S
 PARTIAL_NS = 500 * NS_PER_MS
 MAX_WAITING = 1_024
 """Utterances of one dialogue that may wait for completion, or pieces for their utterance."""
+MAX_TRACKS = 64
+"""Speakers' voices and faces of which frames are kept in one dialogue."""
+MAX_GAPS = 1_024
+"""Losses that wait to be said; what is lost beyond them is added to the last."""
 
 
 @dataclass(slots=True)
@@ -89,15 +93,14 @@ class UtteranceAligner:
         self._partial_ns = partial_ns
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._done: OrderedDict[str, None] = OrderedDict()
-        self._tracks: dict[tuple[str, str], FrameTrack] = {}
+        self._tracks: OrderedDict[tuple[str, str], FrameTrack] = OrderedDict()
 
     def receive(self, message: Message, now_ns: int) -> None:
         """Take one message of the dialogue in; ``wake`` says what follows from it."""
         self.watermarks.hear(message.source, now_ns)
         match message:
             case StreamOpened():
-                if message.modality != "corpus":  # a clock alone promises nothing
-                    self.watermarks.open(message.source, message.start_ns, now_ns)
+                self._open(message, now_ns)
             case StreamClosed():
                 self.watermarks.close(message.source)
             case Progress():
@@ -117,8 +120,22 @@ class UtteranceAligner:
             case _:
                 pass
 
+    def _open(self, message: StreamOpened, now_ns: int) -> None:
+        if message.modality == "corpus":
+            return  # a clock alone promises nothing
+        if not self.watermarks.open(message.source, message.start_ns, now_ns):
+            self._say_lost(
+                message.source, "stream", 1, f"{MAX_STREAMS} streams are open in its dialogue"
+            )
+
     def _frames(self, block: Acoustic | Mocap) -> None:
-        track = self._tracks.setdefault((block.speaker, block.kind), FrameTrack())
+        key = (block.speaker, block.kind)
+        track = self._tracks.setdefault(key, FrameTrack())
+        self._tracks.move_to_end(key)
+        if len(self._tracks) > MAX_TRACKS:
+            (speaker, kind), oldest = self._tracks.popitem(last=False)
+            if rows := len(oldest):
+                self._say_lost(speaker, kind, rows, f"frames of {MAX_TRACKS} others came since")
         known = track.dropped
         track.add(block)
         dropped = track.dropped - known
@@ -128,7 +145,8 @@ class UtteranceAligner:
             )
 
     def _begin(self, message: UtteranceStarted, now_ns: int) -> None:
-        if waiting := self._piece(message, message.utterance, now_ns):
+        waiting = self._piece(message, message.utterance, now_ns)
+        if waiting is not None and waiting.ended is None:  # else its end has said all of it
             waiting.speaker, waiting.start_ns = message.speaker, message.start_ns
             waiting.partial_due_ns = now_ns + self._partial_ns
 
@@ -183,6 +201,9 @@ class UtteranceAligner:
         self._say_lost(message.source, message.kind, 1, reason)
 
     def _say_lost(self, of: str, lost: str, count: int, reason: str) -> None:
+        if len(self.gaps) >= MAX_GAPS:
+            count += self.gaps.pop().count
+            lost, reason = "messages", "more was lost than can be told apart"
         self.gaps.append(
             Gap(session=self.session, source=of, of=of, lost=lost, count=count, reason=reason[:400])
         )

@@ -211,7 +211,8 @@ class Reassembler:
         outlet.expected.update(heads)
         for held in outlet.held:
             outlet.expected[held.topic] = min(held.seq, outlet.expected.get(held.topic, held.seq))
-        state = [m for m in messages if m.epoch == epoch and m.seq < outlet.expected[m.topic]]
+        heads_known = outlet.expected
+        state = [m for m in messages if m.epoch == epoch and m.seq < heads_known.get(m.topic, 0)]
         return self._wanted(state) + self._drain(epoch, now_ns)
 
     def requests(self) -> list[Request]:

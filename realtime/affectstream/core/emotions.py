@@ -76,11 +76,15 @@ def emotion_of(
 def _latency_ms(utterance: AlignedUtterance, stamp: Stamp, status: Status) -> dict[str, float]:
     latency = dict(stamp.latency_ms)
     if status == "provisional":
-        latency["wait"] = (stamp.now_ns - utterance.announced_ns) / 1e6
+        latency["wait"] = _milliseconds(stamp.now_ns - utterance.announced_ns)
         if utterance.sent_ns:
-            # another host's clock may be ahead of ours
-            latency["wire"] = max(0, utterance.announced_ns - utterance.sent_ns) / 1e6
+            latency["wire"] = _milliseconds(utterance.announced_ns - utterance.sent_ns)
     return latency
+
+
+def _milliseconds(ns: int) -> float:
+    """Return what the wire can say: another host's clock may be ahead of ours, or far behind."""
+    return min(1e9, max(0, ns) / 1e6)
 
 
 def _probability(value: float) -> float:

@@ -15,6 +15,8 @@ from affectstream.messages import Acoustic, Matrix, Mocap
 from affectstream.timebase import Interval
 
 MAX_BYTES = 32 * 1024 * 1024
+BLOCK_BYTES = 1024
+"""What a block counts for beside its values: many small ones cost memory and time too."""
 
 
 class FrameTrack:
@@ -35,15 +37,23 @@ class FrameTrack:
             return
         while self._blocks and self._blocks[-1][1].shape[1] != block.columns:
             self._drop_oldest()
-        self._blocks.append((_times(block), block.values))
-        self._bytes += len(block.payload)
+        times, values = _times(block), block.values
+        self._blocks.append((times, values))
+        self._bytes += _size(times, values)
         while self._bytes > self.max_bytes and len(self._blocks) > 1:
             self._drop_oldest()
 
+    def __len__(self) -> int:
+        """How many frames are kept."""
+        return sum(len(values) for _, values in self._blocks)
+
     def _drop_oldest(self) -> None:
-        _, old = self._blocks.popleft()
-        self._bytes -= old.nbytes
-        self.dropped += len(old)
+        self.dropped += self._pop_oldest()
+
+    def _pop_oldest(self) -> int:
+        times, values = self._blocks.popleft()
+        self._bytes -= _size(times, values)
+        return len(values)
 
     def cut(self, interval: Interval) -> NDArray[np.float32] | None:
         """Return the frames in ``interval``, shape (n, columns), or None where there are none."""
@@ -57,8 +67,11 @@ class FrameTrack:
     def forget_before(self, instant_ns: int) -> None:
         """Drop blocks that end before ``instant_ns``."""
         while self._blocks and self._blocks[0][0][-1] < instant_ns:
-            _, old = self._blocks.popleft()
-            self._bytes -= old.nbytes
+            self._pop_oldest()
+
+
+def _size(times: NDArray[np.int64], values: NDArray[np.float32]) -> int:
+    return BLOCK_BYTES + times.nbytes + values.nbytes
 
 
 def _times(block: Matrix) -> NDArray[np.int64]:

@@ -18,11 +18,13 @@ from affectstream.messages import Emotion, Message, StreamClosed, StreamOpened
 MAX_RESEND = 1_000
 MAX_PAGE_BYTES = 1024 * 1024
 MAX_RETAINED_ESTIMATES = 64
+MAX_PREFIXES = 64
+"""Subscriptions of one reader: what it asks for is compared with each of them."""
 
 
 def matches(topic: str, prefixes: Iterable[str]) -> bool:
     """Return whether ``topic`` lies under one of the ``prefixes``."""
-    return any(topic.startswith(prefix) for prefix in prefixes)
+    return topic.startswith(tuple(prefixes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Ring:
     ) -> tuple[list[list[bytes]], int | None]:
         """See ``Retained``."""
         found: list[list[bytes]] = []
+        prefixes = tuple(prefixes)
         size = 0
         skip = max(0, position - self._dropped)
         for index, ((topic, seq), frames) in enumerate(islice(self._frames.items(), skip, None)):

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from affectstream.timebase import NS_PER_S
 
 STALL_NS = 3 * NS_PER_S
+MAX_STREAMS = 256
+"""Streams of one dialogue that are followed at once."""
 
 
 @dataclass(slots=True)
@@ -36,14 +38,18 @@ class Watermarks:
         self.stall_ns = stall_ns
         self._streams: dict[str, _Stream] = {}
 
-    def open(self, source: str, start_ns: int, now_ns: int) -> None:
+    def open(self, source: str, start_ns: int, now_ns: int) -> bool:
         """A stream begins; it promises nothing yet but what lies before its start.
 
-        One that is open already keeps what it has promised.
+        One that is open already keeps what it has promised. Returns whether it is followed: not
+        where ``MAX_STREAMS`` others are.
         """
         known = self._streams.get(source)
+        if known is None and len(self._streams) >= MAX_STREAMS:
+            return False
         promised_ns = start_ns - 1 if known is None else max(start_ns - 1, known.watermark_ns)
         self._streams[source] = _Stream(promised_ns, now_ns)
+        return True
 
     def close(self, source: str) -> None:
         """A stream ended and need not be waited for."""

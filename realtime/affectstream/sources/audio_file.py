@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.capture import Captured
+from affectstream.errors import brief
 from affectstream.runner import run
 from affectstream.sources.errors import SourceError
 from affectstream.sources.listening import speech_segmenter
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 BLOCK_MS = 60
 LONGEST_READ_S = 1.0
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 384_000
+"""What the wire can say of audio."""
+MOST_CHANNELS = 64
+"""A header that says more is broken: a second of it would fill the memory."""
 UNKNOWN_BYTES = 0x7FFF_0000
 """Programs that write a wav into a pipe do not know its length, and claim the longest."""
 
@@ -47,9 +52,10 @@ class _Wav:
     def __init__(self, path: Path) -> None:
         try:
             self._wav = wave.open(str(path), "rb")  # noqa: SIM115
-        except (wave.Error, EOFError) as error:
+        except (wave.Error, EOFError, RuntimeError) as error:  # the last: sizes that cannot be
             raise SourceError(
-                f"{path} is no PCM wav file ({error or 'it ends in its header'}); convert it with "
+                f"{path} is no PCM wav file ({brief(error) or 'it ends in its header'}); "
+                "convert it with "
                 "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`, or pip install soundfile"
             ) from error
         self.rate_hz = self._wav.getframerate()
@@ -78,15 +84,20 @@ class _Soundfile:
             self._file = soundfile.SoundFile(str(path))
         except soundfile.LibsndfileError as error:
             raise SourceError(
-                f"{path} cannot be read as audio ({error}); convert it with "
+                f"{path} cannot be read as audio ({brief(error)}); convert it with "
                 "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`"
             ) from error
+        self._path, self._error = path, soundfile.LibsndfileError
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
         self.frames = int(self._file.frames)
 
     def read(self, frames: int) -> NDArray[np.int16]:
-        block: NDArray[np.int16] = self._file.read(frames, dtype="int16", always_2d=True)
+        try:
+            block: NDArray[np.int16] = self._file.read(frames, dtype="int16", always_2d=True)
+        except self._error as error:
+            log.warning("%s cannot be read on: %s", self._path, brief(error))
+            return np.zeros((0, self.channels), np.int16)
         return block
 
     def close(self) -> None:
@@ -150,6 +161,17 @@ class AudioFile:
     def _check(self, channel: int) -> None:
         if not self._reader.frames:
             raise SourceError(f"{self._path} holds no audio; record it again")
+        if not LOWEST_RATE_HZ <= self._reader.rate_hz <= HIGHEST_RATE_HZ:
+            raise SourceError(
+                f"{self._path} says that it has {self._reader.rate_hz} samples a second, and not "
+                f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}; convert it with "
+                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`"
+            )
+        if self._reader.channels > MOST_CHANNELS:
+            raise SourceError(
+                f"{self._path} says that it has {self._reader.channels} channels, more than "
+                f"{MOST_CHANNELS}; convert it with `ffmpeg -i IN -ac 1 OUT.wav`"
+            )
         if not 0 <= channel < self._reader.channels:
             last = self._reader.channels - 1
             raise SourceError(

@@ -14,10 +14,13 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.errors import brief
 from affectstream.messages import Word
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import seconds_to_ns
@@ -32,6 +35,10 @@ _FOUR_CLASSES = {
     "neu": "neutral",
     "sad": "sadness",
 }
+
+
+_LONGEST_DIALOGUE_S = 86_400.0
+_NO_ARRAY = (OSError, ValueError, EOFError, TokenError, OverflowError, MemoryError, UserWarning)
 
 
 class CorpusError(SourceError):
@@ -172,9 +179,7 @@ def read_derived(path: Path) -> list[CorpusDialogue]:
             raise CorpusError(
                 f"{needed} is missing; a derived set has utterances.csv and egemaps47.npy"
             )
-    statistics = np.load(statistics_path, allow_pickle=False)
-    with table_path.open(newline="", encoding="utf-8") as table:
-        rows = list(csv.DictReader(table))
+    statistics, rows = _statistics(statistics_path), _table(table_path)
     if len(rows) != len(statistics):
         raise CorpusError(
             f"{table_path.name} has {len(rows)} rows but {statistics_path.name} has "
@@ -186,10 +191,10 @@ def read_derived(path: Path) -> list[CorpusDialogue]:
         try:
             utterance = _derived_utterance(row, statistics)
             sessions[utterance.dialogue] = int(row["session"])
-        except (KeyError, ValueError, TypeError, IndexError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
             raise CorpusError(
-                f"{table_path}, line {line} is no utterance ({error}); copy both files again "
-                "from the same source"
+                f"{table_path}, line {line} is no utterance ({brief(error)}); copy both files "
+                "again from the same source"
             ) from error
         dialogues[utterance.dialogue].append(utterance)
     return [
@@ -198,10 +203,39 @@ def read_derived(path: Path) -> list[CorpusDialogue]:
     ]
 
 
+def _statistics(path: Path) -> NDArray[np.float32]:
+    """Return the statistics, (n, 47). Nothing is made room for that the file does not hold."""
+    try:
+        with catch_warnings(action="error"):  # such as of headers that no current numpy writes
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
+            raise ValueError("no table of numbers")
+        with np.errstate(over="ignore"):  # what is too large is infinite, and refused below
+            statistics = np.array(found, np.float32)
+        if not (finite := np.isfinite(statistics).all(axis=1)).all():
+            raise ValueError(f"row {int(np.argmin(finite))} is not finite")
+        return statistics
+    except _NO_ARRAY as error:
+        raise CorpusError(
+            f"{path} holds no statistics ({brief(error)}); copy it again from the same source"
+        ) from error
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as table:
+            return list(csv.DictReader(table))
+    except (OSError, ValueError, csv.Error) as error:
+        raise CorpusError(
+            f"{path} is no table of utterances ({brief(error)}); copy it again from the same source"
+        ) from error
+
+
 def _derived_utterance(row: dict[str, str], statistics: NDArray[np.float32]) -> CorpusUtterance:
     def scale(name: str) -> float:
         return min(5.0, max(1.0, float(row[name])))
 
+    _check_row(row, len(statistics))
     return CorpusUtterance(
         id=row["id"],
         dialogue=row["dialog"],
@@ -215,3 +249,17 @@ def _derived_utterance(row: dict[str, str], statistics: NDArray[np.float32]) -> 
         text=row["text"],
         acoustic=statistics[int(row["row"])],
     )
+
+
+def _check_row(row: dict[str, str], statistics: int) -> None:
+    """Refuse what could not be said on the wire, or would be another row's."""
+    for name in ("id", "dialog", "speaker"):
+        if not re.match(r"[^/\s]{1,120}\Z", row[name]):
+            raise ValueError(f"{brief(row[name], 60)!r} is no {name}")
+    if len(row["text"]) > 16_384:
+        raise ValueError(f"{len(row['text'])} characters of text")
+    if not 0 <= int(row["row"]) < statistics:
+        raise ValueError(f"there is no row {brief(row['row'], 60)} of statistics")
+    start_s, end_s = float(row["start"]), float(row["end"])
+    if not 0 <= start_s <= end_s <= _LONGEST_DIALOGUE_S:
+        raise ValueError(f"it lasts from {start_s} s to {end_s} s")

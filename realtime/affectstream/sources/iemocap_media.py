@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.errors import brief
+from affectstream.sources.audio_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
 from affectstream.sources.iemocap import CorpusDialogue, CorpusError, CorpusUtterance
 from affectstream.sources.mocap_formats import MocapLayout
 from affectstream.sources.mocap_frames import MocapFrame, MocapLoss, MocapRecording
@@ -193,11 +195,18 @@ def _open_wav(dialogue: CorpusDialogue) -> wave.Wave_read:
     path = _wav_path(dialogue)
     try:
         wav = wave.open(str(path), "rb")  # noqa: SIM115
-    except (OSError, wave.Error, EOFError) as error:
-        raise CorpusError(f"{path} cannot be read ({error}); copy it again") from error
+    except (OSError, wave.Error, EOFError, RuntimeError) as error:
+        raise CorpusError(f"{path} cannot be read ({brief(error)}); copy it again") from error
     if wav.getsampwidth() != 2:
         wav.close()
         raise CorpusError(f"{path} is not 16-bit PCM; convert it with `sox IN -b 16 OUT`")
+    rate_hz, channels = wav.getframerate(), wav.getnchannels()
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ or channels > MOST_CHANNELS:
+        wav.close()
+        raise CorpusError(
+            f"{path} says that it has {channels} channels of {rate_hz} samples a second, which "
+            "cannot be; copy it again"
+        )
     return wav
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from affectstream.errors import brief
 from affectstream.messages import Word
 from affectstream.sources.iemocap import Vote
 from affectstream.timebase import NS_PER_MS
@@ -31,9 +32,14 @@ _EVALUATION = re.compile(
 _VOTES = re.compile(r"C-([EFM]\d+):([^(]*)")
 _TRANSCRIPTION = re.compile(rf"(Ses\d\d[FM]_\S+) \[{_NUMBER}-{_NUMBER}\]:(.*)$")
 _UTTERANCE = re.compile(r"(Ses\d\d[FM]_\w+)_([FM])\w*\d\w*$")
-_ALIGNED = re.compile(r"\s*(\d+)\s+(\d+)\s+-?\d+\s+(\S+)\s*$")
+_ALIGNED = re.compile(r"\s*(\d{1,9})\s+(\d{1,9})\s+-?\d+\s+(\S{1,400})\s*$")
 _VARIANT = re.compile(r"\(\d+\)$")
 _ALIGNMENT_FRAME_NS = 10 * NS_PER_MS
+_LONGEST_LINE = 20_000
+_LONGEST_NAME = 120
+_LONGEST_TEXT = 16_384
+"""As in the messages that carry them."""
+_LONGEST_DIALOGUE_S = 86_400.0
 _EMOTIONS = {
     "anger": "ang",
     "happiness": "hap",
@@ -87,18 +93,20 @@ def read_evaluations(
         match = _EVALUATION.match(line)
         if match is None:
             if "START" not in line.upper():
-                warnings.append(f"{path}, line {number}: no evaluation: {line[:60]!r}")
+                warnings.append(f"{path}, line {number}: no evaluation: {brief(line, 60)!r}")
             continue
         evaluation = _evaluation(match)
         problem = _problem(dialogue, match[3], evaluation.start_s, evaluation.end_s)
-        problem = f"{match[3]} is there twice" if match[3] in evaluations else problem
+        if match[3] in evaluations:
+            problem = f"{match[3]} is there twice"
         if problem:
             warnings.append(f"{path}, line {number}: {problem}: the utterance is left out")
             continue
         name = match[3]
         evaluations[name] = evaluation
     warnings += [
-        f"{path}: {count} votes for {what!r}, which is no emotion of IEMOCAP's, are left out"
+        f"{path}: {count} votes for {brief(what, 60)!r}, which is no emotion of IEMOCAP's, are "
+        "left out"
         for what, count in unknown.items()
     ]
     return evaluations
@@ -134,7 +142,10 @@ def read_transcriptions(
             continue
         name, start, end, text = match.groups()
         problem = _problem(dialogue, name, float(start), float(end))
-        problem = f"{name} is there twice" if name in said else problem
+        if name in said:
+            problem = f"{name} is there twice"
+        elif len(text) > _LONGEST_TEXT:
+            problem = f"more than {_LONGEST_TEXT} characters"
         if problem:
             warnings.append(f"{path}, line {number}: {problem}: the words are left out")
             continue
@@ -170,11 +181,14 @@ def read_alignment(path: Path, start_ns: int, end_ns: int, warnings: list[str]) 
 
 
 def _problem(dialogue: str, name: str, start_s: float, end_s: float) -> str | None:
-    match = _UTTERANCE.match(name)
+    # A long name would be looked at in very many ways.
+    match = _UTTERANCE.match(name) if len(name) <= _LONGEST_NAME else None
     if match is None or match.group(1) != dialogue:
-        return f"{name!r} is no utterance of {dialogue}"
+        return f"{brief(name, 60)!r} is no utterance of {dialogue}"
+    if end_s > _LONGEST_DIALOGUE_S:
+        return f"{name} ends later than a day after the dialogue began ({end_s:.3g} s)"
     if not 0 <= start_s < end_s:
-        return f"{name} ends ({end_s} s) before it starts ({start_s} s)"
+        return f"{name} ends ({end_s:.9g} s) before it starts ({start_s:.9g} s)"
     return None
 
 
@@ -187,4 +201,8 @@ def _lines(path: Path | None, warnings: list[str]) -> Iterator[tuple[int, str]]:
     except OSError as error:
         warnings.append(f"{path} cannot be read ({error.strerror})")
         return
-    yield from enumerate(text.removeprefix("\ufeff").splitlines(), 1)
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if len(line) > _LONGEST_LINE:
+            warnings.append(f"{path}, line {number}: {len(line)} characters: it is left out")
+            continue
+        yield number, line

@@ -17,6 +17,7 @@ from typing import Self, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.errors import brief
 from affectstream.sources.mocap_formats import (
     MocapError,
     MocapFormat,
@@ -27,6 +28,7 @@ from affectstream.sources.mocap_formats import (
 _LONGEST_LINE = 1 << 16
 _ROWS_TO_MEASURE = 100
 _ROWS_TO_JUDGE = 200
+HIGHEST_RATE_HZ = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +158,18 @@ class MocapFile:
 
     def _with_measured_rate(self) -> MocapLayout:
         """Return the layout with the rate of the first rows, whose times may be rounded."""
-        while len(self._ahead) < _ROWS_TO_MEASURE and (line := self._file.readline(_LONGEST_LINE)):
-            self._ahead.append(line)
+        known, self._ahead = self._ahead, deque()
+        while len(known) < _ROWS_TO_MEASURE and (line := self._next_line()):
+            known.append(line)
+        self._ahead = known
         parsed = [self._parse(line) for line in self._ahead]
         rows = [row for row in parsed if isinstance(row, MocapRow)]
         rate_hz = 0.0
         if rows and rows[-1].time_s > rows[0].time_s and rows[-1].frame > rows[0].frame:
             span_s = rows[-1].time_s - rows[0].time_s
-            rate_hz = round((rows[-1].frame - rows[0].frame) / span_s, 1)
+            frames = rows[-1].frame - rows[0].frame
+            if frames <= HIGHEST_RATE_HZ * span_s:  # else its times or its numbers are wrong
+                rate_hz = round(frames / span_s, 1)
         layout = self._format.layout
         return MocapLayout(layout.name, layout.channels, layout.units, rate_hz)
 
@@ -178,9 +184,10 @@ class MocapFile:
                 return None
             frame, time_s = int(float(fields[form.frame])), float(fields[form.time])
             tracked = form.success is None or float(fields[form.success]) > 0
-            values = np.array([float(field) for field in fields[form.first_value :]], np.float32)
+            with np.errstate(over="ignore"):  # what is too large is infinite, and refused below
+                values = np.array([float(f) for f in fields[form.first_value :]], np.float32)
         except (ValueError, OverflowError) as error:
-            return self._bad(f"expected numbers, found something else ({error})")
+            return self._bad(f"expected numbers, found something else ({brief(error, 60)})")
         if not math.isfinite(time_s) or np.isinf(values).any():
             return self._bad("expected finite numbers, found infinity or no time")
         return MocapRow(self._line, frame, time_s, values, tracked)

@@ -16,9 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from affectstream.errors import brief
 from affectstream.sources.errors import SourceError
 
 IEMOCAP_RATE_HZ = 120.0
+MOST_CHANNELS = 1_000
+"""OpenFace writes some 700; what a stream says of its columns must fit into one message."""
+LONGEST_NAME = 40
 _AXES = ("x", "y", "z")
 _HEAD = ("pitch", "roll", "yaw", "tra_x", "tra_y", "tra_z")
 _OPENFACE_KEYS = ("frame", "face_id", "timestamp", "confidence", "success")
@@ -67,11 +71,23 @@ def read_format(path: Path, first: str, second: str) -> MocapFormat:
         MocapError: it is neither format.
     """
     if "," in first:
-        return _openface_format(path, first)
-    found = _iemocap_format(path, first)
+        return _checked(path, _openface_format(path, first))
+    found = _checked(path, _iemocap_format(path, first))
     words = second.split()
     if words and _is_number(words[0]):
         return replace(found, header_lines=1)  # a copy without the line of axes
+    return found
+
+
+def _checked(path: Path, found: MocapFormat) -> MocapFormat:
+    channels = found.layout.channels
+    longest = max(map(len, channels))
+    if len(channels) > MOST_CHANNELS or longest > LONGEST_NAME:
+        raise MocapError(
+            f"{path}, line 1: expected up to {MOST_CHANNELS} columns with names of up to "
+            f"{LONGEST_NAME} characters, found {len(channels)} with up to {longest}; "
+            "name a file of motion capture"
+        )
     return found
 
 
@@ -88,7 +104,7 @@ def _iemocap_format(path: Path, header: str) -> MocapFormat:
     if len(names) < 3 or not names[0].lower().startswith("frame") or names[1].lower() != "time":
         raise MocapError(
             f"{path}, line 1: expected IEMOCAP's 'Frame# Time ...' or OpenFace's "
-            f"'frame,timestamp,...', found {header[:60].strip()!r}; name a file of motion capture"
+            f"'frame,timestamp,...', found {brief(header, 60)!r}; name a file of motion capture"
         )
     markers = names[2:]
     for kind, count, channels, units in (
@@ -132,7 +148,8 @@ def _openface_format(path: Path, header: str) -> MocapFormat:
     channels = tuple(names[first_value:])
     if not channels:
         raise MocapError(
-            f"{path}, line 1: expected columns of values after {names[-1]!r}, found none; "
+            f"{path}, line 1: expected columns of values after {brief(names[-1], 60)!r}, "
+            "found none; "
             "export the file again with action units"
         )
     layout = MocapLayout("openface", channels, tuple(map(_openface_unit, channels)), 0.0)

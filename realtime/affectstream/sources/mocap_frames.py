@@ -24,6 +24,8 @@ from affectstream.timebase import NS_PER_S, seconds_to_ns
 _TOLERANCE_NS = NS_PER_S
 """How far a time may lie from where the frame number puts it."""
 _UNKNOWN_RATE_HZ = 30.0
+LONGEST_RECORDING_S = 86_400.0
+"""A time that lies later would be waited for, in silence, when the recording is played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,8 @@ class MocapTimeline:
 
 
 def _nanoseconds(row: MocapRow) -> int:
-    """Return the row's time; one that no wire could carry is as good as none."""
-    return seconds_to_ns(row.time_s) if abs(row.time_s) < 1e9 else -1
+    """Return the row's time; one that no recording reaches is as good as none."""
+    return seconds_to_ns(row.time_s) if abs(row.time_s) <= LONGEST_RECORDING_S else -1
 
 
 class MocapRecording:

@@ -77,7 +77,9 @@ class LightModel:
 def _encode(utterance: AlignedUtterance) -> bytes:
     parts = [repr((utterance.id, utterance.speaker, utterance.text)).encode()]
     for values in (utterance.observations, utterance.frames):
-        parts += [part for name in sorted(values) for part in (name.encode(), values[name].tobytes())]
+        parts += [
+            part for name in sorted(values) for part in (name.encode(), values[name].tobytes())
+        ]
     return _digest(*parts)
 
 

@@ -80,9 +80,10 @@ class MessageMaker:
 
     def _name(self) -> dict[str, str]:
         random = self._random
+        speaker = random.getrandbits(40) if random.random() < 0.01 else random.randrange(3)
         return {
             "utterance": f"u{random.randrange(self._utterances)}",
-            "speaker": f"s{random.getrandbits(40) if random.random() < 0.01 else random.randrange(3)}",
+            "speaker": f"s{speaker}",
         }
 
     def _text(self) -> str:

@@ -113,11 +113,11 @@ class InletTarget:
                 seqs[epoch] = max(0, seqs.get(epoch, 0) + jump)
                 yield [b"heard", *spoiler.renumbered(epoch, seqs[epoch])]
             elif kind < 16:
-                yield [b"answered", *_answer(random, spoiler)]
+                yield [b"answered", *wrong_answer(random, spoiler)]
             elif kind < 18:
                 yield [b"echoed", random.randbytes(1), *spoiler.good(), *spoiler.next()]
             else:
-                yield [b"asked", *_request(random)]
+                yield [b"asked", *wrong_request(random)]
 
     def give(self, case: Case) -> str:
         """Let it happen, and a millisecond pass."""
@@ -210,7 +210,7 @@ class InletTarget:
         raise AssertionError(f"{self._following.taken} of {self._published + 1} good ones came")
 
 
-def _answer(random: Random, spoiler: FrameSpoiler) -> list[bytes]:
+def wrong_answer(random: Random, spoiler: FrameSpoiler) -> list[bytes]:
     """An answer to nothing that was asked."""
     if random.random() < 0.2:
         return [random.randbytes(4) for _ in range(random.randrange(4))]
@@ -226,10 +226,14 @@ def _answer(random: Random, spoiler: FrameSpoiler) -> list[bytes]:
     packed = msgpack.packb(body)
     if random.random() < 0.2:
         packed = spoiled_bytes(packed, random)
-    return [str(epoch).encode(), packed, *(f for _ in range(random.randrange(3)) for f in spoiler.next())]
+    return [
+        str(epoch).encode(),
+        packed,
+        *(f for _ in range(random.randrange(3)) for f in spoiler.next()),
+    ]
 
 
-def _request(random: Random) -> list[bytes]:
+def wrong_request(random: Random) -> list[bytes]:
     """A request to an outlet, right or not."""
     prefixes: Any = random.choice((["emotion/"], [], [""], ["transcript/", "gap/"], ["x/"] * 5_000))
     body: dict[str, Any] = {"op": random.choice(("resend", "history", "state", "no such"))}
