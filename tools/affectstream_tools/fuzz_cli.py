@@ -6,13 +6,14 @@ Knows: options and how results are printed. Refuses to know: how input is made a
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affectstream_tools.experiments.command_line import command_line
-from affectstream_tools.experiments_cli import REPORTS, AsJson, Out, Saved
+from affectstream_tools.experiments_cli import REPORTS, AsJson, Out, Saved, Workers
 from affectstream_tools.terminal import fail, progress_bar
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def fuzz(
         ),
     ] = "all",
     seed: Annotated[int, typer.Option(help="Of all choices: the same seed, the same cases.")] = 1,
+    workers: Workers = 2,
     out: Out = REPORTS,
     again: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Run one saved case again.")
@@ -57,7 +59,7 @@ def fuzz(
             made = load(out)
         else:
             names = names_of(target)
-            found, guided = _compute(names, messages, seed)
+            found, guided = _compute(names, messages, seed, workers)
             made = FuzzReport(found, guided, seed, command_line())
             if target == "all":
                 save(made, out)
@@ -81,25 +83,31 @@ def _again(path: Path) -> None:
     typer.echo(f"{failure.target}: {said}; it was {failure.error}")
 
 
-def _compute(names: tuple[str, ...], messages: int, seed: int) -> tuple[list[Found], list[Guided]]:
+def _compute(
+    names: tuple[str, ...], messages: int, seed: int, workers: int
+) -> tuple[list[Found], list[Guided]]:
     from affectstream_tools.fuzzing.all_targets import run_apart
     from affectstream_tools.fuzzing.coverage_guided import GUIDED, SHARE, available, run_guided
 
-    found, guided = [], []
-    with progress_bar() as bar:
-        for name in names:
+    with progress_bar() as bar, ThreadPoolExecutor(workers) as pool:
+
+        def run(name: str) -> Found:
             task = bar.add_task(name)
 
-            def show(done: int, count: int, task: int = task) -> None:
-                bar.update(task, completed=done, total=count)  # type: ignore[arg-type]
+            def show(done: int, count: int) -> None:
+                bar.update(task, completed=done, total=count)
 
-            found.append(run_apart(name, messages, seed, show))
-        for name in names if available() else ():
-            if name in GUIDED:
-                task = bar.add_task(f"{name}, guided by coverage", total=None)
-                guided.append(run_guided(name, max(100, round(SHARE * messages)), seed))
-                bar.update(task, total=1, completed=1)
-    return found, guided
+            return run_apart(name, messages, seed, show)
+
+        def guide(name: str) -> Guided:
+            task = bar.add_task(f"{name}, guided by coverage", total=None)
+            found = run_guided(name, max(100, round(SHARE * messages)), seed)
+            bar.update(task, total=1, completed=1)
+            return found
+
+        found = pool.map(run, names)
+        guided = pool.map(guide, [n for n in names if n in GUIDED] if available() else [])
+        return list(found), list(guided)
 
 
 def _print(report: FuzzReport) -> None:

@@ -11,7 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_OF_THE_MACHINE = {"--cache": 1, "--out": 1, "--workers": 1, "--json": 0, "--cluster": 0}
+_OF_THE_MACHINE = {
+    "--cache": 1,
+    "--out": 1,
+    "--workers": 1,
+    "--json": 0,
+    "--cluster": 0,
+    "--cases": 1,
+}
 """Options that do not change a result, and how many values follow each."""
 
 _FOLDER = "--data"

@@ -343,7 +343,7 @@ class DeploymentTarget(_Files):
         """Parse it; what is no TOML says so."""
         try:
             tomllib.loads(case[0].decode())
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # not all of it is a TOMLDecodeError
             raise AffectstreamError(f"no TOML ({brief(error)})") from error
 
 
