@@ -678,3 +678,23 @@ def test_a_closed_stream_stops_beating_after_a_while() -> None:
     assert beats == outlets.BEATS_AFTER_CLOSE
     assert 20e9 < now_ns < 60e9
     outlet.close(linger_ms=0)
+
+
+def test_a_request_that_would_keep_an_outlet_busy_is_refused_and_counted(wired: Bus) -> None:
+    outlet = wired.outlet()
+    for number in range(3):
+        outlet.publish(transcript(number))
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+        stranger.connect(ports(wired.address)[2])
+        body = {"op": "history", "position": 0, "prefixes": ["x/"] * 5_000}
+        stranger.send_multipart([str(outlet.epoch).encode(), msgpack.packb(body)])
+        serve_until(lambda: outlet.counts["bad request"] == 1, outlets=[outlet])
+        body["prefixes"] = ["transcript/"]
+        stranger.send_multipart([str(outlet.epoch).encode(), msgpack.packb(body)])
+        serve_until(lambda: bool(stranger.poll(0)), outlets=[outlet])
+        assert len(stranger.recv_multipart()) == 2 + 3 * 3
+
+
+def test_more_prefixes_than_outlets_answer_for_are_refused() -> None:
+    with pytest.raises(BusError, match=r"65 prefixes .* subscribe to a common beginning"):
+        Inlet(free_address(), [f"emotion/s{number}/" for number in range(65)])

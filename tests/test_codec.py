@@ -461,3 +461,41 @@ def test_what_a_reader_would_refuse_for_its_size_is_not_even_encoded() -> None:
 def test_nothing_is_ever_unpickled() -> None:
     packed = b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93."
     assert refusal([b"t", packed, packed]).reason == "not MessagePack"
+
+
+@pytest.mark.parametrize(
+    "change", [{"v": "9" * 5_000}, {"kind": "x\n" * 5_000}, {"modality": "a\nb" * 5_000}]
+)
+def test_what_a_stranger_wrote_is_repeated_on_one_short_line(change: dict[str, Any]) -> None:
+    body = {"session": "s", "source": "m", "modality": "speech", "start_ns": 0}
+    topic, packed, payload = frames_of("stream.opened", body)
+    header = msgpack.unpackb(packed) | change
+    with pytest.raises(DecodeError) as refused:
+        decode([topic, msgpack.packb(header), payload])
+    assert len(str(refused.value)) < 300
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_rows_of_nothing_are_refused() -> None:
+    block = Mocap(
+        session="s", source="m", layout="x", speaker="a", rows=2, columns=0, times_ns=(1, 2)
+    )
+    with pytest.raises(DecodeError, match="payload: mocap says 2 rows of nothing"):
+        decode(encode(block))
+
+
+def test_frames_that_would_lie_beyond_all_times_are_refused() -> None:
+    values = np.zeros((3, 1), "<f4")
+    block = Acoustic(
+        session="s",
+        source="m",
+        front_end="x",
+        speaker="a",
+        start_ns=0,
+        hop_ns=1 << 61,
+        rows=3,
+        columns=1,
+        payload=values.tobytes(),
+    )
+    with pytest.raises(DecodeError, match="beyond all times"):
+        decode(encode(block))

@@ -288,3 +288,34 @@ def test_what_makes_room_has_not_ended_and_is_named(monkeypatch: pytest.MonkeyPa
     driver.give(transcript("ghost", "again"))
     assert gaps(driver)[-1] == "it came after ghost was complete"
     assert [name for name, _ in ids(driver.give(progress(120)))] == ["u0", "u1", "u2"]
+
+
+def test_a_beginning_that_comes_after_its_end_changes_nothing() -> None:
+    driver = aligner("mic.anna")
+    driver.give(ended("u0", 0, 100), started("u0", 500))
+    (change,) = driver.give(progress(100))
+    assert (change.utterance.start_ns, change.utterance.end_ns) == (0, 100)
+
+
+def test_a_stream_too_many_is_named_and_holds_nothing_up() -> None:
+    driver = aligner(*(f"mic.{n}" for n in range(module.MAX_STREAMS)))
+    driver.give(opened("mic.late"))
+    assert gaps(driver) == ["256 streams are open in its dialogue"]
+
+
+def test_of_too_many_speakers_the_one_not_seen_for_longest_is_forgotten_and_named() -> None:
+    driver = aligner("mic.anna")
+    driver.give(*(mocap([10], f"s{n}") for n in range(module.MAX_TRACKS)), mocap([11], "s0"))
+    assert gaps(driver) == []
+    driver.give(mocap([10, 20], "late"))
+    (gap,) = driver.machine.gaps
+    assert (gap.of, gap.lost, gap.count) == ("s1", "mocap", 1)
+
+
+def test_losses_that_nobody_asks_for_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_GAPS", 3)
+    driver = aligner("mic.anna")
+    for number in range(10):
+        driver.give(ended(f"u{number}", 100, 50))
+    assert len(driver.machine.gaps) == 3
+    assert sum(gap.count for gap in driver.machine.gaps) == 10

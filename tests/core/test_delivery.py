@@ -464,3 +464,13 @@ def test_whatever_happens_on_the_way_all_is_delivered_once_in_order_or_said_as_l
     assert dict(+tally.next) == expected
     if ring_bytes == 1 << 20:
         assert not tally.lost
+
+
+def test_a_state_without_the_head_of_what_it_brings_is_read_all_the_same() -> None:
+    outlet, reader = FakeOutlet(), Reassembler(["transcript/", "stream."], from_start=False)
+    first = outlet.publish(opened())
+    assert reader.receive(outlet.publish(transcript(0)), 0) == []
+    assert reader.requests() == [AskState(EPOCH, ("transcript/", "stream."))]
+    delivered = reader.state(EPOCH, {TOPIC: 1}, [first], 0)
+    assert [message.seq for message in of_kind(delivered, Transcript)] == [0]
+    assert reader.receive(outlet.publish(transcript(1)), 0) != []

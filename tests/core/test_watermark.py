@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from affectstream.core.watermark import STALL_NS, Watermarks
+from affectstream.core.watermark import MAX_STREAMS, STALL_NS, Watermarks
 
 
 def test_without_streams_everything_has_passed() -> None:
@@ -94,3 +94,12 @@ def test_silence_means_nothing_where_a_stream_drives_the_clock() -> None:
     assert marks.next_stall_ns() is None
     assert marks.stall(10**18) == []
     assert not marks.passed(1)
+
+
+def test_no_more_streams_are_followed_than_anybody_has() -> None:
+    marks = Watermarks()
+    followed = [marks.open(f"mic.{n}", 0, 0) for n in range(MAX_STREAMS + 1)]
+    assert followed == [True] * MAX_STREAMS + [False]
+    assert marks.open("mic.0", 5, 0), "one that is open already"
+    marks.close("mic.1")
+    assert marks.open("another", 0, 0)

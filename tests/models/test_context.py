@@ -320,3 +320,20 @@ def test_the_pretrained_model_tells_joy_from_anger() -> None:
     assert CLASSES[joy.categorical.argmax()] == "happiness"
     assert CLASSES[anger.categorical.argmax()] == "anger"
     assert joy.dimensional["valence"][0] > anger.dimensional["valence"][0]
+
+
+def test_a_checkpoint_whose_header_lies_is_refused_before_room_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save(make_network(), path, id="test", look_ahead=5, trained={})
+    content = path.read_bytes()
+    for old, new in (
+        (b'\\"hidden_dim\\": ', b'\\"hidden_dim\\": 99999'),
+        (b'\\"id\\": ', b'\\"no\\": '),
+    ):
+        assert old in content
+        size = int.from_bytes(content[:8], "little")
+        header = content[8 : 8 + size].replace(old, new)
+        path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+        with pytest.raises(CheckpointError, match="not a checkpoint") as refused:
+            load(path)
+        assert len(str(refused.value).splitlines()) == 1

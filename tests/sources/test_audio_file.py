@@ -188,3 +188,45 @@ def test_the_worker_publishes_a_recording(tmp_path: Path, espeak) -> None:
     (ended,) = listener.of(UtteranceEnded)
     assert 5.9e9 < ended.start_ns < 6.2e9
     assert np.array_equal(np.concatenate([b.samples for b in listener.of(Audio)]), spoken)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "words"),
+    [
+        (4, b"\xff\xff\xff\x7f", None),  # the length of the whole
+        (16, b"\xff\xff\xff\x7f", "no PCM wav file|cannot be read"),  # of the format
+        (22, b"\xff\x00", "255 channels"),
+        (24, bytes(4), "0 samples a second|cannot be read"),
+        (24, b"\x01\0\0\0", "1 samples a second"),
+        (24, b"\xff\xff\xff\xff", "samples a second|cannot be read"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(
+    at: int, value: bytes, words: str | None, tmp_path: Path
+) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(0.1, 16_000))
+    data = bytearray(path.read_bytes())
+    data[at : at + len(value)] = value
+    path.write_bytes(data)
+    if words is None:
+        assert len(joined(play(AudioFile(path)))) == 1600
+        return
+    with pytest.raises(SourceError, match=words) as refused:
+        AudioFile(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_compressed_file_that_is_broken_inside_ends_there_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 80_000), 16_000)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4_000] = bytes(4_000)
+    path.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        captured = play(AudioFile(path, speed=math.inf))
+    lost = [item for item in captured if isinstance(item, AudioLost)]
+    assert [item.reason for item in lost] == ["truncated"]
+    assert "cannot be read on" in caplog.text

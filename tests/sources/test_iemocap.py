@@ -7,6 +7,7 @@ import shutil
 import wave
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -318,3 +319,112 @@ def test_the_single_utterances_files_stand_in_for_the_dialogues(copy: Path) -> N
     assert {len(files) for files in recording.mocap_clips.values()} == {3}
     told = f"Ses01F_impro01: sound of 3 of 4 utterances is in {copy / 'Session1' / 'sentences'}"
     assert any(warning.startswith(told) for warning in corpus.warnings)
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "told"),
+    [
+        (
+            "EmoEvaluation",
+            "Ses01F_impro01_F000",
+            "Ses01F_impro01" + "_F1" * 3_000 + "-",
+            "no utter",
+        ),
+        ("EmoEvaluation", "1.2000]", "9" * 400 + ".0]", "later than a day"),
+        ("EmoEvaluation", "Neutral;", "Neutral; " + "x" * 5_000, "no emotion"),
+        ("transcriptions", "Excuse me.", "very " * 3_500, "more than 16384 characters"),
+        ("transcriptions", "Excuse me.", "very " * 60_000, "it is left out"),
+    ],
+)
+def test_what_goes_on_for_ever_is_named_briefly_and_left_out(
+    copy: Path, kind: str, old: str, new: str, told: str
+) -> None:
+    path = session(copy) / kind / "Ses01F_impro01.txt"
+    path.write_text(path.read_text().replace(old, new, 1))
+
+    corpus = read_raw(copy)
+
+    assert len(corpus.dialogues[0].utterances) >= 3
+    assert any(told in warning for warning in corpus.warnings)
+    assert max(map(len, corpus.warnings)) < 600
+
+
+def test_a_frame_number_of_thousands_of_digits_is_no_frame_number(copy: Path) -> None:
+    folder = copy / "Session1" / "sentences" / "ForcedAlignment" / "Ses01F_impro01"
+    path = folder / "Ses01F_impro01_F000.wdseg"
+    path.write_text(path.read_text() + "9" * 5_000 + " 1 1 WORD\n")
+
+    words = read_raw(copy, alignment=True).dialogues[0].utterances[0].words
+
+    assert "WORD" not in [word.text for word in words]
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(16, b"\xff\xff\xff\x7f"), (22, b"\xff\xff"), (24, bytes(4))]
+)
+def test_a_wav_header_that_cannot_be_is_refused(copy: Path, at: int, value: bytes) -> None:
+    path = session(copy) / "wav" / "Ses01F_impro01.wav"
+    data = bytearray(path.read_bytes())
+    data[at : at + len(value)] = value
+    path.write_bytes(data)
+
+    with pytest.raises(CorpusError, match="copy it again"):
+        find_channels(read_raw(copy).dialogues[0])
+
+
+def derived(folder: Path, **changes: str) -> Path:
+    row = {"row": "0", "id": "Ses01F_impro01_F000", "session": "1", "dialog": "Ses01F_impro01"}
+    row |= {"speaker": "Ses01F", "start": "1", "end": "2", "emotion": "neu", "valence": "1"}
+    row |= {"activation": "1", "dominance": "1", "text": "t", **changes}
+    lines = [",".join(row), ",".join(row.values())]
+    (folder / "utterances.csv").write_text("\n".join(lines) + "\n")
+    np.save(folder / "egemaps47.npy", np.zeros((1, 47), np.float32))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"row": "-1"},
+        {"row": "1"},
+        {"end": "inf"},
+        {"end": "0.5"},
+        {"id": "a/b"},
+        {"speaker": ""},
+        {"text": "x" * 20_000},
+        {"start": "nan"},
+    ],
+)
+def test_a_derived_row_that_no_message_could_carry_is_refused(
+    tmp_path: Path, changes: dict[str, str]
+) -> None:
+    assert len(read_derived(derived(tmp_path))) == 1
+    with pytest.raises(CorpusError, match="line 2 is no utterance") as refused:
+        read_derived(derived(tmp_path, **changes))
+    assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"",
+        lambda data: data[:50],
+        lambda data: data[:-4],
+        lambda data: b"PK\x03\x04" + data,
+        lambda data: data.replace(b"(1, 47)", b"(1" + b"0" * 9 + b", 47)"),
+        lambda data: data.replace(b"'<f4'", b"'|O' "),
+        lambda data: data.replace(b"}", b"("),
+        lambda data: data[:-4] + np.float32(np.nan).tobytes(),
+    ],
+)
+def test_statistics_that_cannot_be_read_are_refused(tmp_path: Path, spoil: Any) -> None:
+    path = derived(tmp_path) / "egemaps47.npy"
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(CorpusError, match=r"egemaps47\.npy holds no statistics .*copy it again"):
+        read_derived(tmp_path)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (derived(tmp_path) / "utterances.csv").write_bytes(b"id,row\n\xff\xfe\0,1\n")
+    with pytest.raises(CorpusError, match="no table of utterances"):
+        read_derived(tmp_path)

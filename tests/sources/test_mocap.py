@@ -476,3 +476,40 @@ def test_the_worker_says_why_it_failed_after_closing_its_stream(tmp_path: Path) 
 
     with Hub(address), pytest.raises(MocapError, match="1 of 1 rows are bad"):
         run_mocap(path, speaker="anna", session="s", address=address)
+
+
+def test_names_that_no_message_could_carry_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for names in ("x" * 500, ",".join(["AU"] * 2_000)):
+        path.write_text(f"frame,timestamp,success,{names}\n1,0.0,1,1\n")
+        with pytest.raises(MocapError, match="up to 1000 columns with names of up to 40"):
+            MocapFile(path)
+
+
+def test_a_rate_that_no_tracker_has_is_not_believed(tmp_path: Path) -> None:
+    for rows in (
+        [(1, 0.0, 1), (10**300, 0.001, 1)],
+        [(1, 0.0, 1), (2, 1e-9, 1)],
+        [(-(10**308), 0.0, 1), (10**308, 1.0, 1)],
+    ):
+        path = tmp_path / "a.csv"
+        header = "frame, timestamp, confidence, success, AU12_r\n"
+        path.write_text(header + "".join(f"{n}, {t}, 1, {ok}, 0.5\n" for n, t, ok in rows))
+        with MocapFile(path) as file:
+            assert file.layout.rate_hz == 0.0
+
+
+def test_a_time_that_no_recording_reaches_is_not_waited_for(tmp_path: Path) -> None:
+    rows = [(n, 9e8 + n / 30, 1) for n in range(1, 31)]
+    messages, _, took_ns = play(write_openface(tmp_path / "a.csv", rows))
+    assert took_ns < 2 * NS_PER_S
+    assert len(frames_of(messages)[0]) == 30
+    assert {reason for _, _, reason in gaps_of(messages)} == {"time out of order"}
+
+
+def test_a_value_too_large_for_the_wire_is_a_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = "".join(f"{n}, {n / 30}, 1, 1, {'1e300' if n == 3 else n}\n" for n in range(1, 9))
+    path.write_text(f"frame, timestamp, confidence, success, AU12_r\n{rows}")
+    messages, _, _ = play(path)
+    assert gaps_of(messages) == [("frame", 1, "malformed row")]

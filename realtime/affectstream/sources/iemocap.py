@@ -206,9 +206,11 @@ def read_derived(path: Path) -> list[CorpusDialogue]:
 def _statistics(path: Path) -> NDArray[np.float32]:
     """Return the statistics, (n, 47). Nothing is made room for that the file does not hold."""
     try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)  # an archive of arrays is none
         with catch_warnings(action="error"):  # such as of headers that no current numpy writes
             found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
+        if found.ndim != 2 or found.dtype.kind != "f":
             raise ValueError("no table of numbers")
         with np.errstate(over="ignore"):  # what is too large is infinite, and refused below
             statistics = np.array(found, np.float32)

@@ -188,7 +188,7 @@ def _problem(dialogue: str, name: str, start_s: float, end_s: float) -> str | No
     if end_s > _LONGEST_DIALOGUE_S:
         return f"{name} ends later than a day after the dialogue began ({end_s:.3g} s)"
     if not 0 <= start_s < end_s:
-        return f"{name} ends ({end_s:.9g} s) before it starts ({start_s:.9g} s)"
+        return f"{name} ends ({end_s} s) before it starts ({start_s} s)"
     return None
 
 
