@@ -134,8 +134,8 @@ class MessageMaker:
             **self._floats(random.choice((0, 1, 5, 40)), random.choice((24, 24, 24, 1, 23))),
             front_end=random.choice(("egemaps", "egemaps", "other")),
             speaker=self._name()["speaker"],
-            start_ns=self._instant(),
-            hop_ns=random.choice((1, 10_000_000, 10_000_000, 2**62 - 1)),
+            start_ns=min(self._instant(), 2**61),
+            hop_ns=random.choice((1, 10_000_000, 10_000_000, 2**54)),
         )
 
     def _mocap(self, common: dict[str, Any]) -> Message:
@@ -143,7 +143,7 @@ class MessageMaker:
         first_ns = min(self._instant(), 2**62 - 1 - rows)
         return Mocap(
             **common,
-            **self._floats(rows, self._random.choice((0, 1, 6, 189)), lost=True),
+            **self._floats(rows, self._random.choice((1, 6, 189)), lost=True),
             layout="iemocap.rotated",
             speaker=self._name()["speaker"],
             times_ns=tuple(range(first_ns, first_ns + rows)),
@@ -155,7 +155,7 @@ class MessageMaker:
             **common,
             **self._name(),
             **self._span(),
-            **self._floats(random.choice((1, 1, 1, 0, 2)), random.choice((47, 47, 47, 0, 46))),
+            **self._floats(random.choice((1, 1, 1, 0, 2)), random.choice((47, 47, 47, 1, 46))),
             modality=random.choice(("acoustic", "acoustic", "face")),
             front_end=random.choice(("egemaps47", "egemaps47", "other")),
         )
