@@ -203,7 +203,7 @@ class Outlet:
             sender, packed = frames
             request = unpack_map(packed)
             body = self._body(request)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             self.counts["bad request"] += 1
             if is_told(self.counts["bad request"]):
                 log.warning("dropped a request that cannot be read: %s", brief(error))

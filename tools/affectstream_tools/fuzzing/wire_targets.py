@@ -240,6 +240,7 @@ def wrong_request(random: Random) -> list[bytes]:
     body |= {"topic": f"transcript/{SESSION}/mic.good", "prefixes": prefixes}
     body |= {"first": random.randrange(50), "last": random.choice((0, 60, 2**64 - 1))}
     body["position"] = random.choice((0, 10, 2**62, -5))
+    body["seen"] = random.choice(({}, {body["topic"]: 2**63}, {"x": -1}, {body["topic"]: 3}))
     if random.random() < 0.5:
         body[random.choice(list(body))] = random.choice(ODD_VALUES)
     packed = msgpack.packb(body)
