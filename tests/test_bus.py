@@ -7,7 +7,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -19,6 +20,7 @@ from affectstream.bus import address as addresses
 from affectstream.bus import outlet as outlets
 from affectstream.codec import DecodeError
 from affectstream.core.retention import Ring
+from affectstream.journal import Journal
 from affectstream.messages import (
     Audio,
     Emotion,
@@ -698,3 +700,26 @@ def test_a_request_that_would_keep_an_outlet_busy_is_refused_and_counted(wired: 
 def test_more_prefixes_than_outlets_answer_for_are_refused() -> None:
     with pytest.raises(BusError, match=r"65 prefixes .* subscribe to a common beginning"):
         Inlet(free_address(), [f"emotion/s{number}/" for number in range(65)])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"op": "resend", "topic": "transcript/s1/mic.anna", "first": 2**64 - 1, "last": 2**64 - 1},
+        {"op": "history", "prefixes": ["transcript/"], "position": 2**64 - 1, "seen": {}},
+        {"op": "history", "prefixes": ["transcript/"], "position": 0, "seen": {"x": "1"}},
+    ],
+)
+def test_numbers_that_no_journal_holds_stop_no_outlet(
+    wired: Bus, tmp_path: Path, body: dict[str, Any]
+) -> None:
+    with closing(Journal(tmp_path / "journal")) as journal:
+        outlet = wired.outlet(ring=journal)
+        outlet.publish(transcript(0))
+        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+            stranger.connect(ports(wired.address)[2])
+            stranger.send_multipart([str(outlet.epoch).encode(), msgpack.packb(body)])
+            serve_until(
+                lambda: outlet.counts["bad request"] == 1 or bool(stranger.poll(0)),
+                outlets=[outlet],
+            )
