@@ -18,7 +18,7 @@ from affectstream_tools.fuzzing.coverage_guided import Guided
 from affectstream_tools.fuzzing.watching import Failure, Found
 
 MOST_REASONS = 12
-TITLE = "What nobody should send, by the million"
+TITLE = "What nobody should send"
 HEADINGS = (
     "target",
     "cases",
