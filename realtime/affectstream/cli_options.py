@@ -24,6 +24,9 @@ Speaker = Annotated[str, typer.Option(help="Who is heard or seen.")]
 StartNs = Annotated[
     int | None, typer.Option(help="Event time of the recording's start, ns; default: now.")
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Skip what lies before now, after a restart.")
+]
 Speed = Annotated[str, typer.Option(help="Event seconds per second, or max.")]
 Checkpoint = Annotated[str, typer.Option(help="Weights: live or replay (shipped), or a file.")]
 VoskModel = Annotated[

@@ -1,35 +1,39 @@
 """The processes of one run: started together, stopped together, none left behind.
 
 Knows: how to start this program's own commands, notice their end and stop them in bounded time.
-Refuses to know: what they do.
+Refuses to know: what they do, and whether one that failed is started again (``supervising``).
 
-Every child holds the reading end of a pipe, its leash. When the parent goes, however it goes, the
-pipe closes and the child stops by itself.
+Every child is on a ``leash``: when the parent goes, however it goes, it stops by itself.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-import select
+import resource
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 
 from affectstream.bus import BusError, measure_clock_offset
 from affectstream.errors import AffectstreamError
+from affectstream.leash import LEASH, PULSE, parent_gone
 from affectstream.runner import stop_on_signals
 
-LEASH = "AFFECTSTREAM_LEASH"
 MARK = "affectstream: "
 """How the lines begin that this program itself writes to standard error."""
 MAX_WORDS = 64 * 1024
 STOP_S = 1.5
+KILLED_S = 0.3
+"""How long the system may take to bury what was killed; one in its own hands may take longer."""
 START_S = 60.0
 
 
@@ -38,53 +42,121 @@ class ProcessError(AffectstreamError):
 
 
 @dataclass(slots=True)
-class _Child:
+class Child:
+    """A process that was started here.
+
+    Attributes:
+        words: what it writes to its standard error.
+        pulse: the reading end of its pulse.
+    """
+
     name: str
     process: subprocess.Popen[bytes]
     words: IO[bytes]
-    heard: int = 0
+    pulse: int
+    heard: int = 0  # bytes of its words
 
     def new_words(self) -> list[str]:
         """Return the warnings that the child has logged since the last call."""
         said = self._read(self.heard)
-        said = said[: said.rfind(b"\n") + 1]
-        self.heard += len(said)
-        lines = said.decode(errors="replace").splitlines()
+        whole = said[: said.rfind(b"\n") + 1]
+        self.heard += len(whole) or (len(said) if len(said) == MAX_WORDS else 0)
+        if self.heard >= MAX_WORDS and self.heard == self._size() and self.alive:
+            # Read to the end: begin anew, or what is written in weeks would fill the disk.
+            os.ftruncate(self.words.fileno(), 0)
+            self.heard = 0
+        lines = whole.decode(errors="replace").splitlines()
         return [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.poll() is None
+
+    def _size(self) -> int:
+        return os.fstat(self.words.fileno()).st_size
 
     def _read(self, position: int) -> bytes:
         """Read what the child wrote; its own position in the file is left alone."""
         return os.pread(self.words.fileno(), MAX_WORDS, position)
 
+    def beats(self) -> bool:
+        """Return whether its pulse was felt since the last call."""
+        felt = False
+        with suppress(BlockingIOError):
+            while os.read(self.pulse, 4096):
+                felt = True
+        return felt
+
     def last_words(self) -> str:
-        """Return the last line that the child wrote to its standard error."""
-        size = os.fstat(self.words.fileno()).st_size
-        said = self._read(max(0, size - MAX_WORDS)).decode(errors="replace").strip()
-        last = said.splitlines()[-1] if said else f"exit status {self.process.returncode}"
+        """Return the signal that ended the child, or else the last line that it wrote."""
+        status = self.process.returncode
+        if status is not None and status < 0:
+            return f"it was ended by {signal.Signals(-status).name}"
+        said = self._read(max(0, self._size() - MAX_WORDS)).decode(errors="replace").strip()
+        last = said.splitlines()[-1] if said else f"exit status {status}"
         return last.strip().removeprefix(MARK)
+
+    def memory_mib(self) -> float | None:
+        """Return its resident memory, where the system tells (Linux) and it has not ended."""
+        try:
+            with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as statm:
+                pages = int(statm.read().split()[1])
+        except (OSError, IndexError):
+            return None
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def close(self) -> None:
+        """Let go of its pipes, once it has ended."""
+        self.words.close()
+        os.close(self.pulse)
 
 
 class Processes:
     """Starts commands of this program and stops them all when the ``with`` block ends."""
 
     def __init__(self) -> None:
-        self._children: list[_Child] = []
+        self._children: list[Child] = []
         self._leash, self._hold = os.pipe()
 
     def start(self, name: str, *arguments: str) -> int:
         """Start ``affectstream ARGUMENTS`` and return its process id."""
+        return self._spawn(name, arguments).process.pid
+
+    def _spawn(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        folder: Path | None = None,
+        open_files: int | None = None,
+    ) -> Child:
+        """Start a child, in ``folder`` if one is named, with at most ``open_files`` open."""
         words = TemporaryFile()  # noqa: SIM115 - it lives as long as the child
-        process = subprocess.Popen(
-            [sys.executable, "-m", "affectstream", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=words,
-            pass_fds=(self._leash,),
-            env=os.environ | {LEASH: str(self._leash)},
-            start_new_session=True,  # Ctrl-C reaches the parent, which stops the children
-        )
-        self._children.append(_Child(name, process, words))
-        return process.pid
+        fcntl.fcntl(words, fcntl.F_SETFL, fcntl.fcntl(words, fcntl.F_GETFL) | os.O_APPEND)
+        pulse, beating = os.pipe()
+        os.set_blocking(pulse, False)
+        safe = ("-P",) if folder else ()  # no module is taken from there
+        try:
+            process = subprocess.Popen(
+                [sys.executable, *safe, "-m", "affectstream", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+                pass_fds=(self._leash, beating),
+                env=os.environ | {LEASH: str(self._leash), PULSE: str(beating)},
+                start_new_session=True,  # Ctrl-C reaches the parent, which stops the children
+                cwd=folder,
+            )
+        except OSError as error:
+            words.close()
+            os.close(pulse)
+            raise ProcessError(f"{name}: cannot be started: {error}") from error
+        finally:
+            os.close(beating)
+        child = Child(name, process, words, pulse)
+        self._children.append(child)
+        _limit(process.pid, open_files)
+        return child
 
     def wait_for_hub(self, address: str, stopping: Callable[[], bool] = lambda: False) -> None:
         """Return once a hub answers at ``address``.
@@ -119,19 +191,17 @@ class Processes:
 
     def running(self) -> list[str]:
         """Return the names of the children that have not ended."""
-        return [child.name for child in self._children if child.process.poll() is None]
+        return [child.name for child in self._children if child.alive]
 
     def memory_mib(self) -> dict[str, float]:
         """Return each running child's resident memory, where the system tells (Linux)."""
-        sizes = {}
-        for child in self._children:
-            try:
-                with open(f"/proc/{child.process.pid}/statm", encoding="ascii") as statm:
-                    pages = int(statm.read().split()[1])
-            except (OSError, IndexError):
-                continue
-            sizes[child.name] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-        return sizes
+        sizes = ((child.name, child.memory_mib()) for child in self._children)
+        return {name: size for name, size in sizes if size is not None}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process ids of the children that have not ended."""
+        return {child.name: child.process.pid for child in self._children if child.alive}
 
     def end(self, pid: int) -> None:
         """Stop one child, by the id that ``start`` returned."""
@@ -141,18 +211,18 @@ class Processes:
         """Ask every child to stop; end those that have not within ``STOP_S`` seconds."""
         self._stop(self._children)
 
-    def _stop(self, children: Sequence[_Child]) -> None:
+    def _stop(self, children: Sequence[Child]) -> None:
+        living = [child for child in children if child.alive]
+        for child in living:
+            child.process.terminate()
+            child.process.send_signal(signal.SIGCONT)  # one that is suspended hears no signal
+        _wait(living, STOP_S)
+        living = [child for child in living if child.alive]
+        for child in living:
+            child.process.kill()
+        _wait(living, KILLED_S)
         for child in children:
-            if child.process.poll() is None:
-                child.process.terminate()
-        end = time.monotonic() + STOP_S
-        for child in children:
-            try:
-                child.process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
-            child.words.close()
+            child.close()
         self._children = [child for child in self._children if child not in children]
 
     def __enter__(self) -> Self:
@@ -164,13 +234,26 @@ class Processes:
         os.close(self._hold)
 
 
-def parent_gone() -> bool:
-    """Return whether the process that started this one, and holds its leash, has ended."""
-    leash = os.environ.get(LEASH)
-    if leash is None:
-        return False
-    readable, _, _ = select.select([int(leash)], [], [], 0)
-    return bool(readable)  # nothing is ever written: readable means closed
+def _wait(children: Sequence[Child], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    for child in children:
+        with suppress(subprocess.TimeoutExpired):
+            child.process.wait(max(0.0, end - time.monotonic()))
+
+
+def _limit(pid: int, open_files: int | None) -> None:
+    """Let no child fill the disk with its memory when it crashes, or open files without end.
+
+    Address space is not limited: torch reserves much more than it ever uses.
+    """
+    if not hasattr(resource, "prlimit"):
+        return  # not Linux
+    with suppress(ProcessLookupError):  # it has ended already, which is noticed elsewhere
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+        if open_files is not None:
+            _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            most = open_files if most == resource.RLIM_INFINITY else min(open_files, most)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
 
 
 def free_address() -> str:

@@ -23,8 +23,8 @@ from affectstream.core.revisions import RevisionBook
 from affectstream.errors import UsageError
 from affectstream.journal import Journal
 from affectstream.messages import Emotion, Gap, Message, StreamClosed
-from affectstream.processes import Processes, free_address
-from affectstream.runner import run, stop_on_signals
+from affectstream.processes import Processes, free_address, stop_when_told
+from affectstream.runner import run
 from affectstream.scoring import LiveScore
 from affectstream.sources.asr import HOW_TO_GET_A_MODEL, find_model
 from affectstream.sources.errors import SourceError
@@ -202,7 +202,7 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
     vosk_model = _vosk_model(plan)
     listener = ScoredListener(dialogues, console)
     with ExitStack() as stack:
-        stopped = stack.enter_context(stop_on_signals())
+        stopped = stack.enter_context(stop_when_told())
         processes = stack.enter_context(Processes())
         stack.enter_context(listener)
         address = plan.address or _start_node(plan, processes, console, stopped)

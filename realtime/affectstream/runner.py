@@ -19,6 +19,7 @@ import zmq
 from affectstream.bus import Inlet, Outlet
 from affectstream.core.delivery import Positions
 from affectstream.core.retention import Retained
+from affectstream.leash import Pulse
 from affectstream.messages import Message
 from affectstream.timebase import NS_PER_MS, WallClock
 
@@ -113,6 +114,7 @@ def run(
         ring, regenerated: where what is published is kept, see ``Outlet``.
     """
     now = clock or WallClock().now_ns
+    pulse = Pulse()
     with ExitStack() as stack:
         for source in inputs:
             stack.callback(source.close)
@@ -126,7 +128,7 @@ def run(
         paced = [source for source in inputs if isinstance(source, PacedInput)]
         while not stopping():
             poller.poll(_wait_ms(now(), machine, outlet, inlet, paced))
-            _turn(machine, outlet, inlet, inputs, now)
+            _turn(machine, outlet, inlet, inputs, now, pulse)
             _unregister_exhausted(poller, inputs)
             if inputs and all(source.exhausted for source in inputs):
                 break
@@ -173,14 +175,18 @@ def _turn(
     inlet: Inlet | None,
     inputs: Sequence[Input],
     now: Callable[[], int],
+    pulse: Pulse,
 ) -> None:
+    pulse.beat()
     outlet.service()
     if inlet is not None:
         for message in inlet.read():
             _publish(outlet, machine.receive(message, now()))
+            pulse.beat()  # a backlog may take long
     for source in inputs:
         for item in source.read(now()):
             _publish(outlet, machine.receive(item, now()))
+            pulse.beat()
     _publish(outlet, machine.wake(now()))
 
 

@@ -17,6 +17,7 @@ from affectstream.cli_options import (
     Address,
     Checkpoint,
     LookAhead,
+    Resume,
     Session,
     Speaker,
     Speed,
@@ -38,11 +39,12 @@ def hub(address: Address = DEFAULT_ADDRESS) -> None:
     import time
 
     from affectstream.bus import Hub
-    from affectstream.processes import parent_gone
-    from affectstream.runner import stop_on_signals
+    from affectstream.leash import Pulse
 
-    with stop_on_signals() as stopped, Hub(address):
-        while not (stopped() or parent_gone()):
+    pulse = Pulse()
+    with _stopping() as stopping, Hub(address):
+        while not stopping():
+            pulse.beat()
             time.sleep(0.2)
 
 
@@ -110,6 +112,7 @@ def play(
     channel: Annotated[int, typer.Option(help="Which channel of the recording, from 0.")] = 0,
     start_ns: StartNs = None,
     speed: Speed = "1",
+    resume: Resume = False,
     vad: VoiceDetector = "webrtc",
 ) -> None:
     """Run a microphone worker whose microphone is a recording, at its own pace."""
@@ -125,6 +128,7 @@ def play(
             channel=channel,
             speed=parse_speed(speed),
             start_ns=start_ns,
+            resume=resume,
             vad=vad,
             stopping=stopping,
         )
@@ -147,6 +151,7 @@ def mocap(
     speaker: Speaker = "you",
     start_ns: StartNs = None,
     speed: Speed = "1",
+    resume: Resume = False,
 ) -> None:
     """Run a motion-capture worker that plays recordings at their own pace."""
     from affectstream.core.pacing import parse_speed
@@ -161,6 +166,7 @@ def mocap(
             address=address,
             start_ns=WallClock().now_ns() if start_ns is None else start_ns,
             speed=parse_speed(speed),
+            resume=resume,
             stopping=stopping,
         )
 

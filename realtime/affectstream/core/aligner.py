@@ -56,6 +56,7 @@ MAX_GAPS = 1_024
 class _Waiting:
     """An utterance on its way."""
 
+    source: str
     speaker: str
     start_ns: int
     ended: UtteranceEnded | None = None
@@ -94,6 +95,7 @@ class UtteranceAligner:
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._done: OrderedDict[str, None] = OrderedDict()
         self._tracks: OrderedDict[tuple[str, str], FrameTrack] = OrderedDict()
+        self._epochs: dict[str, int] = {}  # whose each open stream is
 
     def receive(self, message: Message, now_ns: int) -> None:
         """Take one message of the dialogue in; ``wake`` says what follows from it."""
@@ -102,6 +104,7 @@ class UtteranceAligner:
             case StreamOpened():
                 self._open(message, now_ns)
             case StreamClosed():
+                self._epochs.pop(message.source, None)
                 self.watermarks.close(message.source)
             case Progress():
                 self.watermarks.advance(message.source, message.watermark_ns)
@@ -127,6 +130,8 @@ class UtteranceAligner:
             self._say_lost(
                 message.source, "stream", 1, f"{MAX_STREAMS} streams are open in its dialogue"
             )
+            return
+        self._reopen(message)
 
     def _frames(self, block: Acoustic | Mocap) -> None:
         key = (block.speaker, block.kind)
@@ -144,10 +149,24 @@ class UtteranceAligner:
                 block.source, block.kind, dropped, "more frames than are kept for one utterance"
             )
 
+    def _reopen(self, message: StreamOpened) -> None:
+        """Give up what a stream left open whose worker was started again: it cannot end."""
+        known = self._epochs.get(message.source)
+        self._epochs[message.source] = message.epoch
+        if known is None or known == message.epoch:
+            return
+        for name, waiting in list(self._waiting.items()):
+            if waiting.source == message.source and waiting.ended is None:
+                self._lose_utterance(
+                    self._waiting.pop(name), f"its worker was started again before {name} ended"
+                )
+                self._remember_done(name)
+
     def _begin(self, message: UtteranceStarted, now_ns: int) -> None:
         waiting = self._piece(message, message.utterance, now_ns)
         if waiting is not None and waiting.ended is None:  # else its end has said all of it
-            waiting.speaker, waiting.start_ns = message.speaker, message.start_ns
+            waiting.source, waiting.speaker = message.source, message.speaker
+            waiting.start_ns = message.start_ns
             waiting.partial_due_ns = now_ns + self._partial_ns
 
     def _end(self, message: UtteranceEnded, now_ns: int) -> None:
@@ -183,7 +202,7 @@ class UtteranceAligner:
             if len(self._waiting) >= MAX_WAITING:
                 self._make_room()
             waiting = self._waiting[utterance] = _Waiting(
-                speaker=message.source, start_ns=0, announced_ns=now_ns
+                source="", speaker=message.source, start_ns=0, announced_ns=now_ns
             )
         return waiting
 

@@ -48,6 +48,7 @@ class UtteranceSegmenter:
         start_ns: event time of sample 0.
         publish_audio: False keeps the raw audio here; everything else is still said.
         describer: describes each utterance; None leaves that to others.
+        take: see ``SpeechStream``.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class UtteranceSegmenter:
         publish_audio: bool = True,
         clock_id: str = "",
         describer: SpeechDescriber | None = None,
+        take: str = "",
     ) -> None:
         self._hear = hear
-        self._stream = SpeechStream(session, source, speaker, start_ns, clock_id)
+        self._stream = SpeechStream(session, source, speaker, start_ns, clock_id, take)
         self._settings = settings or SegmenterSettings()
         self._publish_audio = publish_audio
         self._describer = describer

@@ -31,14 +31,22 @@ class SpeechStream:
         session, source, speaker: whose stream this is.
         start_ns: event time of sample 0.
         clock_id: whose time that is.
+        take: tells this stream's utterances from those of an earlier one of the same speaker.
     """
 
     def __init__(
-        self, session: str, source: str, speaker: str, start_ns: int, clock_id: str
+        self,
+        session: str,
+        source: str,
+        speaker: str,
+        start_ns: int,
+        clock_id: str,
+        take: str = "",
     ) -> None:
         self.start_ns = start_ns
         self._session, self._source, self._speaker = session, source, speaker
         self._clock_id = clock_id
+        self._named = f"{speaker}-{take}" if take else speaker
         self._utterance = ""
         self._count = 0
         self._watermark_ns = start_ns
@@ -69,7 +77,7 @@ class SpeechStream:
 
     def began(self, event: Began) -> UtteranceStarted:
         """Return that somebody speaks; the utterance gets the next number."""
-        self._utterance = f"{self._speaker}-{self._count:04d}"
+        self._utterance = f"{self._named}-{self._count:04d}"
         self._count += 1
         return UtteranceStarted(
             session=self._session,

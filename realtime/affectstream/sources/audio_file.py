@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture import Captured
+from affectstream.core.capture import AudioLost, Captured
 from affectstream.errors import brief
 from affectstream.runner import run
 from affectstream.sources.errors import SourceError
-from affectstream.sources.listening import speech_segmenter
+from affectstream.sources.listening import speech_segmenter, take_at
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock, samples_to_ns
 
@@ -43,6 +43,9 @@ class _Reader(Protocol):
 
     def read(self, frames: int) -> NDArray[np.int16]:
         """Return at most ``frames`` frames, shape (n, channels)."""
+
+    def seek(self, frame: int) -> None:
+        """Read on at ``frame``, which is not beyond the end."""
 
     def close(self) -> None:
         """Close the file."""
@@ -74,6 +77,9 @@ class _Wav:
         whole = len(pcm) // (2 * self.channels) * 2 * self.channels
         return np.frombuffer(pcm[:whole], dtype="<i2").reshape(-1, self.channels)
 
+    def seek(self, frame: int) -> None:
+        self._wav.setpos(frame)
+
     def close(self) -> None:
         self._wav.close()
 
@@ -99,6 +105,12 @@ class _Soundfile:
             log.warning("%s cannot be read on: %s", self._path, brief(error))
             return np.zeros((0, self.channels), np.int16)
         return block
+
+    def seek(self, frame: int) -> None:
+        try:
+            self._file.seek(frame)
+        except self._error as error:
+            log.warning("%s cannot be read from there: %s", self._path, brief(error))
 
     def close(self) -> None:
         self._file.close()
@@ -127,6 +139,8 @@ class AudioFile:
         channel: which channel, from 0.
         speed: ``math.inf`` plays as fast as it is read.
         not_before_ns: processing time before which nothing is played.
+        resume: begin where the recording would be by now, had it begun at ``not_before_ns``; one
+            that is played as fast as it is read is nowhere by now, and begins at its beginning.
 
     Raises:
         SourceError: the file is missing, empty, no audio, or lacks the channel.
@@ -139,6 +153,7 @@ class AudioFile:
         channel: int = 0,
         speed: float = 1.0,
         not_before_ns: int = 0,
+        resume: bool = False,
     ) -> None:
         if not speed > 0:
             raise SourceError(f"a speed of {speed} plays nothing; give a number above 0")
@@ -155,6 +170,7 @@ class AudioFile:
         self._block_ns = BLOCK_MS * NS_PER_MS / speed
         self._begin_ns: int | None = None
         self._not_before_ns = not_before_ns
+        self._resume = resume and not math.isinf(speed)
         self._position = 0
         self._exhausted = False
 
@@ -206,6 +222,8 @@ class AudioFile:
             return []
         if self._begin_ns is None:
             self._begin_ns = now_ns
+            if self._resume and now_ns - self._not_before_ns > BLOCK_MS * NS_PER_MS:
+                return [self._skip(now_ns)]
         most = int(LONGEST_READ_S * self._reader.rate_hz)
         if math.isinf(self._speed):
             due = most
@@ -219,6 +237,16 @@ class AudioFile:
             return self._finish()
         first, self._position = self._position, self._position + len(frames)
         return [*self._resampler.accept(first, frames[:, self._channel])]
+
+    def _skip(self, now_ns: int) -> AudioLost:
+        """Go to where the recording is by now; how much of it was heard before is not known."""
+        self._begin_ns = self._not_before_ns
+        elapsed_s = (now_ns - self._begin_ns) / NS_PER_S
+        due = int(elapsed_s * self._speed * self._reader.rate_hz)
+        self._position = min(due, self._reader.frames)
+        self._reader.seek(self._position)
+        at = self._resampler.position(self._position)
+        return AudioLost(at, at, 0, "restarted")
 
     def _finish(self) -> list[Captured]:
         self._exhausted = True
@@ -255,6 +283,7 @@ def run_audio_file(
     channel: int = 0,
     speed: float = 1.0,
     start_ns: int | None = None,
+    resume: bool = False,
     publish_audio: bool = True,
     vad: str = "webrtc",
     aggressiveness: int = 2,
@@ -266,6 +295,8 @@ def run_audio_file(
         address: the hub's.
         start_ns: event time of the file's first sample, the same for all files of one dialogue;
             None is now. A start in the future is waited for.
+        resume: the recording began at ``start_ns`` already, in a worker that is no more; go on
+            where it is by now.
         channel, speed: as for ``AudioFile``; the rest as for the microphone.
 
     Raises:
@@ -282,6 +313,7 @@ def run_audio_file(
         clock_id="file",
         vad=vad,
         aggressiveness=aggressiveness,
+        take=take_at(clock()) if resume and not math.isinf(speed) else "",
     )
-    recording = AudioFile(path, channel=channel, speed=speed, not_before_ns=start_ns)
+    recording = AudioFile(path, channel=channel, speed=speed, not_before_ns=start_ns, resume=resume)
     run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)

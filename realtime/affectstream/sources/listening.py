@@ -13,6 +13,7 @@ from affectstream.errors import UsageError
 from affectstream.features.egemaps import FRONT_END, Egemaps
 from affectstream.sources.silero import SileroDetector
 from affectstream.sources.voice import WebRtcDetector
+from affectstream.timebase import NS_PER_S
 
 DETECTORS = ("webrtc", "silero")
 
@@ -27,12 +28,14 @@ def speech_segmenter(
     clock_id: str,
     vad: str = "webrtc",
     aggressiveness: int = 2,
+    take: str = "",
 ) -> UtteranceSegmenter:
     """Return a machine for the stream ``source``, or else ``mic.SPEAKER``.
 
     Args:
         vad: one of ``DETECTORS``.
         aggressiveness: of WebRTC's, 0..3.
+        take: see ``take_at``; empty for a stream that is alike whenever it is made.
 
     Raises:
         SourceError: the detector's library is missing.
@@ -47,7 +50,17 @@ def speech_segmenter(
         publish_audio=publish_audio,
         clock_id=clock_id,
         describer=SpeechDescriber(FRONT_END, Egemaps),
+        take=take,
     )
+
+
+def take_at(now_ns: int) -> str:
+    """Return a name for a stream that begins now, so that its utterances are no earlier one's.
+
+    A worker that is started again counts its utterances from 0 again; under the old names they
+    would be taken for what was said already.
+    """
+    return f"{now_ns // NS_PER_S:x}"
 
 
 def voice_activity(vad: str = "webrtc", aggressiveness: int = 2) -> VoiceActivity:

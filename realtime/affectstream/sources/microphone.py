@@ -30,7 +30,7 @@ from affectstream.core.holding import BlockHold
 from affectstream.runner import run
 from affectstream.sources.device_keeper import DeviceKeeper, Opened
 from affectstream.sources.errors import SourceError
-from affectstream.sources.listening import speech_segmenter
+from affectstream.sources.listening import speech_segmenter, take_at
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import WallClock
 
@@ -278,6 +278,7 @@ def run_microphone(
         clock_id="wall",
         vad=vad,
         aggressiveness=aggressiveness,
+        take=take_at(start_ns),
     )
     microphone = Microphone(device, start_ns=start_ns, clock=clock, wait=wait, stopping=stopping)
     run(segmenter, address=address, inputs=[microphone], clock=clock, stopping=stopping)

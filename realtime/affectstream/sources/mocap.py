@@ -6,6 +6,7 @@ Refuses to know: files' formats, messages, and what a face does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -30,18 +31,25 @@ class MocapReplay:
     """The input: a recording's frames at their own pace, or ``speed`` times it.
 
     The recording's time 0 is played at the first read, but not before ``not_before_ns`` of
-    processing time, so that several recordings of one dialogue begin together.
+    processing time, so that several recordings of one dialogue begin together. With ``resume`` it
+    began then already, in a worker that is no more: what lies before now is passed over.
 
     Raises:
         MocapError: the speed is not above 0.
     """
 
     def __init__(
-        self, recording: MocapRecording, speed: float = 1.0, *, not_before_ns: int = 0
+        self,
+        recording: MocapRecording,
+        speed: float = 1.0,
+        *,
+        not_before_ns: int = 0,
+        resume: bool = False,
     ) -> None:
         if not speed > 0:
             raise MocapError(f"a speed of {speed} plays nothing; give a number above 0")
         self._not_before_ns = not_before_ns
+        self._resume = resume and not math.isinf(speed)
         self._recording = recording
         self._items: Iterator[MocapFrame | MocapLoss] = recording.frames()
         self._next: MocapFrame | MocapLoss | None = None
@@ -72,8 +80,10 @@ class MocapReplay:
         if now_ns < self._not_before_ns:
             return []
         if not self._started:
-            self._pacer.start(0, now_ns)
             self._started = True
+            if self._resume and now_ns - self._not_before_ns > BLOCK_NS:
+                return self._skip(now_ns)
+            self._pacer.start(0, now_ns)
         out: list[MocapItem] = []
         last_ns = self._position_ns + _MOST_PER_READ_NS
         while not self._ended and self._position_ns < last_ns:
@@ -89,6 +99,17 @@ class MocapReplay:
     def close(self) -> None:
         """Close the recording's files."""
         self._recording.close()
+
+    def _skip(self, now_ns: int) -> list[MocapItem]:
+        """Go to where the recording is by now; how much was seen before is not known."""
+        self._pacer.start(0, self._not_before_ns)
+        while not self._ended and self._pacer.due_ns(self._position_ns + BLOCK_NS) <= now_ns:
+            self._position_ns += BLOCK_NS
+            passed = self._take(self._position_ns)
+            if passed and isinstance(passed[-1], MocapFailed):
+                return passed[-1:]
+        at_ns = self._position_ns
+        return [MocapLoss("frame", 0, "restarted", at_ns, at_ns), MocapPosition(at_ns)]
 
     def _take(self, until_ns: int) -> list[MocapItem]:
         out: list[MocapItem] = []
@@ -116,6 +137,7 @@ def run_mocap(
     address: str,
     start_ns: int | None = None,
     speed: float = 1.0,
+    resume: bool = False,
     stopping: Callable[[], bool] = lambda: False,
     source: str | None = None,
 ) -> MocapStream:
@@ -126,6 +148,7 @@ def run_mocap(
         start_ns: event time of the recording's time 0, the same for all recordings of one
             dialogue; None is now. A start in the future is waited for.
         speed: times the recording's own pace; ``math.inf`` for as fast as it can be read.
+        resume: see ``MocapReplay``.
 
     Returns: the machine, with its counts (``frames``, ``lost``).
 
@@ -143,7 +166,7 @@ def run_mocap(
             speaker=speaker,
             start_ns=start_ns,
         )
-        replay = MocapReplay(recording, speed, not_before_ns=start_ns)
+        replay = MocapReplay(recording, speed, not_before_ns=start_ns, resume=resume)
         run(machine, address=address, inputs=[replay], clock=clock, stopping=stopping)
     if machine.failure is not None:
         raise MocapError(machine.failure)

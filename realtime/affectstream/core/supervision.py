@@ -1,0 +1,286 @@
+"""When a worker is started again, and when it is not: a machine over the workers of one run.
+
+Knows: how a worker that fails, falls silent or grows is dealt with, in which order and how soon.
+Refuses to know: processes, signals and clocks; decisions come out as values.
+
+Rules:
+1. A worker *starts* until it is first heard, then it *runs*.
+2. One that fails is started again after a wait that doubles from failure to failure, and begins
+   anew once it has run well for ``good_ns``.
+3. One that fails ``failures`` times within ``window_ns`` is given up.
+4. One that has not been heard for ``silent_ns``, does not come up within ``start_ns``, or holds
+   more memory than it may, is killed; that is a failure.
+5. One that ends well is done; unless it runs ``always`` and had begun to run.
+6. Whoever could not listen accuses nobody: the time that the supervisor itself was away does not
+   count as anybody's silence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from affectstream.timebase import NS_PER_MS, NS_PER_S
+
+LATE_NS = 2 * NS_PER_S
+"""A supervisor that wakes this long after it last did was away, not patient."""
+
+When = Literal["always", "on-failure", "never"]
+State = Literal["starting", "running", "waiting", "stopping", "ended", "given up"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPolicy:
+    """How one worker is dealt with.
+
+    Attributes:
+        when: is it started again when it fails, always (also when it ends well), or never?
+        essential: the run is over without it.
+        must_start: a failure before it ever ran is final, for somebody is there to read why.
+        first_wait_ns, longest_wait_ns: before it is started again.
+        good_ns: a run of this length makes up for the failures before it.
+        failures, window_ns: so many within so long, and it is given up.
+        start_ns: the longest that it may take to come up.
+        silent_ns: the longest that it may be silent while it runs.
+        memory_mib: the most resident memory; None for any.
+    """
+
+    when: When = "on-failure"
+    essential: bool = False
+    must_start: bool = False
+    first_wait_ns: int = 250 * NS_PER_MS
+    longest_wait_ns: int = 10 * NS_PER_S
+    good_ns: int = 30 * NS_PER_S
+    failures: int = 5
+    window_ns: int = 60 * NS_PER_S
+    start_ns: int = 60 * NS_PER_S
+    silent_ns: int = 10 * NS_PER_S
+    memory_mib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the worker; ``again`` if it ran before."""
+
+    name: str
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End the worker at once: it does not answer, or may not go on."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Something a person should read."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The worker stays down; the run is over if it is ``essential``."""
+
+    name: str
+    words: str
+    essential: bool
+
+
+Decision = Start | Kill | Say | GiveUp
+
+
+@dataclass(slots=True)
+class Worker:
+    """What is known of one worker.
+
+    Attributes:
+        since_ns: when it came into its state.
+        memory_mib: when it was last measured; 0 while it does not run.
+        words: its last, or what was last held against it.
+    """
+
+    name: str
+    policy: RestartPolicy
+    state: State
+    since_ns: int
+    restarts: int = 0
+    memory_mib: float = 0.0
+    words: str = ""
+    _heard_ns: int = 0
+    _ran: bool = False  # in any of its lives
+    _waits: int = 0  # failures since it last ran well
+    _failed_ns: deque[int] = field(default_factory=deque)
+    _killed_for: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it will not run any more."""
+        return self.state in ("ended", "given up")
+
+    def enter(self, state: State, now_ns: int) -> None:
+        """Come into ``state``."""
+        self.state, self.since_ns = state, now_ns
+
+    def start(self, now_ns: int, again: bool) -> Start:
+        """Begin a life."""
+        self.enter("starting", now_ns)
+        self._heard_ns, self._killed_for = now_ns, ""
+        self.restarts += again
+        return Start(self.name, again)
+
+    def hear(self, now_ns: int) -> None:
+        """Note a sign of life."""
+        if self.state == "starting":
+            self.enter("running", now_ns)
+            self._ran = True
+        self._heard_ns = now_ns
+
+    def pardon(self, away_ns: int, now_ns: int) -> None:
+        """Do not count ``away_ns`` in which nobody listened."""
+        self._heard_ns = min(now_ns, self._heard_ns + away_ns)
+
+    def due_ns(self) -> int | None:
+        """Return when something is to be done about it, if nothing happens before."""
+        match self.state:
+            case "starting":
+                return self._heard_ns + self.policy.start_ns
+            case "running":
+                return self._heard_ns + self.policy.silent_ns
+            case "waiting":
+                return self.since_ns + self._wait_ns()
+            case _:
+                return None
+
+    def act(self, now_ns: int) -> list[Decision]:
+        """Do what is due: start it again, or kill it for its silence."""
+        if self.state == "waiting":
+            return [self.start(now_ns, again=True)]
+        if self.state == "starting":
+            return self.kill(f"did not come up within {_seconds(self.policy.start_ns)}", now_ns)
+        return self.kill(f"was silent for {_seconds(self.policy.silent_ns)}", now_ns)
+
+    def kill(self, reason: str, now_ns: int) -> list[Decision]:
+        """End it for ``reason``."""
+        if self.state not in ("starting", "running"):
+            return []
+        if self.state == "running":
+            self._forgive(now_ns)
+        self.enter("stopping", now_ns)
+        self._killed_for = reason
+        return [Kill(self.name)]
+
+    def end(self, well: bool, words: str, now_ns: int) -> list[Decision]:
+        """Note that its process has ended; say what follows."""
+        was_running = self.state == "running"
+        if was_running:
+            self._forgive(now_ns)
+        killed, self._killed_for = self._killed_for, ""
+        well, self.memory_mib = well and not killed, 0.0
+        policy = self.policy
+        if well and not (was_running and policy.when == "always"):
+            self.enter("ended", now_ns)
+            return []
+        self.words = killed or ("it ended though nobody asked it to" if well else words)
+        self._failed_ns.append(now_ns)
+        while self._failed_ns[0] < now_ns - policy.window_ns:
+            self._failed_ns.popleft()
+        stillborn = policy.must_start and not self._ran
+        if policy.when == "never" or stillborn:
+            return self._give_up(f"{self.name}: {self.words}", stillborn, now_ns)
+        if len(self._failed_ns) >= policy.failures:
+            often = f"failed {policy.failures} times within {_seconds(policy.window_ns)}"
+            words = f"{self.name} {often} and is given up; the last time: {self.words}"
+            return self._give_up(words, False, now_ns)
+        self._waits += 1
+        self.enter("waiting", now_ns)
+        wait = _seconds(self._wait_ns())
+        return [Say(f"{self.name}: {self.words}; it is started again in {wait}")]
+
+    def _forgive(self, now_ns: int) -> None:
+        """Forget the waits before a run that was long enough."""
+        if now_ns - self.since_ns >= self.policy.good_ns:
+            self._waits = 0
+
+    def _give_up(self, words: str, stillborn: bool, now_ns: int) -> list[Decision]:
+        self.enter("given up", now_ns)
+        return [GiveUp(self.name, words, self.policy.essential or stillborn)]
+
+    def _wait_ns(self) -> int:
+        doubled = min(self._waits - 1, 30)  # far beyond any longest wait
+        return min(self.policy.longest_wait_ns, self.policy.first_wait_ns << doubled)
+
+
+class Supervisor:
+    """Decides about the workers of one run; whoever runs them obeys."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, Worker] = {}
+        self._woken_ns: int | None = None
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The workers, in the order in which they were added; to be read only."""
+        return list(self._workers.values())
+
+    def add(self, name: str, policy: RestartPolicy, now_ns: int) -> list[Decision]:
+        """Take a worker in and have it started.
+
+        Raises:
+            ValueError: there is one of that name, and it is not over.
+        """
+        known = self._workers.get(name)
+        if known is not None and not known.over:
+            raise ValueError(f"there is a worker {name} already; give each its own name")
+        worker = self._workers[name] = Worker(name, policy, "starting", now_ns)
+        return [worker.start(now_ns, again=False)]
+
+    def forget(self, name: str) -> None:
+        """Let a worker go: nothing is decided about it any more."""
+        self._workers.pop(name, None)
+
+    def heard(self, name: str, now_ns: int) -> None:
+        """A worker showed that it turns."""
+        if worker := self._workers.get(name):
+            worker.hear(now_ns)
+
+    def measured(self, name: str, memory_mib: float, now_ns: int) -> list[Decision]:
+        """A worker's resident memory was read."""
+        worker = self._workers.get(name)
+        if worker is None:
+            return []
+        worker.memory_mib = memory_mib
+        most_mib = worker.policy.memory_mib
+        if most_mib is None or memory_mib <= most_mib:
+            return []
+        return worker.kill(f"held {memory_mib:.0f} MiB, and may hold {most_mib:.0f}", now_ns)
+
+    def ended(self, name: str, status: int, words: str, now_ns: int) -> list[Decision]:
+        """A worker's process has ended, with its exit status and last words."""
+        worker = self._workers.get(name)
+        return [] if worker is None else worker.end(status == 0, words, now_ns)
+
+    def wake(self, now_ns: int) -> list[Decision]:
+        """Do what is due. Tell it first whom you heard."""
+        away_ns = now_ns - (now_ns if self._woken_ns is None else self._woken_ns)
+        self._woken_ns = now_ns
+        decisions: list[Decision] = []
+        for worker in self._workers.values():
+            if away_ns >= LATE_NS:
+                worker.pardon(away_ns, now_ns)
+            due_ns = worker.due_ns()
+            if due_ns is not None and now_ns >= due_ns:
+                decisions += worker.act(now_ns)
+        return decisions
+
+    def next_wake_ns(self) -> int | None:
+        """Return when something is due though nothing happens."""
+        due = (worker.due_ns() for worker in self._workers.values())
+        return min((d for d in due if d is not None), default=None)
+
+
+def _seconds(ns: int) -> str:
+    return f"{ns / NS_PER_S:g} s"
