@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -97,6 +98,36 @@ def speaking(process: subprocess.Popen[str]) -> None:
         if line.rstrip().endswith("speaks"):
             return
     raise AssertionError("the demo ended before anybody spoke")
+
+
+def workers(address: str, word: str) -> list[int]:
+    """Return the process ids of the workers whose command line has ``word``."""
+    mine = set(mentions(address))
+    return [pid for pid in mentions(word) if pid in mine]
+
+
+def test_workers_that_are_killed_are_started_again_and_the_demo_goes_on() -> None:
+    address = free_address()
+    with started(*DEMO, address, "--speed", "2") as process:
+        speaking(process)
+        for word in ("mocap", "ben", "transcribe", "fusion"):
+            for pid in workers(address, word):
+                os.kill(pid, signal.SIGKILL)
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    no_traceback(err)
+    summary = json.loads(out)
+    assert summary["ended"] == "end of the dialogue"
+    names = {"fusion", "transcript", "microphone ben", "mocap anna", "mocap ben"}
+    assert {name for name, count in summary["restarts"].items() if count} == names
+    for name in names:
+        assert f"-- {name}: it was ended by SIGKILL; it is started again in 0.25 s" in err
+    assert "-- demo: lost audio of mic.ben: restarted" in err
+    finals = [line for line in err.splitlines() if " final " in line]
+    said = [tuple(line.split()[:2]) for line in finals]
+    assert len(said) == len(set(said)) == summary["finals"]  # nothing is said twice
+    assert {"anna", "ben"} == {speaker for _, speaker in said}
+    assert not mentions(address)
 
 
 def test_ctrl_c_in_the_middle_stops_everything_soon() -> None:

@@ -12,13 +12,7 @@ from pathlib import Path
 import pytest
 
 from affectstream.bus import Hub, measure_clock_offset
-from affectstream.processes import (
-    LEASH,
-    ProcessError,
-    Processes,
-    free_address,
-    parent_gone,
-)
+from affectstream.processes import MAX_WORDS, ProcessError, Processes, free_address
 from commands import DEADLINE_S, mentions, run, started, wait_until
 
 SOON_S = 4.0
@@ -92,6 +86,40 @@ def test_a_child_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPat
         child.stdout.close()
 
 
+def test_a_child_that_is_suspended_ends_too() -> None:
+    address = free_address()
+    with Processes() as processes:
+        pid = processes.start("hub", "hub", "--address", address)
+        processes.wait_for_hub(address)
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        processes.stop()
+        assert time.monotonic() - began < SOON_S
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_child_may_not_dump_its_memory_nor_open_files_without_end() -> None:
+    with Processes() as processes:
+        child = processes._spawn("hub", ["hub", "--address", free_address()], open_files=200)
+        limits = Path(f"/proc/{child.process.pid}/limits").read_text(encoding="ascii").splitlines()
+    found = {line[:25].strip(): line[25:].split()[:2] for line in limits}
+    assert found["Max core file size"] == ["0", "0"]
+    assert found["Max open files"] == ["200", "200"]
+
+
+def test_what_a_child_writes_does_not_fill_the_disk() -> None:
+    with Processes() as processes:
+        child = processes._spawn("hub", ["hub", "--address", free_address()])
+        line = b"affectstream: a warning that comes again and again\n"
+        heard = 0
+        for _ in range(40):
+            os.write(child.words.fileno(), 200 * line)
+            heard += len(child.new_words())
+        assert heard == 40 * 200
+        assert os.fstat(child.words.fileno()).st_size < 2 * MAX_WORDS
+        assert child.last_words() in ("exit status None", line.decode()[14:-1])
+
+
 def test_when_the_parent_is_killed_the_children_end_by_themselves() -> None:
     address = free_address()
     with started(sys.executable, "-c", PARENT, address) as parent:
@@ -102,22 +130,6 @@ def test_when_the_parent_is_killed_the_children_end_by_themselves() -> None:
         parent.kill()
         parent.wait(DEADLINE_S)
         wait_until(lambda: not mentions(address), "the children's end", SOON_S)
-
-
-def test_without_a_leash_there_is_no_parent_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(LEASH, raising=False)
-    assert not parent_gone()
-
-
-def test_a_leash_that_is_let_go_says_that_the_parent_has_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    leash, hold = os.pipe()
-    monkeypatch.setenv(LEASH, str(leash))
-    assert not parent_gone()
-    os.close(hold)
-    assert parent_gone()
-    os.close(leash)
 
 
 def test_a_free_address_is_free() -> None:

@@ -187,6 +187,33 @@ def subscribe(
 
 
 @app.command()
+def run(
+    path: Annotated[Path, typer.Argument(help="A deployment: which workers run where (TOML).")],
+    host: Annotated[
+        str | None, typer.Option(help="Run this host's workers; default: this machine's name.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say what would be run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a deployment's workers and keep them running; see docs/deployment.md."""
+    import platform
+
+    from rich.console import Console
+    from typer.main import get_command
+
+    from affectstream.deployed import run_deployment, show_plan
+    from affectstream.deployment import LEAD_NS, DeploymentReader
+    from affectstream.timebase import WallClock
+
+    commands = getattr(get_command(app), "commands", {})
+    reader = DeploymentReader(path, commands, _refusal())
+    planned = reader.plan(host or platform.node(), WallClock().now_ns() + LEAD_NS)
+    console = Console(stderr=as_json)
+    summary = show_plan(planned, console) if check else run_deployment(path, planned, console)
+    _say_json(summary, as_json)
+
+
+@app.command()
 def doctor(
     address: Address = DEFAULT_ADDRESS, vosk_model: VoskModel = None, as_json: AsJson = False
 ) -> None:
@@ -199,6 +226,14 @@ def doctor(
 
 
 add_workers(app)
+
+
+def _refusal() -> type[Exception]:
+    """Return what a command raises when its arguments are wrong.
+
+    It is click's, of which some versions of typer bring a copy of their own.
+    """
+    return next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

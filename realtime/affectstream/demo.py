@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import zmq
 from rich.console import Console
 
 from affectstream.bus import Inlet
+from affectstream.core.supervision import RestartPolicy
 from affectstream.data import demo_folder, tiny_vosk_model
 from affectstream.live_view import LiveView
-from affectstream.messages import StreamClosed
-from affectstream.processes import Processes, free_address
+from affectstream.messages import StreamClosed, StreamOpened
+from affectstream.processes import free_address
 from affectstream.runner import stop_on_signals
 from affectstream.sources.listening import check_detector
+from affectstream.supervising import SupervisedProcesses
 from affectstream.timebase import NS_PER_S, WallClock
 
 SESSION = "demo"
@@ -27,6 +31,11 @@ SHOWN = ("emotion", "transcript", "utterance.started", "utterance.ended", "gap")
 STREAMS = ("stream.opened", "stream.closed")
 LEAD_NS = 2 * NS_PER_S
 """Head start, so that every worker runs before the bundled dialogue begins."""
+POLICY = RestartPolicy(must_start=True)
+ENDLESS = replace(POLICY, when="always")
+ESSENTIAL = replace(ENDLESS, essential=True)
+SILENT_END_S = 5.0
+"""How long nothing may be heard once nothing is played any more: the node will not close."""
 
 
 def run_demo(
@@ -48,9 +57,9 @@ def run_demo(
     """
     check_detector(vad)
     address = address or free_address()
-    with stop_on_signals() as stopped, Processes() as processes:
+    with stop_on_signals() as stopped, SupervisedProcesses(POLICY) as processes:
         where = ("--address", address)
-        processes.start("fusion", "fusion", *where, "--checkpoint", checkpoint)
+        processes.start("fusion", "fusion", *where, "--checkpoint", checkpoint, policy=ESSENTIAL)
         with console.status("loading the model"):
             processes.wait_for_hub(address, stopped)
         prefixes = [f"{kind}/{SESSION}/" for kind in (*SHOWN, *STREAMS)]
@@ -67,6 +76,7 @@ def run_demo(
             with LiveView(console, title, origin_ns) as view:
                 ended = _show(view, inlet, processes, stopped)
                 memory = processes.memory_mib()
+                restarts = {worker.name: worker.restarts for worker in processes.workers}
         finally:
             inlet.close()
     console.print(
@@ -79,12 +89,13 @@ def run_demo(
         "finals": view.counts["final"],
         "revisions": view.counts["revised"],
         "gaps": view.counts["gaps"],
+        "restarts": restarts,
         "memory_mib": {name: round(size, 1) for name, size in memory.items()},
     }
 
 
 def _start_microphone(
-    processes: Processes,
+    processes: SupervisedProcesses,
     where: tuple[str, str],
     device: str | None,
     vosk_model: Path | None,
@@ -92,13 +103,14 @@ def _start_microphone(
 ) -> None:
     chosen = ("--vad", vad, *(("--device", device) if device else ()))
     session = ("--session", SESSION)
-    processes.start("microphone", "microphone", *where, *session, "--speaker", "you", *chosen)
+    you = ("--speaker", "you", *chosen)
+    processes.start("microphone", "microphone", *where, *session, *you, policy=ESSENTIAL)
     model = ("--vosk-model", str(vosk_model)) if vosk_model else ()
-    processes.start("transcript", "transcribe", *where, *session, *model)
+    processes.start("transcript", "transcribe", *where, *session, *model, policy=ENDLESS)
 
 
 def _start_bundled(
-    processes: Processes,
+    processes: SupervisedProcesses,
     where: tuple[str, str],
     vosk_model: Path,
     begins: tuple[int, float],
@@ -108,31 +120,44 @@ def _start_bundled(
     script = json.loads((folder / "dialogue.json").read_text(encoding="utf-8"))
     pace = ("--start-ns", str(begins[0]), "--speed", str(begins[1]))
     session = ("--session", SESSION)
-    processes.start("transcript", "transcribe", *where, *session, "--vosk-model", str(vosk_model))
+    model = ("--vosk-model", str(vosk_model))
+    processes.start("transcript", "transcribe", *where, *session, *model, policy=ENDLESS)
     for speaker in script["speakers"]:
         name, channel = speaker["name"], str(speaker["channel"])
         who = ("--speaker", name, *where, *session, *pace)
         processes.start(f"microphone {name}", "play", str(folder / "dialogue.wav"),
-                        "--channel", channel, "--vad", vad, *who)  # fmt: skip
-        processes.start(f"mocap {name}", "mocap", str(folder / speaker["mocap"]), *who)
+                        "--channel", channel, "--vad", vad, *who, again=("--resume",))  # fmt: skip
+        processes.start(f"mocap {name}", "mocap", str(folder / speaker["mocap"]), *who,
+                        again=("--resume",))  # fmt: skip
 
 
-def _show(view: LiveView, inlet: Inlet, processes: Processes, stopped: object) -> str:
-    """Feed the view until the node closes the dialogue; return why it ended."""
-    assert callable(stopped)
+def _show(
+    view: LiveView, inlet: Inlet, processes: SupervisedProcesses, stopped: Callable[[], bool]
+) -> str:
+    """Feed the view until the dialogue is over; return why it ended."""
     poller = zmq.Poller()
     for socket in inlet.sockets:
         poller.register(socket, zmq.POLLIN)
-    checked = time.monotonic()
+    closed = False  # a node that is started again opens the dialogue again
+    went_on_s = time.monotonic()
     while not stopped():
         poller.poll(100)
-        for message in inlet.read():
+        messages = inlet.read()
+        for message in messages:
             view.receive(message)
-            if isinstance(message, StreamClosed) and message.source == "fusion":
-                return "end of the dialogue"
-        if time.monotonic() - checked > 0.5:
-            processes.check()
-            for warning in processes.warnings():
-                view.say(f"-- {warning}")
-            checked = time.monotonic()
+            if isinstance(message, StreamOpened | StreamClosed) and message.source == "fusion":
+                closed = isinstance(message, StreamClosed)
+        processes.turn()
+        for warning in processes.warnings():
+            view.say(f"-- {warning}")
+        if messages or _goes_on(processes):
+            went_on_s = time.monotonic()
+        if (closed and not view.streams) or time.monotonic() - went_on_s > SILENT_END_S:
+            return "end of the dialogue"
     return "stopped"
+
+
+def _goes_on(processes: SupervisedProcesses) -> bool:
+    """Return whether anything is still played or heard."""
+    return any(w.policy.when != "always" or w.name == "microphone"
+               for w in processes.workers if not w.over)  # fmt: skip

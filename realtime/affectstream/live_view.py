@@ -58,6 +58,11 @@ class LiveView:
         if self._console.is_terminal:
             self._live.stop()
 
+    @property
+    def streams(self) -> list[str]:
+        """The streams that are open."""
+        return sorted(self._streams)
+
     def receive(self, message: Message) -> None:
         """Take one message in."""
         if isinstance(message, Emotion) and not self._accept(message):

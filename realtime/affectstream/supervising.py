@@ -35,7 +35,7 @@ class _Command:
     """How a worker is started.
 
     Attributes:
-        again: arguments that are added when it is not the first time.
+        again: options that are added, behind the command's name, when it is not the first time.
     """
 
     arguments: Sequence[str]
@@ -75,7 +75,7 @@ class SupervisedProcesses(Processes):
         folder: Path | None = None,
         open_files: int | None = None,
     ) -> int:
-        """Start ``affectstream ARGUMENTS``, and again with ``again`` added if it fails.
+        """Start ``affectstream ARGUMENTS``, and again with the options ``again`` if it fails.
 
         Args:
             policy: when to start it again; else the one for all.
@@ -143,7 +143,8 @@ class SupervisedProcesses(Processes):
         match decision:
             case Start():
                 command = self._commands[decision.name]
-                arguments = (*command.arguments, *(command.again if decision.again else ()))
+                name, *rest = command.arguments
+                arguments = (name, *(command.again if decision.again else ()), *rest)
                 try:
                     self._spawn(decision.name, arguments, command.folder, command.open_files)
                 except ProcessError as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from affectstream.core import aligner as module
 from affectstream.core.aligner import (
@@ -319,3 +320,26 @@ def test_losses_that_nobody_asks_for_are_added_up(monkeypatch: pytest.MonkeyPatc
         driver.give(ended(f"u{number}", 100, 50))
     assert len(driver.machine.gaps) == 3
     assert sum(gap.count for gap in driver.machine.gaps) == 10
+
+
+def test_what_a_dead_worker_left_open_is_named_when_its_stream_begins_anew() -> None:
+    driver = aligner()
+    driver.give(replace(opened("mic.anna"), epoch=1), replace(opened("mic.bert"), epoch=3))
+    driver.give(started("anna-0000", 0), started("bert-0000", 0, speaker="bert"))
+    driver.give(replace(opened("mic.anna"), epoch=1))  # said twice, by the same
+    assert gaps(driver) == []
+    driver.give(replace(opened("mic.anna"), epoch=2))
+    assert gaps(driver) == ["its worker was started again before anna-0000 ended"]
+    assert driver.machine.gaps[0].of == "anna"
+    driver.give(
+        ended("bert-0000", 0, 100, speaker="bert"), progress(200), progress(200, "mic.bert")
+    )
+    assert len(gaps(driver)) == 1
+
+
+def test_what_a_dead_worker_had_ended_goes_on() -> None:
+    driver = aligner()
+    driver.give(replace(opened("mic.anna"), epoch=1), started("u0", 0), ended("u0", 0, 100))
+    driver.give(replace(opened("mic.anna"), epoch=2))
+    assert gaps(driver) == []
+    assert ids(driver.give(progress(200))) == [("u0", True)]

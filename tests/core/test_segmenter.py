@@ -439,3 +439,21 @@ def test_bounds_of_acted_speech(data_folder: Path) -> None:
         errors = abs(ms(ended[0].start_ns) - first), abs(ms(ended[-1].end_ns) - last)
         within.append(max(errors) <= 200)
     assert np.mean(within) >= 0.9
+
+
+def test_a_stream_of_another_take_names_its_utterances_differently() -> None:
+    samples = sound(300, 500, 800, 500, 800)
+    named = [e.utterance for e in of(whole(samples, take="2a"), UtteranceEnded)]
+    assert named == ["anna-2a-0000", "anna-2a-0001"]
+
+
+def test_a_recording_that_is_taken_up_again_says_so_and_goes_on_from_there() -> None:
+    samples = sound(300, 500, 800)
+    at = 16_000
+    taken_up = [AudioLost(at, at, 0, "restarted"), CapturedAudio(at, samples)]
+    messages = feed(segmenter(), taken_up)
+    (gap,) = of(messages, Gap)
+    assert (gap.lost, gap.count, gap.reason) == ("audio", 0, "restarted")
+    (fresh,) = of(whole(samples), UtteranceEnded)
+    (later,) = of(messages, UtteranceEnded)
+    assert later.start_ns - fresh.start_ns == later.end_ns - fresh.end_ns == 1_000_000_000

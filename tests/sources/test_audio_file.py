@@ -70,6 +70,50 @@ def test_a_start_in_the_future_is_waited_for(tmp_path: Path) -> None:
     file.close()
 
 
+@pytest.mark.parametrize("rate_hz", [16_000, 48_000])
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+def test_a_recording_that_is_resumed_goes_on_where_it_is_by_now(
+    tmp_path: Path, rate_hz: int, speed: float
+) -> None:
+    ramp = np.arange(2 * rate_hz).astype(np.int16)
+    path = write_wav(tmp_path / "a.wav", ramp, rate_hz)
+    file = AudioFile(path, speed=speed, not_before_ns=NOW_NS, resume=True)
+    later_ns = NOW_NS + round(1.5 / speed * 1e9)
+    assert file.read(later_ns) == [AudioLost(24_000, 24_000, 0, "restarted")]
+    captured: list[Captured] = []
+    while not file.exhausted:
+        captured += file.read(later_ns := max(later_ns, file.next_read_ns() or 0))
+    assert later_ns - NOW_NS == pytest.approx(2.0 / speed * 1e9, abs=2e8)
+    first = next(item for item in captured if isinstance(item, CapturedAudio))
+    assert first.first_sample == 24_000
+    assert len(joined(captured)) == 8_000
+    file.close()
+
+
+def test_a_recording_that_would_be_over_by_now_ends_at_once(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(1, 16_000))
+    file = AudioFile(path, not_before_ns=NOW_NS, resume=True)
+    assert file.read(NOW_NS + 10**12) == [AudioLost(16_000, 16_000, 0, "restarted")]
+    assert file.read(NOW_NS + 10**12 + 10**9) == []
+    assert file.exhausted
+    file.close()
+
+
+@pytest.mark.parametrize(("speed", "after_ms"), [(1.0, 50), (math.inf, 10**6)])
+def test_what_had_not_begun_or_has_no_pace_is_resumed_at_its_beginning(
+    tmp_path: Path, speed: float, after_ms: int
+) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(1, 16_000))
+    file = AudioFile(path, speed=speed, not_before_ns=NOW_NS, resume=True)
+    captured: list[Captured] = []
+    now_ns = NOW_NS + after_ms * 1_000_000
+    while not file.exhausted:
+        captured += file.read(now_ns)
+        now_ns = max(now_ns, file.next_read_ns() or 0)
+    assert len(joined(captured)) == 16_000
+    file.close()
+
+
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000])
 def test_a_file_at_another_rate_keeps_its_length_and_its_place(
     tmp_path: Path, rate_hz: int

@@ -262,6 +262,53 @@ def test_a_start_in_the_future_is_waited_for(tmp_path: Path) -> None:
     replay.close()
 
 
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+def test_a_recording_that_is_resumed_goes_on_where_it_is_by_now(
+    tmp_path: Path, speed: float
+) -> None:
+    replay = MocapReplay(
+        MocapRecording([write(tmp_path / "a.txt", "head")]),
+        speed,
+        not_before_ns=NS_PER_S,
+        resume=True,
+    )
+    now_ns = NS_PER_S + round(1.05 * NS_PER_S / speed)
+
+    lost, position = replay.read(now_ns)
+    items = replay.read(now_ns + NS_PER_S)
+    replay.close()
+
+    assert isinstance(lost, MocapLoss)
+    assert (lost.count, lost.reason, lost.start_ns) == (0, "restarted", NS_PER_S)
+    assert position == MocapPosition(NS_PER_S)
+    frames = [item for item in items if isinstance(item, MocapFrame)]
+    assert frames[0].time_ns == pytest.approx(NS_PER_S, abs=10 * NS_PER_MS)
+    assert frames[0].time_ns >= NS_PER_S
+
+
+def test_a_recording_that_would_be_over_by_now_ends_at_once(tmp_path: Path) -> None:
+    recording = MocapRecording([write(tmp_path / "a.txt", "head")])
+    replay = MocapReplay(recording, not_before_ns=0, resume=True)
+
+    assert not [i for i in replay.read(1_000 * NS_PER_S) if isinstance(i, MocapFrame)]
+    assert replay.exhausted
+    replay.close()
+
+
+@pytest.mark.parametrize("speed", [math.inf, 1.0])
+def test_what_has_no_pace_or_has_not_begun_is_resumed_at_its_beginning(
+    tmp_path: Path, speed: float
+) -> None:
+    recording = MocapRecording([write(tmp_path / "a.txt", "head")])
+    replay = MocapReplay(recording, speed, not_before_ns=NS_PER_S, resume=True)
+
+    items = replay.read(NS_PER_S) + replay.read(2 * NS_PER_S)
+    replay.close()
+
+    assert not [item for item in items if isinstance(item, MocapLoss)]
+    assert next(i for i in items if isinstance(i, MocapFrame)).time_ns < 20 * NS_PER_MS
+
+
 @pytest.mark.parametrize("speed", [0.0, -1.0, math.nan])
 def test_a_speed_that_plays_nothing_is_refused(tmp_path: Path, speed: float) -> None:
     recording = MocapRecording([write(tmp_path / "a.txt", "head")])

@@ -192,8 +192,8 @@ class Worker:
         if policy.when == "never" or stillborn:
             return self._give_up(f"{self.name}: {self.words}", stillborn, now_ns)
         if len(self._failed_ns) >= policy.failures:
-            often = f"failed {policy.failures} times within {_seconds(policy.window_ns)}"
-            words = f"{self.name} {often} and is given up; the last time: {self.words}"
+            often = f"{policy.failures} × within {_seconds(policy.window_ns)}"
+            words = f"{self.name} failed {often} and is given up; the last time: {self.words}"
             return self._give_up(words, False, now_ns)
         self._waits += 1
         self.enter("waiting", now_ns)
