@@ -26,7 +26,7 @@ from affectstream.sources.mocap_frames import (
     MocapRecording,
     MocapTimeline,
 )
-from affectstream.sources.mocap_stream import MocapStream
+from affectstream.sources.mocap_stream import MocapPosition, MocapStream
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 from iemocap_copy import FACE_MARKERS, HAND_MARKERS, HEAD_CHANNELS, mocap_line, mocap_lines
 
