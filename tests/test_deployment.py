@@ -52,6 +52,13 @@ def test_options_are_those_of_the_command_line(tmp_path: Path) -> None:
     assert fusion.arguments == expected
 
 
+def test_a_journal_is_the_node_s(tmp_path: Path) -> None:
+    node = '[[worker]]\nkind = "fusion"\nname = "node"\n'
+    hub, fusion = plan(tmp_path, f'journal = "j.sqlite"\n{HUB}{node}')
+    assert not [word for word in hub.arguments if "journal" in word]
+    assert "--journal=j.sqlite" in fusion.arguments
+
+
 def test_by_default_what_has_no_end_runs_always_and_the_run_needs_hub_and_node(
     tmp_path: Path,
 ) -> None:
