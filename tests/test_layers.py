@@ -15,7 +15,7 @@ REALTIME = ROOT / "realtime" / "affectstream"
 MODELS = ROOT / "models" / "affectstream_models"
 TOOLS = ROOT / "tools" / "affectstream_tools"
 
-LAYERS = ["errors", "timebase", "messages", "codec", "core", "bus", "leash", "runner"]
+LAYERS = ["errors", "timebase", "messages", "codec", "core", "security", "bus", "leash", "runner"]
 """Lowest first; ``features`` stands beside them, and everything else above, under the programs."""
 
 PROGRAMS = {"cli", "__main__", "demo"}

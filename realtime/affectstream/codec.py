@@ -72,10 +72,8 @@ def decode(frames: Sequence[bytes]) -> Message:
         DecodeError: they hold none; its ``reason`` is one of ``frames``, ``too large``,
             ``not MessagePack``, ``version``, ``unknown kind``, ``field``, ``topic``, ``payload``.
     """
-    if len(frames) != 3:
-        raise DecodeError("frames", f"a message has 3 frames, this one {len(frames)}")
-    topic, packed, payload = frames
-    header = _unpack(topic, packed, payload)
+    header = read_header(frames)
+    topic, _, payload = frames
     message_type = KINDS.get(str(header.get("kind")))
     if message_type is None:
         raise DecodeError("unknown kind", repr(header.get("kind"))[:80])
@@ -94,6 +92,28 @@ def decode(frames: Sequence[bytes]) -> Message:
     return message
 
 
+def read_header(frames: Sequence[bytes]) -> dict[str, Any]:
+    """Return the header in ``frames`` (topic, header, payload), all of bounded size.
+
+    Raises:
+        DecodeError: they have none; its ``reason`` is one of ``frames``, ``too large``,
+            ``not MessagePack``, ``version``.
+    """
+    if len(frames) != 3:
+        raise DecodeError("frames", f"a message has 3 frames, this one {len(frames)}")
+    topic, packed, payload = frames
+    if len(topic) > MAX_TOPIC_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
+        raise DecodeError("too large", f"topic {len(topic)}, payload {len(payload)} bytes")
+    header = unpack_map(packed)
+    version = header.pop("v", None)
+    if type(version) is not int or not 1 <= version <= WIRE_VERSION:
+        raise DecodeError(
+            "version",
+            f"wire version {version!r}; this program reads up to {WIRE_VERSION}: upgrade it",
+        )
+    return header
+
+
 def unpack_map(packed: bytes) -> dict[str, Any]:
     """Return the MessagePack map in ``packed``, of bounded size and depth.
 
@@ -110,19 +130,6 @@ def unpack_map(packed: bytes) -> dict[str, Any]:
         raise DecodeError("not MessagePack", f"the header is a {type(header).__name__}, not a map")
     if _depth(header) > MAX_DEPTH:
         raise DecodeError("too large", f"the header nests deeper than {MAX_DEPTH}")
-    return header
-
-
-def _unpack(topic: bytes, packed: bytes, payload: bytes) -> dict[str, Any]:
-    if len(topic) > MAX_TOPIC_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
-        raise DecodeError("too large", f"topic {len(topic)}, payload {len(payload)} bytes")
-    header = unpack_map(packed)
-    version = header.pop("v", None)
-    if type(version) is not int or not 1 <= version <= WIRE_VERSION:
-        raise DecodeError(
-            "version",
-            f"wire version {version!r}; this program reads up to {WIRE_VERSION}: upgrade it",
-        )
     return header
 
 

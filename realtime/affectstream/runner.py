@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import zmq
 
-from affectstream.bus import Inlet, Outlet
+from affectstream.bus import Endpoint, Inlet, Outlet
 from affectstream.core.delivery import Positions
 from affectstream.core.retention import Retained
 from affectstream.leash import Pulse
@@ -92,7 +92,7 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
 def run(
     machine: Machine,
     *,
-    address: str,
+    address: str | Endpoint,
     prefixes: Sequence[str] = (),
     from_start: bool = True,
     inputs: Sequence[Input] = (),

@@ -15,9 +15,18 @@ PORT + 2  ROUTER  resend, state and clock requests between inlets and outlets
 
 The ROUTER is a switch: ``[to, *body]`` from one peer arrives as ``[from, *body]`` at another.
 An outlet's name there is its epoch in decimal; requests to the empty name go to the hub.
+
+Where the hub has keys (``Endpoint``), every connection is encrypted and shows a key (CURVE), and
+what comes over it has a sender (``guarded``). Without keys nothing leaves the host.
 """
 
-from affectstream.bus.address import DEFAULT_ADDRESS, BusError, check_loopback, ports
+from affectstream.bus.address import (
+    DEFAULT_ADDRESS,
+    BusError,
+    Endpoint,
+    check_loopback,
+    ports,
+)
 from affectstream.bus.hub import Hub, measure_clock_offset
 from affectstream.bus.inlet import Inlet
 from affectstream.bus.outlet import Outlet
@@ -25,6 +34,7 @@ from affectstream.bus.outlet import Outlet
 __all__ = [
     "DEFAULT_ADDRESS",
     "BusError",
+    "Endpoint",
     "Hub",
     "Inlet",
     "Outlet",

@@ -8,58 +8,80 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
-import msgpack
 import zmq
 
-from affectstream.bus import address as addresses
-from affectstream.bus.address import DEFAULT_ADDRESS, BusError, check_loopback, connect, ports
+from affectstream.bus.address import (
+    DEFAULT_ADDRESS,
+    BusError,
+    Endpoint,
+    bind,
+    check_loopback,
+    close,
+    connect,
+    ports,
+)
+from affectstream.bus.guarded import GuardedLoop, switch
+from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import unpack_map
+from affectstream.core.peers import Limits
 from affectstream.timebase import ClockProbe, WallClock, best_offset_ns
 
 
 class Hub:
-    """The only thing that binds. Two threads forward messages and requests; no state.
+    """The only thing that binds. Threads forward messages and requests; no state.
+
+    On loopback without keys everybody is let in, and messages go through in C. With keys every
+    message's sender is known, and is held to ``limits``.
+
+    Args:
+        limits: of each peer, where there are keys.
 
     Raises:
-        BusError: a port is in use, or the address is not on loopback.
+        BusError: a port is in use, or others than this user could connect and there are no keys.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS) -> None:
-        check_loopback(address)
-        self.address = address
-        places = ports(address)
+    def __init__(
+        self, address: str | Endpoint = DEFAULT_ADDRESS, *, limits: Limits | None = None
+    ) -> None:
+        endpoint = Endpoint.of(address)
+        check_loopback(endpoint)
+        self.address = endpoint.address
+        self.counts: Counter[str] = Counter()
+        """Who was refused and what was dropped, by reason; empty without keys."""
         self._context = zmq.Context(io_threads=1)
-        kinds = (zmq.XPUB, zmq.XSUB, zmq.ROUTER)
-        sockets = [self._bind(kind, where) for kind, where in zip(kinds, places, strict=True)]
-        backend, frontend, router = sockets
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._threads = [
-            threading.Thread(target=_forward, args=(frontend, backend), daemon=True),
-            threading.Thread(target=_switch, args=(router,), daemon=True),
-        ]
+        try:
+            self._threads = self._guarded(endpoint, limits) if endpoint.keys else self._open()
+        except BusError:
+            self._context.destroy(linger=0)
+            raise
         for thread in self._threads:
             thread.start()
 
-    def _bind(self, kind: int, where: str) -> zmq.Socket[bytes]:
-        socket = self._context.socket(kind)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.SNDHWM, addresses.HIGH_WATER)
-        socket.setsockopt(zmq.RCVHWM, addresses.HIGH_WATER)
-        socket.setsockopt(zmq.MAXMSGSIZE, addresses.MAX_FRAME_BYTES)
-        socket.setsockopt(zmq.IPV6, int("[" in where))
-        try:
-            socket.bind(where)
-        except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
-            if error.errno == zmq.EADDRINUSE:
-                raise BusError(
-                    f"{where} is in use; stop what runs there or choose another --address"
-                ) from error
-            raise BusError(f"cannot bind {where}: {error}; choose another --address") from error
-        return socket
+    def _open(self) -> list[threading.Thread]:
+        kinds = (zmq.XPUB, zmq.XSUB, zmq.ROUTER)
+        places = ports(self.address)
+        sockets = [bind(self._context, k, where) for k, where in zip(kinds, places, strict=True)]
+        backend, frontend, router = sockets
+        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        return [
+            threading.Thread(target=_forward, args=(frontend, backend), daemon=True),
+            threading.Thread(target=_switch, args=(router,), daemon=True),
+        ]
+
+    def _guarded(self, endpoint: Endpoint, limits: Limits | None) -> list[threading.Thread]:
+        keys = endpoint.keys
+        assert keys is not None
+        if keys.hub != keys.public:
+            raise BusError(
+                f"the keys in {keys.folder} trust another hub; run that one, or remove "
+                f"{keys.folder / 'hub.key'}"
+            )
+        loop = GuardedLoop(self._context, endpoint, keys, limits or Limits(), self.counts)
+        return [threading.Thread(target=loop.run, daemon=True)]
 
     def close(self) -> None:
         """Stop forwarding and free the ports."""
@@ -93,54 +115,50 @@ def _switch(router: zmq.Socket[bytes]) -> None:
     clock = WallClock()
     try:
         while True:
-            sender, to, *body = _pad(router.recv_multipart())
-            if not to:
-                answer = [sender, b"", msgpack.packb({"op": "clock", "now_ns": clock.now_ns()})]
-                _send(router, [*answer, *body[1:]])
-            elif not _send(router, [to, sender, *body]):
-                _send(router, [sender, to, msgpack.packb({"op": "unreachable"})])
+            switch(router, router.recv_multipart(), clock.now_ns)
     except zmq.ContextTerminated:
         router.close()
 
 
-def _pad(frames: list[bytes]) -> list[bytes]:
-    return frames if len(frames) >= 2 else [*frames, b""]
-
-
-def _send(router: zmq.Socket[bytes], frames: list[bytes]) -> bool:
-    try:
-        router.send_multipart(frames, zmq.DONTWAIT)
-    except zmq.ContextTerminated:
-        raise
-    except zmq.ZMQError:
-        return False
-    return True
-
-
-def measure_clock_offset(address: str, probes: int = 4, timeout_s: float = 1.0) -> ClockProbe:
+def measure_clock_offset(
+    address: str | Endpoint, probes: int = 4, timeout_s: float = 1.0
+) -> ClockProbe:
     """Compare this host's clock with the hub's, as NTP does; the lowest round trip wins.
 
     Raises:
-        BusError: no hub answers at the address.
+        BusError: no hub answers at the address, or it refuses us.
     """
     clock = WallClock()
-    control = ports(address)[2]
+    endpoint = Endpoint.of(address)
+    control = ports(endpoint)[2]
     context = zmq.Context(io_threads=1)
-    socket = connect(context, zmq.DEALER, control)
+    socket = connect(context, zmq.DEALER, control, keys=endpoint.keys)
+    watch = HandshakeWatch(endpoint, [socket])
     answered: list[ClockProbe] = []
     deadline = time.monotonic() + timeout_s
     try:
         for _ in range(probes):
             sent_ns = clock.now_ns()
             socket.send_multipart([b"", b""])
-            if not socket.poll(max(0, int(1000 * (deadline - time.monotonic())))):
+            if not _answered(socket, watch, deadline):
                 break
             answer = unpack_map(socket.recv_multipart()[1])
             answered.append(ClockProbe(sent_ns, int(answer["now_ns"]), clock.now_ns()))
     finally:
-        socket.close(linger=0)
+        close(socket)
         context.term()
     if not answered:
         raise BusError(f"no hub answers at {address}; start one with `affectstream fusion`")
     best = best_offset_ns(answered)
     return next(probe for probe in answered if probe.offset_ns == best)
+
+
+def _answered(socket: zmq.Socket[bytes], watch: HandshakeWatch, deadline_s: float) -> bool:
+    """Wait for an answer; return whether there is one, or raise if there cannot be."""
+    while True:
+        left_ms = int(1000 * (deadline_s - time.monotonic()))
+        if socket.poll(min(20, max(0, left_ms))):
+            return True
+        watch.check()
+        if left_ms <= 0:
+            return False

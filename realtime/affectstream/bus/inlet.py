@@ -13,7 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 import msgpack
 import zmq
 
-from affectstream.bus.address import DEFAULT_ADDRESS, BusError, connect, is_told, ports
+from affectstream.bus.address import (
+    DEFAULT_ADDRESS,
+    BusError,
+    Endpoint,
+    close,
+    connect,
+    is_told,
+    ports,
+)
+from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import DecodeError, decode, unpack_map
 from affectstream.core.delivery import AskHistory, Positions, Reassembler, Request, Resend
 from affectstream.core.retention import MAX_PREFIXES
@@ -42,7 +51,7 @@ class Inlet:
 
     def __init__(
         self,
-        address: str = DEFAULT_ADDRESS,
+        address: str | Endpoint = DEFAULT_ADDRESS,
         prefixes: Sequence[str] = ("emotion/",),
         *,
         from_start: bool = False,
@@ -50,7 +59,8 @@ class Inlet:
         since: Mapping[str, int] | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        where, _, control = ports(address)
+        endpoint = Endpoint.of(address)
+        where, _, control = ports(endpoint)
         if len(prefixes) > MAX_PREFIXES:
             raise BusError(
                 f"{len(prefixes)} prefixes are more than the {MAX_PREFIXES} that outlets answer "
@@ -59,11 +69,12 @@ class Inlet:
         self.counts: Counter[str] = Counter()
         self._clock = clock or WallClock().now_ns
         self._context = zmq.Context(io_threads=1)
-        self._subscriber = connect(self._context, zmq.SUB, where)
+        self._subscriber = connect(self._context, zmq.SUB, where, keys=endpoint.keys)
         for prefix in {*prefixes, *(_progress_of(prefix) for prefix in prefixes)}:
             self._subscriber.subscribe(prefix)
-        self._requests = connect(self._context, zmq.DEALER, control)
+        self._requests = connect(self._context, zmq.DEALER, control, keys=endpoint.keys)
         self.sockets = (self._subscriber, self._requests)
+        self._watch = HandshakeWatch(endpoint, self.sockets)
         self._reassembler = Reassembler(
             prefixes, from_start=from_start, positions=positions, since=since
         )
@@ -74,7 +85,12 @@ class Inlet:
         return self._reassembler.positions
 
     def read(self) -> list[Message]:
-        """Return the messages whose turn has come, without waiting."""
+        """Return the messages whose turn has come, without waiting.
+
+        Raises:
+            BusError: the hub refuses us.
+        """
+        self._watch.check()
         now_ns = self._clock()
         messages = self._reassembler.wake(now_ns)
         for _ in range(READ_AT_ONCE):
@@ -164,7 +180,7 @@ class Inlet:
     def close(self) -> None:
         """Disconnect."""
         for socket in self.sockets:
-            socket.close(linger=0)
+            close(socket)
         self._context.term()
 
 

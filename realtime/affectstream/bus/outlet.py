@@ -15,7 +15,8 @@ import msgpack
 import msgspec
 import zmq
 
-from affectstream.bus.address import DEFAULT_ADDRESS, connect, is_told, ports
+from affectstream.bus.address import DEFAULT_ADDRESS, Endpoint, close, connect, is_told, ports
+from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import encode, unpack_map
 from affectstream.core.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
 from affectstream.errors import brief
@@ -71,21 +72,23 @@ class Outlet:
 
     def __init__(
         self,
-        address: str = DEFAULT_ADDRESS,
+        address: str | Endpoint = DEFAULT_ADDRESS,
         *,
         ring: Retained | None = None,
         regenerated: bool = False,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        _, where, control = ports(address)
+        endpoint = Endpoint.of(address)
+        _, where, control = ports(endpoint)
         self._ring: Retained = ring or Ring(RING_BYTES)
         self.epoch = self._ring.epoch
         self.counts: Counter[str] = Counter()
         self._clock = clock or WallClock().now_ns
         self._context = zmq.Context(io_threads=1)
-        self._publisher = connect(self._context, zmq.PUB, where)
+        self._publisher = connect(self._context, zmq.PUB, where, keys=endpoint.keys)
         name = str(self.epoch).encode()
-        self.socket = connect(self._context, zmq.DEALER, control, name=name)
+        self.socket = connect(self._context, zmq.DEALER, control, keys=endpoint.keys, name=name)
+        self._watch = HandshakeWatch(endpoint, (self._publisher, self.socket))
         self._state = LastState()
         self._streams: dict[tuple[str, str], _Published] = {}
         self._closed: deque[tuple[str, str]] = deque()
@@ -185,7 +188,12 @@ class Outlet:
         return self._no_beat_before_ns
 
     def service(self) -> None:
-        """Answer requests and send the heartbeats that are due."""
+        """Answer requests and send the heartbeats that are due.
+
+        Raises:
+            BusError: the hub refuses us.
+        """
+        self._watch.check()
         while int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
             self._answer(self.socket.recv_multipart(zmq.DONTWAIT))
         now_ns = self._clock()
@@ -271,8 +279,8 @@ class Outlet:
 
     def close(self, linger_ms: int = 500) -> None:
         """Let what was published leave, then disconnect."""
-        self._publisher.close(linger=linger_ms)
-        self.socket.close(linger=linger_ms)
+        close(self._publisher, linger_ms)
+        close(self.socket, linger_ms)
         self._context.term()
 
 

@@ -1,0 +1,122 @@
+"""The gatekeeper: says of every key that is shown to the hub whether it gets in.
+
+Knows: the hub's list, which may change at any time, and the ZeroMQ Authentication Protocol (ZAP,
+https://rfc.zeromq.org/spec/27/): ZeroMQ asks at an address inside the process, once for each
+handshake, and does nothing before the answer.
+Refuses to know: what those who get in say.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+
+import zmq
+from zmq.utils import z85
+
+from affectstream.bus.handshakes import BLOCKED, NOT_ALLOWED
+from affectstream.security import HUB, Keys, Peer, SecurityError, read_allowed
+
+log = logging.getLogger(__name__)
+
+ZAP = "inproc://zeromq.zap.01"
+MAX_NAMED = 200
+"""So many refused keys are named one by one; a stranger who makes more is only counted."""
+
+
+class Gatekeeper:
+    """Answers ZeroMQ's questions; must be there before the hub's sockets are.
+
+    Args:
+        counts: where refusals are counted.
+        is_blocked: whether a peer of that name misbehaved and is to stay out for now.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        keys: Keys,
+        counts: Counter[str],
+        is_blocked: Callable[[str], bool],
+    ) -> None:
+        self.socket = context.socket(zmq.REP)
+        self.socket.bind(ZAP)
+        self._keys = keys
+        self._counts = counts
+        self._is_blocked = is_blocked
+        self._hub = Peer(HUB, keys.public)
+        self._peers: dict[bytes, Peer] = {}
+        self._revoked: dict[bytes, str] = {}
+        self._named: set[bytes] = set()
+        self._version: tuple[int, ...] | None = ()
+        self.gone: list[str] = []
+        """Who was on the list and is no more, or may do other things; the hub cuts them off."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the list if it has changed. One that cannot be trusted lets nobody in."""
+        version = self._stat()
+        if version == self._version:
+            return
+        self._version = version
+        try:
+            peers = {peer.key: peer for peer in read_allowed(self._keys.folder)}
+        except SecurityError as error:
+            log.error("nobody is let in: %s", error)
+            peers = {}
+        gone = [peer for key, peer in self._peers.items() if peers.get(key) != peer]
+        self._revoked |= {peer.key: peer.name for peer in gone}
+        self.gone += [peer.name for peer in gone]
+        self._peers = peers
+        self._named.clear()
+
+    def answer(self) -> None:
+        """Answer the questions that wait."""
+        while self.socket.poll(0):
+            frames = self.socket.recv_multipart()
+            request = frames[1] if len(frames) > 1 else b""
+            status, user = self._judge(frames)
+            words = b"OK" if status == "200" else b"refused"
+            reply = [b"1.0", request, status.encode(), words, user.encode(), b""]
+            self.socket.send_multipart(reply)
+
+    def _judge(self, frames: list[bytes]) -> tuple[str, str]:
+        """Return the status and the peer's name."""
+        if len(frames) != 7 or frames[0] != b"1.0" or frames[5] != b"CURVE":
+            self._counts["refused: without keys"] += 1
+            return NOT_ALLOWED, ""
+        domain, address = frames[2].decode(), frames[3].decode(errors="replace")
+        self.refresh()
+        key = z85.encode(frames[6])
+        peer = self._hub if key == self._keys.public else self._peers.get(key)
+        if peer is None:
+            reason = "revoked key" if key in self._revoked else "unknown key"
+            who = f"{self._revoked.get(key, 'somebody')} at {address}"
+            remedy = f"`affectstream keys allow NAME '{key.decode()}'` would let it in"
+            return self._refuse(reason, key, f"{who} ({remedy})", NOT_ALLOWED)
+        if domain != "request" and not peer.may(domain):
+            who = f"{peer.name} at {address}, who may not {domain}"
+            return self._refuse(f"may not {domain}", key + domain.encode(), who, NOT_ALLOWED)
+        if self._is_blocked(peer.name):
+            return self._refuse("blocked", key, f"{peer.name} at {address}", BLOCKED)
+        return "200", peer.name
+
+    def _refuse(self, reason: str, what: bytes, who: str, status: str) -> tuple[str, str]:
+        self._counts[f"refused: {reason}"] += 1
+        if what not in self._named and len(self._named) < MAX_NAMED:
+            self._named.add(what)
+            log.warning("refused, %s: %s", reason, who)
+        return status, ""
+
+    def _stat(self) -> tuple[int, ...] | None:
+        try:
+            found = os.stat(self._keys.folder / "allowed")
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode, found.st_uid
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self.socket.close(linger=0)

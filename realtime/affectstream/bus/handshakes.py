@@ -1,0 +1,106 @@
+"""Why two ends of a connection would not have each other.
+
+Knows: what ZeroMQ says of handshakes that failed, here and at the hub, and what a user can do.
+Refuses to know: keys and lists.
+
+ZeroMQ tries again for ever, or gives up, in silence. Here a refusal is an error that says what to
+do.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+
+import zmq
+
+from affectstream.bus.address import BusError, Endpoint
+
+NOT_ALLOWED, BLOCKED = "400", "500"
+"""The statuses by which the hub refuses a key: not on the list; on it, but misbehaved."""
+
+BROKEN_OFF = 3
+"""So many handshakes in a row that the hub ended without a word are no accident."""
+
+_KEYLESS = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+_UNREADABLE = zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
+
+
+def failures(monitor: zmq.Socket[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield the events of a socket's monitor that wait: ZeroMQ's number and value."""
+    while monitor.poll(0):
+        event, _ = monitor.recv_multipart()
+        yield struct.unpack("=HI", event)
+
+
+def name_of(event: int, value: int) -> str:
+    """Return what a hub counts a failed handshake as; "" for what its gatekeeper has counted."""
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        return ""
+    if value == _UNREADABLE:
+        return "refused: for another hub's key"
+    return "refused: without keys" if value == _KEYLESS else "refused: broken off"
+
+
+class HandshakeWatch:
+    """Notices that the hub will not have this client.
+
+    Args:
+        endpoint: the hub's, as the client uses it.
+        sockets: those that ``address.connect`` returned.
+    """
+
+    def __init__(self, endpoint: Endpoint, sockets: Sequence[zmq.Socket[bytes]]) -> None:
+        self._endpoint = endpoint
+        self._monitors = [(socket.get_monitor_socket(), [0]) for socket in sockets]
+
+    def check(self) -> None:
+        """Return if nothing is wrong.
+
+        Raises:
+            BusError: the hub refuses this client, or is not the one whose key it trusts.
+        """
+        for monitor, broken_off in self._monitors:
+            for event, value in failures(monitor):
+                if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                    broken_off[0] = 0
+                elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                    raise BusError(self._refused(str(value)))
+                elif value == _KEYLESS:
+                    raise BusError(self._other_mechanism())
+                else:
+                    broken_off[0] += 1
+                    if broken_off[0] >= BROKEN_OFF:
+                        raise BusError(self._broken_off())
+
+    def _refused(self, status: str) -> str:
+        keys = self._endpoint.keys
+        if status == BLOCKED:
+            return (
+                f"the hub at {self._endpoint} has blocked this key for a while, for it sent too "
+                "much or what is no message; the hub's own log says which"
+            )
+        key = keys.public.decode() if keys else ""
+        return (
+            f"the hub at {self._endpoint} refused this key for what it is used for; on the hub's "
+            f"host, `affectstream keys allow NAME '{key}'` lets it in"
+        )
+
+    def _other_mechanism(self) -> str:
+        if self._endpoint.keys is None:
+            return (
+                f"the hub at {self._endpoint} wants keys; make some by `affectstream keys new`, "
+                "have them allowed there, and pass --keys FOLDER"
+            )
+        return (
+            f"the hub at {self._endpoint} has no keys, so it may be anybody; start it with --keys, "
+            "or leave --keys away on loopback"
+        )
+
+    def _broken_off(self) -> str:
+        if self._endpoint.keys is None:
+            return self._other_mechanism()
+        return (
+            f"what answers at {self._endpoint} is not the hub whose key is trusted here, or has no "
+            "keys; compare `affectstream keys show` on both hosts, and `affectstream keys trust`"
+        )

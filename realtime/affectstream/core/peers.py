@@ -1,0 +1,307 @@
+"""What each peer of a hub may do, and what happens to one that does more.
+
+Knows: limits per peer of messages, bytes, requests, subscriptions and names; whose a stream is;
+strikes and blocks.
+Refuses to know: sockets, keys, clocks, and what a message means beyond its header.
+
+Rules:
+1. A peer has a name, its key's on the hub's list. All of its connections count together.
+2. What is over a limit, is no message, or speaks for another peer's stream is dropped, counted
+   and named. Each is a strike; whoever has ``strikes`` of them in short order is blocked.
+3. A block lasts ``block_ns``, and twice as long each time until an hour goes well.
+4. A stream (session and source) belongs to the peer that publishes it until that has been silent
+   for ``silent_ns``; an outlet (epoch) belongs to the peer that first published under it.
+5. Answers cost the peer that asked, not the outlet that answers.
+6. The hub's own key is above all this: whoever has it is the hub.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from affectstream.codec import MAX_TOPIC_BYTES, DecodeError, read_header
+from affectstream.timebase import NS_PER_S
+
+HUB_SESSION = "hub"
+"""The session under which the hub itself says what it dropped."""
+
+MAX_LOSSES = 256
+_NAMES = re.compile(r"[^/\s]{1,120}/[^/\s]{1,120}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one peer may do; far more than any worker of ours does at the pace of speech."""
+
+    messages_per_s: float = 10_000.0
+    bytes_per_s: float = 64.0 * 1024 * 1024
+    requests_per_s: float = 200.0
+    burst_s: float = 2.0
+    request_burst: float = 2_000.0
+    subscriptions: int = 1_000
+    names: int = 8_192
+    frames: int = 16_384
+    strikes: float = 100.0
+    strikes_forgiven_per_s: float = 10.0
+    block_ns: int = 10 * NS_PER_S
+    longest_block_ns: int = 600 * NS_PER_S
+    forget_ns: int = 3_600 * NS_PER_S
+    silent_ns: int = 10 * NS_PER_S
+
+
+class TokenBucket:
+    """``rate`` a second, and ``size`` at once. It may go into debt, so that anything can pass."""
+
+    def __init__(self, rate: float, size: float) -> None:
+        self._rate, self._size = rate, size
+        self._level = size
+        self._filled_ns: int | None = None
+
+    def take(self, amount: float, now_ns: int) -> bool:
+        """Take ``amount`` and return True, unless nothing is left."""
+        if self._filled_ns is not None and now_ns > self._filled_ns:
+            gained = self._rate * (now_ns - self._filled_ns) / NS_PER_S
+            self._level = min(self._size, self._level + gained)
+        self._filled_ns = now_ns
+        if self._level <= 0:
+            return False
+        self._level -= amount
+        return True
+
+    def charge(self, amount: float) -> None:
+        """Take ``amount`` whether or not it is there."""
+        self._level -= amount
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A peer that is cut off, until when, and what for."""
+
+    peer: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What was dropped of a peer: ``lost`` says which messages, ``reason`` why."""
+
+    peer: str
+    lost: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Peer:
+    messages: TokenBucket
+    bytes: TokenBucket
+    requests: TokenBucket
+    strikes: TokenBucket
+    blocked_until_ns: int = 0
+    blocks: int = 0
+    names: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    subscriptions: int = 0
+
+
+class PeerGuard:
+    """Judges what each peer sends; ``None`` is a pass, a text says why something is dropped.
+
+    Args:
+        exempt: the peer that may do everything.
+    """
+
+    def __init__(self, limits: Limits, exempt: str) -> None:
+        self.losses: Counter[Loss] = Counter()
+        self.blocks: list[Block] = []
+        self._limits = limits
+        self._exempt = exempt
+        self._peers: dict[str, _Peer] = {}
+        self._owners: dict[str, str] = {}
+        self._askers: OrderedDict[bytes, str] = OrderedDict()
+        self._subscribers: dict[bytes, Counter[str]] = {}
+
+    def publication(self, name: str, frames: Sequence[bytes], now_ns: int) -> str | None:
+        """Judge a message that ``name`` publishes: topic, header, payload."""
+        peer = self._peer(name)
+        if name == self._exempt:
+            self._misshapen(name, peer, frames, now_ns)  # what is the hub's belongs to it
+            return None
+        size = sum(map(len, frames))
+        fault = self._spent(peer, size, now_ns) or self._misshapen(name, peer, frames, now_ns)
+        if fault is not None:
+            kind, _, stream = frames[0][:MAX_TOPIC_BYTES].decode(errors="replace").partition("/")
+            named = kind.isprintable() and _is_stream(stream)
+            self._drop(name, peer, f"{kind} of {stream}" if named else "messages", fault, now_ns)
+        return fault
+
+    def request(self, name: str, frames: Sequence[bytes], now_ns: int) -> str | None:
+        """Judge what ``name`` sends to the switch: its identity, to whom, body."""
+        identity, to = frames[0], frames[1] if len(frames) > 1 else b""
+        peer = self._peer(name)
+        size = sum(map(len, frames))
+        outlet = f"epoch {identity.decode(errors='replace')}"
+        if self._owners.get(outlet) == name:
+            if asker := self._peers.get(self._askers.get(to, "")):
+                asker.bytes.charge(size)
+            return None
+        fault = None if name == self._exempt else self._asks_too_much(name, frames, size, now_ns)
+        if outlet in self._owners:
+            fault = f"it answers as an outlet of {self._owners[outlet]}"
+        if fault is not None:
+            self._drop(name, peer, "requests", fault, now_ns)
+            return fault
+        self._askers[identity] = name
+        self._askers.move_to_end(identity)
+        if len(self._askers) > self._limits.names:
+            self._askers.popitem(last=False)
+        return None
+
+    def subscription(self, name: str | None, frame: bytes, now_ns: int) -> str | None:
+        """Judge ``\\x01`` + prefix, which subscribes, or ``\\x00`` + prefix, which ends that.
+
+        ``name`` is None where a connection ended: any of the prefix's subscribers stands for it,
+        so that the sum over the prefix is right.
+        """
+        begins, prefix = frame[:1], frame[1:]
+        if begins == b"\0":
+            self._unsubscribe(prefix, name)
+            return None
+        if name is None or name == self._exempt:
+            return None
+        peer = self._peer(name)
+        fault = None
+        if begins != b"\1" or len(prefix) > MAX_TOPIC_BYTES:
+            fault = "it is no subscription"
+        elif peer.subscriptions >= self._limits.subscriptions:
+            fault = f"more than {self._limits.subscriptions} subscriptions"
+        if fault is not None:  # ZeroMQ has taken it already: only a cut undoes it
+            self.losses[Loss(name, "subscriptions", fault)] += 1
+            self._block(name, peer, fault, now_ns)
+            return fault
+        self._subscribers.setdefault(prefix, Counter())[name] += 1
+        peer.subscriptions += 1
+        return None
+
+    def forget_subscriptions(self) -> None:
+        """Begin anew: every connection was cut."""
+        self._subscribers.clear()
+        for peer in self._peers.values():
+            peer.subscriptions = 0
+
+    def is_blocked(self, name: str, now_ns: int) -> bool:
+        """Return whether ``name`` is blocked now."""
+        peer = self._peers.get(name)
+        return peer is not None and peer.blocked_until_ns > now_ns
+
+    def _peer(self, name: str) -> _Peer:
+        peer = self._peers.get(name)
+        if peer is None:
+            limits = self._limits
+            peer = self._peers[name] = _Peer(
+                TokenBucket(limits.messages_per_s, limits.messages_per_s * limits.burst_s),
+                TokenBucket(limits.bytes_per_s, limits.bytes_per_s * limits.burst_s),
+                TokenBucket(limits.requests_per_s, limits.request_burst),
+                TokenBucket(limits.strikes_forgiven_per_s, limits.strikes),
+            )
+        return peer
+
+    def _spent(self, peer: _Peer, size: int, now_ns: int) -> str | None:
+        if peer.blocked_until_ns > now_ns:
+            return "it is blocked"
+        if not peer.messages.take(1, now_ns):
+            return f"more than {self._limits.messages_per_s:g} messages a second"
+        if not peer.bytes.take(size, now_ns):
+            return f"more than {self._limits.bytes_per_s:g} bytes a second"
+        return None
+
+    def _asks_too_much(
+        self, name: str, frames: Sequence[bytes], size: int, now_ns: int
+    ) -> str | None:
+        peer, limits = self._peers[name], self._limits
+        if peer.blocked_until_ns > now_ns:
+            return "it is blocked"
+        if len(frames) > limits.frames:
+            return f"more than {limits.frames} frames"
+        if not peer.requests.take(1, now_ns):
+            return f"more than {limits.requests_per_s:g} requests a second"
+        if not peer.bytes.take(size, now_ns):
+            return f"more than {limits.bytes_per_s:g} bytes a second"
+        return None
+
+    def _misshapen(
+        self, name: str, peer: _Peer, frames: Sequence[bytes], now_ns: int
+    ) -> str | None:
+        try:
+            header = read_header(frames)
+        except DecodeError as error:
+            return f"it is no message ({error.reason})"
+        stream = f"{header.get('session')}/{header.get('source')}"
+        if frames[0] != f"{header.get('kind')}/{stream}".encode():
+            return "its topic is not its header's"
+        if not _is_stream(stream):
+            return "its session or source is no name"
+        if header.get("session") == HUB_SESSION and name != self._exempt:
+            return f"the session {HUB_SESSION} is the hub's"
+        outlet = f"epoch {header.get('epoch')}"
+        if not self._claim(name, peer, outlet, now_ns, None):
+            return f"its epoch belongs to {self._owners[outlet]}"
+        if not self._claim(name, peer, stream, now_ns, self._limits.silent_ns):
+            return f"{stream} belongs to {self._owners[stream]}"
+        return None
+
+    def _claim(
+        self, name: str, peer: _Peer, thing: str, now_ns: int, silent_ns: int | None
+    ) -> bool:
+        """Return whether ``thing`` belongs to ``name``, or does from now on."""
+        owner = self._owners.get(thing, name)
+        if owner != name:
+            used_ns = self._peers[owner].names[thing]
+            lives = silent_ns is None or now_ns - used_ns < silent_ns
+            if lives and name != self._exempt:
+                return False
+            del self._peers[owner].names[thing]
+        self._owners[thing] = name
+        peer.names[thing] = now_ns
+        peer.names.move_to_end(thing)
+        if len(peer.names) > self._limits.names:  # a peer pushes out its own names alone
+            oldest, _ = peer.names.popitem(last=False)
+            del self._owners[oldest]
+        return True
+
+    def _drop(self, name: str, peer: _Peer, lost: str, reason: str, now_ns: int) -> None:
+        loss = Loss(name, lost, reason)
+        if loss not in self.losses and len(self.losses) >= MAX_LOSSES:
+            loss = Loss(name, "messages", "of many kinds, for many reasons")
+        self.losses[loss] += 1
+        if peer.blocked_until_ns <= now_ns and not peer.strikes.take(1, now_ns):
+            self._block(name, peer, reason, now_ns)
+
+    def _block(self, name: str, peer: _Peer, reason: str, now_ns: int) -> None:
+        limits = self._limits
+        if now_ns - peer.blocked_until_ns > limits.forget_ns:
+            peer.blocks = 0
+        length_ns = min(limits.block_ns << min(peer.blocks, 32), limits.longest_block_ns)
+        peer.blocks += 1
+        peer.blocked_until_ns = now_ns + length_ns
+        peer.strikes = TokenBucket(limits.strikes_forgiven_per_s, limits.strikes)
+        self.blocks.append(Block(name, reason, length_ns / NS_PER_S))
+
+    def _unsubscribe(self, prefix: bytes, name: str | None) -> None:
+        holders = self._subscribers.get(prefix)
+        if holders is None:
+            return
+        holder = name if name is not None and name in holders else next(iter(holders))
+        self._peer(holder).subscriptions -= 1
+        holders[holder] -= 1
+        if not holders[holder]:
+            del holders[holder]
+        if not holders:
+            del self._subscribers[prefix]
+
+
+def _is_stream(text: str) -> bool:
+    """Return whether ``text`` is SESSION/SOURCE and can be printed."""
+    return _NAMES.fullmatch(text) is not None and text.isprintable()

@@ -1,0 +1,299 @@
+"""Keys: who this host is, which hub it trusts, and whom its own hub lets in.
+
+Knows: a folder of three small files, how they are written, and who may be able to read them.
+Refuses to know: sockets; ``bus`` shows the keys and asks the list.
+
+==============  ==========================================================================
+``secret.key``  this host's secret key; its public key follows from it
+``hub.key``     the public key of the hub that this host connects to; without it, its own
+``allowed``     whom a hub with these keys lets in: a line each, ``NAME KEY both|publish|subscribe``
+==============  ==========================================================================
+
+Keys are Curve25519 keys in Z85, 40 printable characters, as every binding of ZeroMQ takes them.
+The folder belongs to its owner alone (0700, files 0600); one that others can look into is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Literal, get_args
+
+import zmq
+
+from affectstream.errors import AffectstreamError
+
+HUB = "hub"
+"""What the holder of the hub's own secret key is called; nobody on the list may be."""
+
+Role = Literal["both", "publish", "subscribe"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+MAX_FILE_BYTES = 1024 * 1024
+MAX_NAME = 120
+_NAME = re.compile(rf"[^/\s#]{{1,{MAX_NAME}}}")
+
+
+class SecurityError(AffectstreamError):
+    """Keys that cannot be used; one sentence with a remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What is in a folder of keys, but for the list, which may change while it is used.
+
+    Attributes:
+        public, secret: of this host, Z85; the secret is never shown.
+        hub: the public key of the hub that is trusted.
+    """
+
+    folder: Path
+    public: bytes
+    secret: bytes = field(repr=False)
+    hub: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Somebody on the hub's list."""
+
+    name: str
+    key: bytes
+    role: Role = "both"
+
+    def may(self, role: str) -> bool:
+        """Return whether this peer may ``publish`` or ``subscribe``."""
+        return self.role in ("both", role)
+
+
+def default_folder() -> Path:
+    """Return where ``affectstream keys`` keeps keys unless told otherwise."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "affectstream" / "keys"
+
+
+def new_keys(folder: Path, hub: str | None = None) -> Keys:
+    """Make a key pair in ``folder``, which must not hold one; ``hub`` is the hub's public key.
+
+    Raises:
+        SecurityError: there are keys already, or the folder cannot be used.
+    """
+    trusted = None if hub is None else checked_key(hub)
+    if not zmq.has("curve"):
+        raise SecurityError("this libzmq cannot encrypt; pip install --force-reinstall pyzmq")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SecurityError(f"{folder} cannot be made: {error.strerror}; choose --keys") from error
+    _check_private(folder, folder.stat())
+    public, secret = zmq.curve_keypair()
+    while public.startswith(b"-"):  # on a command line it would look like an option
+        public, secret = zmq.curve_keypair()
+    try:
+        made = os.open(folder / "secret.key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise SecurityError(
+            f"{folder} has keys already, which are never overwritten; see `affectstream keys show`"
+        ) from error
+    with open(made, "wb") as file:
+        file.write(secret + b"\n")
+    if trusted is not None:
+        _write(folder / "hub.key", trusted.decode() + "\n")
+    return open_keys(folder)
+
+
+def open_keys(folder: Path) -> Keys:
+    """Return the keys in ``folder``.
+
+    Raises:
+        SecurityError: there are none, or others than their owner could read or change them.
+    """
+    folder = folder.expanduser()
+    try:
+        _check_private(folder, folder.stat())
+        secret = checked_key(_read(folder / "secret.key"))
+    except FileNotFoundError as error:
+        raise SecurityError(
+            f"{folder} has no keys; make them by `affectstream keys new --keys {folder}`"
+        ) from error
+    except NotADirectoryError as error:
+        raise SecurityError(f"{folder} is not a folder; see `affectstream keys new`") from error
+    public = zmq.curve_public(secret)
+    try:
+        hub = checked_key(_read(folder / "hub.key"))
+    except FileNotFoundError:
+        hub = public
+    return Keys(folder, public, secret, hub)
+
+
+def trust_hub(folder: Path, hub: str) -> None:
+    """Note the public key of the hub that this host connects to from now on.
+
+    Raises:
+        SecurityError: the folder has no keys, or that is none.
+    """
+    key = checked_key(hub)
+    open_keys(folder)
+    _write(folder / "hub.key", key.decode() + "\n")
+
+
+def read_allowed(folder: Path) -> list[Peer]:
+    """Return whom a hub with these keys lets in, in the order of the file.
+
+    Raises:
+        SecurityError: the file cannot be trusted or read.
+    """
+    path = folder / "allowed"
+    try:
+        lines = _read(path).splitlines()
+    except FileNotFoundError:
+        return []
+    peers = []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or line.startswith("#"):
+            continue
+        try:
+            name, key, role = words
+            peers.append(Peer(_checked_name(name), checked_key(key), _checked_role(role)))
+        except (ValueError, SecurityError) as error:
+            raise SecurityError(
+                f"{path}, line {number} is not `NAME KEY both`; mend it, or use "
+                "`affectstream keys allow`"
+            ) from error
+    return peers
+
+
+def allow(folder: Path, name: str, key: str, role: str = "both") -> Peer:
+    """Let ``name``, who has the public key ``key``, in at the hub; a name has one key.
+
+    Raises:
+        SecurityError: that is no name, no key or no role, or either is on the list already.
+    """
+    peer = Peer(_checked_name(name), checked_key(key), _checked_role(role))
+    if peer.key == open_keys(folder).public:
+        raise SecurityError("that is this folder's own key, which its hub always lets in")
+    with _locked(folder):
+        peers = read_allowed(folder)
+        for known in peers:
+            if known.key == peer.key and known.name != name:
+                raise SecurityError(
+                    f"{known.name} has that key; `affectstream keys revoke {known.name}` first"
+                )
+            if known.name == name and known.key != peer.key:
+                raise SecurityError(
+                    f"{name} has another key; `affectstream keys revoke {name}` first"
+                )
+        _write_allowed(folder, [*(p for p in peers if p.name != name), peer])
+    return peer
+
+
+def revoke(folder: Path, name_or_key: str) -> Peer:
+    """Take somebody off the list; a running hub cuts their connections.
+
+    Raises:
+        SecurityError: nobody on the list has that name or key.
+    """
+    open_keys(folder)
+    with _locked(folder):
+        peers = read_allowed(folder)
+        for peer in peers:
+            if name_or_key in (peer.name, peer.key.decode()):
+                _write_allowed(folder, [p for p in peers if p is not peer])
+                return peer
+    raise SecurityError(f"{name_or_key} is not on the list; see `affectstream keys show`")
+
+
+def checked_key(text: str) -> bytes:
+    """Return a key in Z85.
+
+    Raises:
+        SecurityError: the text is none.
+    """
+    key = text.strip().encode()
+    try:
+        if len(key) == 40:
+            zmq.curve_public(key)  # what is no Z85 has none
+            return key
+    except zmq.ZMQError:
+        pass
+    raise SecurityError(
+        f"{text.strip()[:50]!r} is not a key of 40 characters; put it in single quotes as "
+        "`affectstream keys show` prints it"
+    )
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name) or name == HUB:
+        raise SecurityError(
+            f"{name[:50]!r} cannot be a name; take one of up to {MAX_NAME} characters without "
+            f"white space, slash or #, and not {HUB!r}"
+        )
+    return name
+
+
+def _checked_role(role: str) -> Role:
+    for known in ROLES:
+        if role == known:
+            return known
+    raise SecurityError(f"{role!r} is not a role; take {', '.join(ROLES)}")
+
+
+def _read(path: Path) -> str:
+    """Return a small file's text, of the very file whose mode was looked at."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise SecurityError(f"{path} belongs to somebody else; make keys of your own") from error
+    with open(descriptor, "rb") as file:
+        _check_private(path, os.fstat(descriptor))
+        text = file.read(MAX_FILE_BYTES + 1)
+    if len(text) > MAX_FILE_BYTES:
+        raise SecurityError(f"{path} is larger than any list of keys; look what it is")
+    return text.decode(errors="replace")
+
+
+def _check_private(path: Path, found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid():
+        raise SecurityError(
+            f"{path} belongs to another user; make keys of your own by `affectstream keys new`"
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        right = "700" if stat.S_ISDIR(found.st_mode) else "600"
+        raise SecurityError(f"others can look into {path}; chmod {right} {path}")
+
+
+def _write_allowed(folder: Path, peers: list[Peer]) -> None:
+    lines = [f"{peer.name} {peer.key.decode()} {peer.role}\n" for peer in peers]
+    _write(folder / "allowed", "".join(lines))
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step: who reads it meanwhile gets the old one or the new one."""
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(text)  # a temporary file is its owner's alone, 0600
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one program at a time change the list."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
