@@ -19,15 +19,18 @@ from affectstream.cli_options import (
     Address,
     AsJson,
     Checkpoint,
+    KeysFolder,
     LookAhead,
     OptionalAddress,
     OwnAddress,
     Speed,
     VoiceDetector,
     VoskModel,
+    endpoint_of,
     look_ahead_of,
 )
 from affectstream.errors import AffectstreamError, UsageError
+from affectstream.keys_cli import keys_app
 from affectstream.worker_cli import add_workers
 
 app = typer.Typer(
@@ -57,6 +60,7 @@ def demo(
     device: Annotated[str | None, typer.Option(help="Microphone's name or number.")] = None,
     vosk_model: VoskModel = None,
     address: OwnAddress = None,
+    keys: KeysFolder = None,
     checkpoint: Checkpoint = "live",
     speed: Speed = "1",
     vad: VoiceDetector = "webrtc",
@@ -74,6 +78,7 @@ def demo(
         device=device,
         vosk_model=vosk_model,
         address=address,
+        keys=keys,
         checkpoint=checkpoint,
         speed=parse_speed(speed),
         vad=vad,
@@ -92,6 +97,7 @@ def replay(
     live_asr: Annotated[bool, typer.Option(help="Raw: recognise the words instead.")] = False,
     vosk_model: VoskModel = None,
     address: OptionalAddress = None,
+    keys: KeysFolder = None,
     checkpoint: Checkpoint = "replay",
     journal: Annotated[
         Path | None,
@@ -115,6 +121,7 @@ def replay(
         live_asr=live_asr,
         vosk_model=vosk_model,
         address=address,
+        keys=keys,
         checkpoint=checkpoint,
         journal=journal,
     )
@@ -164,6 +171,7 @@ def analyze(
 @app.command()
 def subscribe(
     address: Address = DEFAULT_ADDRESS,
+    keys: KeysFolder = None,
     session: Annotated[str | None, typer.Option(help="One dialogue; default: all.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="JSON lines, for pipes.")] = False,
     since: Annotated[
@@ -178,12 +186,13 @@ def subscribe(
     """Print emotion events as they come; JSON lines with --json or when piped."""
     from affectstream.subscribing import file_events, print_events
 
+    endpoint = endpoint_of(address, keys)
     if to is not None:
         if since is not None:
             raise UsageError("--to goes on where the file ends; leave --since away")
-        file_events(address, session, to)
+        file_events(endpoint, session, to)
     else:
-        print_events(address, session, json_lines or not sys.stdout.isatty(), since)
+        print_events(endpoint, session, json_lines or not sys.stdout.isatty(), since)
 
 
 @app.command()
@@ -215,17 +224,21 @@ def run(
 
 @app.command()
 def doctor(
-    address: Address = DEFAULT_ADDRESS, vosk_model: VoskModel = None, as_json: AsJson = False
+    address: Address = DEFAULT_ADDRESS,
+    keys: KeysFolder = None,
+    vosk_model: VoskModel = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is missing on this machine and how to get it."""
     from affectstream.doctor import examine, show
 
-    findings = examine(address, vosk_model)
+    findings = examine(address, vosk_model, keys)
     show(findings)
     _say_json({"ok": all(f.ok for f in findings), **{f.name: f.ok for f in findings}}, as_json)
 
 
 add_workers(app)
+app.add_typer(keys_app, name="keys")
 
 
 def _refusal() -> type[Exception]:

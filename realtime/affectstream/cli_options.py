@@ -6,11 +6,14 @@ Knows: their names, their help, and what they may be. Refuses to know: the comma
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affectstream.errors import UsageError
+
+if TYPE_CHECKING:
+    from affectstream.bus import Endpoint
 
 Address = Annotated[str, typer.Option(help="The hub's address; it takes this port and two more.")]
 OptionalAddress = Annotated[
@@ -18,6 +21,14 @@ OptionalAddress = Annotated[
 ]
 OwnAddress = Annotated[
     str | None, typer.Option(help="Where other programs can subscribe; default: a free port.")
+]
+KeysFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        envvar="AFFECTSTREAM_KEYS",
+        help="Folder of keys (see `affectstream keys`); needed off loopback.",
+    ),
 ]
 Session = Annotated[str, typer.Option(help="The dialogue that this worker belongs to.")]
 Speaker = Annotated[str, typer.Option(help="Who is heard or seen.")]
@@ -37,6 +48,17 @@ LookAhead = Annotated[str, typer.Option(help="Later utterances waited for, or al
 VoiceDetector = Annotated[str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
+
+
+def endpoint_of(address: str, keys: Path | None) -> Endpoint:
+    """Return the address with the keys in the folder ``keys``, or without any.
+
+    Raises:
+        SecurityError: the keys cannot be used.
+    """
+    from affectstream.bus import Endpoint
+
+    return Endpoint.open(address, keys)
 
 
 def look_ahead_of(text: str) -> int | None:

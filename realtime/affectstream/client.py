@@ -17,12 +17,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Self
 
 import zmq
 import zmq.asyncio
 
-from affectstream.bus import DEFAULT_ADDRESS, Inlet
+from affectstream.bus import DEFAULT_ADDRESS, Endpoint, Inlet
 from affectstream.core.delivery import Positions
 from affectstream.core.revisions import RevisionBook
 from affectstream.errors import UsageError
@@ -39,14 +40,17 @@ class _Reader:
 
     def __init__(
         self,
-        address: str = DEFAULT_ADDRESS,
+        address: str | Endpoint = DEFAULT_ADDRESS,
         session: str | None = None,
         *,
         since: int | None = None,
         positions: Positions | None = None,
+        keys: str | Path | None = None,
     ) -> None:
         if since is not None and session is None:
             raise UsageError("events are numbered by dialogue; name the session with since")
+        if keys is not None:
+            address = Endpoint.open(str(address), Path(keys))
         under = f"{session}/" if session else ""
         self._inlet = Inlet(
             address,
@@ -96,14 +100,20 @@ class Subscriber(_Reader):
             None for what is open, as it is now. A node with a journal has them all.
         positions: where a subscriber before this one ended: epoch -> topic -> the first number
             that it had not had. Then nothing is missed, and nothing comes twice.
+        keys: the folder of keys that the hub knows us by; needed off loopback.
 
     Raises:
         BusError: ``address`` is not an address.
         UsageError: ``since`` without a session.
+        SecurityError: the keys cannot be used.
     """
 
     def receive(self, timeout_s: float | None = None) -> Event | None:
-        """Return the next event, or None when ``timeout_s`` has passed without one."""
+        """Return the next event, or None when ``timeout_s`` has passed without one.
+
+        Raises:
+            BusError: the hub refuses us.
+        """
         end = None if timeout_s is None else time.monotonic() + timeout_s
         poller = zmq.Poller()
         for socket in self._inlet.sockets:
@@ -156,18 +166,23 @@ class AsyncSubscriber(_Reader):
 
 
 def subscribe(
-    address: str = DEFAULT_ADDRESS, session: str | None = None, *, since: int | None = None
+    address: str | Endpoint = DEFAULT_ADDRESS,
+    session: str | None = None,
+    *,
+    since: int | None = None,
+    keys: str | Path | None = None,
 ) -> Iterator[Event]:
     """Yield emotion events as they come.
 
     Args:
         address: the hub's.
         session: one dialogue; None for all.
-        since: see ``Subscriber``.
+        since, keys: see ``Subscriber``.
 
     Raises:
-        BusError: ``address`` is not an address.
+        BusError: ``address`` is not an address, or the hub refuses us.
         UsageError: ``since`` without a session.
+        SecurityError: the keys cannot be used.
     """
-    with Subscriber(address, session, since=since) as subscriber:
+    with Subscriber(address, session, since=since, keys=keys) as subscriber:
         yield from subscriber

@@ -15,7 +15,7 @@ from pathlib import Path
 import zmq
 from rich.console import Console
 
-from affectstream.bus import Inlet
+from affectstream.bus import Endpoint, Inlet
 from affectstream.core.supervision import RestartPolicy
 from affectstream.data import demo_folder, tiny_vosk_model
 from affectstream.live_view import LiveView
@@ -45,6 +45,7 @@ def run_demo(
     device: str | None,
     vosk_model: Path | None,
     address: str | None,
+    keys: Path | None = None,
     checkpoint: str,
     speed: float,
     vad: str = "webrtc",
@@ -56,14 +57,14 @@ def run_demo(
         UsageError: there is no such detector.
     """
     check_detector(vad)
-    address = address or free_address()
+    endpoint = Endpoint.open(address or free_address(), keys)
     with stop_on_signals() as stopped, SupervisedProcesses(POLICY) as processes:
-        where = ("--address", address)
+        where = endpoint.options
         processes.start("fusion", "fusion", *where, "--checkpoint", checkpoint, policy=ESSENTIAL)
         with console.status("loading the model"):
-            processes.wait_for_hub(address, stopped)
+            processes.wait_for_hub(endpoint, stopped)
         prefixes = [f"{kind}/{SESSION}/" for kind in (*SHOWN, *STREAMS)]
-        inlet = Inlet(address, prefixes, from_start=True)
+        inlet = Inlet(endpoint, prefixes, from_start=True)
         if microphone:
             origin_ns = 0
             _start_microphone(processes, where, device, vosk_model, vad)
@@ -96,7 +97,7 @@ def run_demo(
 
 def _start_microphone(
     processes: SupervisedProcesses,
-    where: tuple[str, str],
+    where: tuple[str, ...],
     device: str | None,
     vosk_model: Path | None,
     vad: str,
@@ -111,7 +112,7 @@ def _start_microphone(
 
 def _start_bundled(
     processes: SupervisedProcesses,
-    where: tuple[str, str],
+    where: tuple[str, ...],
     vosk_model: Path,
     begins: tuple[int, float],
     vad: str,

@@ -16,7 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from affectstream.bus import BusError, measure_clock_offset, ports
+from affectstream.bus import Endpoint, NoHubError, measure_clock_offset, ports
+from affectstream.security import open_keys, read_allowed
 from affectstream.sources.devices import input_devices, load_portaudio
 from affectstream.sources.errors import SourceError
 
@@ -37,8 +38,9 @@ class Finding:
     remedy: str = ""
 
 
-def examine(address: str, vosk_model: Path | None) -> list[Finding]:
+def examine(address: str, vosk_model: Path | None, keys: Path | None = None) -> list[Finding]:
     """Try everything that the system may need, whatever fails."""
+    named = [] if keys is None else [_keys(keys)]
     return [
         _packages("fusion", ("torch", "safetensors")),
         _packages("mic", ("sounddevice", "webrtcvad", "vosk", "soxr")),
@@ -46,7 +48,8 @@ def examine(address: str, vosk_model: Path | None) -> list[Finding]:
         _portaudio(),
         _microphone(),
         _vosk(vosk_model),
-        _ports(address),
+        *named,
+        _ports(address, keys),
     ]
 
 
@@ -108,13 +111,24 @@ def _vosk(path: Path | None) -> Finding:
     return Finding("Vosk model", there, seen, VOSK_REMEDY)
 
 
-def _ports(address: str) -> Finding:
+def _keys(folder: Path) -> Finding:
+    def look() -> str:
+        found = open_keys(folder)
+        peers = len(read_allowed(found.folder))
+        if found.hub == found.public:
+            return f"{found.folder}: a hub with them lets {peers} in"
+        return f"{found.folder}: trusts the hub {found.hub.decode()}"
+
+    return _try("keys", look, "see docs/security.md")
+
+
+def _ports(address: str, keys: Path | None) -> Finding:
     remedy = "stop what uses it, or choose another --address for every process"
 
     def look() -> str:
         try:
-            probe = measure_clock_offset(address, probes=4, timeout_s=0.5)
-        except BusError:
+            probe = measure_clock_offset(Endpoint.open(address, keys), probes=4, timeout_s=0.5)
+        except NoHubError:
             pass
         else:
             offset_ms, trip_ms = probe.offset_ns / 1e6, probe.round_trip_ns / 1e6

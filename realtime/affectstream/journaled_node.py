@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from affectstream.bus import Endpoint
 from affectstream.core.model import ContextModel
 from affectstream.dialogue_journal import DialogueJournal, Kept
 from affectstream.fusion_node import PREFIXES, FusionNode
@@ -185,7 +186,7 @@ class JournaledNode:
 def run_fusion(
     node: FusionNode,
     model: ContextModel,
-    address: str,
+    address: str | Endpoint,
     journal: Path | None,
     stopping: Callable[[], bool],
 ) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 
-from affectstream.bus import BusError, measure_clock_offset
+from affectstream.bus import Endpoint, NoHubError, measure_clock_offset
 from affectstream.errors import AffectstreamError
 from affectstream.leash import LEASH, PULSE, parent_gone
 from affectstream.runner import stop_on_signals
@@ -158,7 +158,9 @@ class Processes:
         _limit(process.pid, open_files)
         return child
 
-    def wait_for_hub(self, address: str, stopping: Callable[[], bool] = lambda: False) -> None:
+    def wait_for_hub(
+        self, address: str | Endpoint, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         """Return once a hub answers at ``address``.
 
         Raises:
@@ -169,7 +171,7 @@ class Processes:
             self.check()
             try:
                 measure_clock_offset(address, probes=1, timeout_s=0.2)
-            except BusError:
+            except NoHubError:
                 continue
             return
         if not stopping():

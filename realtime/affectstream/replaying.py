@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from affectstream.bus import measure_clock_offset
+from affectstream.bus import Endpoint, measure_clock_offset
 from affectstream.core.pacing import Pacer
 from affectstream.core.revisions import RevisionBook
 from affectstream.errors import UsageError
@@ -140,6 +140,7 @@ class ReplayPlan:
         look_ahead: for a node of our own, as on its command line.
         live_asr: recognise the words of a raw copy instead of reading them.
         address: of a node that runs already; None starts one.
+        keys: the folder of keys that the bus is used with.
         journal: a file that lets the replay go on after its process was killed.
     """
 
@@ -152,6 +153,7 @@ class ReplayPlan:
     live_asr: bool = False
     vosk_model: Path | None = None
     address: str | None = None
+    keys: Path | None = None
     checkpoint: str = "replay"
     journal: Path | None = None
 
@@ -205,16 +207,18 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
         stopped = stack.enter_context(stop_when_told())
         processes = stack.enter_context(Processes())
         stack.enter_context(listener)
-        address = plan.address or _start_node(plan, processes, console, stopped)
+        endpoint = Endpoint.open(plan.address or free_address(), plan.keys)
+        if plan.address is None:
+            _start_node(plan, endpoint, processes, console, stopped)
         journal = stack.enter_context(closing(Journal(plan.journal))) if plan.journal else None
         if journal is not None:
-            processes.wait_for_hub(address, stopped)  # the node may be on its way back too
+            processes.wait_for_hub(endpoint, stopped)  # the node may be on its way back too
         now_ns = WallClock().now_ns()
         machine = CorpusReplay(
-            _scripts(plan, corpus, dialogues, processes, address, vosk_model),
+            _scripts(plan, corpus, dialogues, processes, endpoint, vosk_model),
             Pacer(plan.speed),
             listener,
-            node_offset_ns=measure_clock_offset(address).offset_ns if plan.address else None,
+            node_offset_ns=measure_clock_offset(endpoint).offset_ns if plan.address else None,
             started_ns=int(journal.meta("started_ns", now_ns)) if journal is not None else None,
             **({"ahead": 5, "listeners": 1} if plan.live_asr else {}),
         )
@@ -225,7 +229,7 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
 
         run(
             machine,
-            address=address,
+            address=endpoint,
             prefixes=CorpusReplay.PREFIXES,
             stopping=ended,
             ring=journal,
@@ -254,7 +258,7 @@ def _scripts(
     corpus: Corpus,
     dialogues: Sequence[CorpusDialogue],
     processes: Processes,
-    address: str,
+    endpoint: Endpoint,
     vosk_model: Path | None,
 ) -> Iterator[Script]:
     """Yield each dialogue's script as it begins, with a transcript worker of its own if wanted."""
@@ -263,18 +267,20 @@ def _scripts(
         if worker is not None:
             processes.end(worker)
         if vosk_model is not None:
-            where = ("--address", address, "--session", dialogue.id)
+            where = (*endpoint.options, "--session", dialogue.id)
             model = ("--vosk-model", str(vosk_model))
             worker = processes.start("transcript", "transcribe", *where, *model)
         yield plan.script(corpus, dialogue)
 
 
 def _start_node(
-    plan: ReplayPlan, processes: Processes, console: Console, stopped: Callable[[], bool]
-) -> str:
-    address = free_address()
+    plan: ReplayPlan,
+    endpoint: Endpoint,
+    processes: Processes,
+    console: Console,
+    stopped: Callable[[], bool],
+) -> None:
     options = ("--look-ahead", plan.look_ahead, "--checkpoint", plan.checkpoint)
-    processes.start("fusion", "fusion", "--address", address, *options)
+    processes.start("fusion", "fusion", *endpoint.options, *options)
     with console.status("loading the model"):
-        processes.wait_for_hub(address, stopped)
-    return address
+        processes.wait_for_hub(endpoint, stopped)

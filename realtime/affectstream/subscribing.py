@@ -11,17 +11,18 @@ from pathlib import Path
 
 import msgspec
 
+from affectstream.bus import Endpoint
 from affectstream.client import Subscriber
 from affectstream.event_file import EventFile
 from affectstream.processes import stop_when_told
 from affectstream.wording import NOTICE, line
 
 
-def file_events(address: str, session: str | None, path: Path) -> None:
+def file_events(address: str | Endpoint, session: str | None, path: Path) -> None:
     """Append events to a file until Ctrl-C; what it holds already says where to go on.
 
     Raises:
-        BusError: ``address`` is not an address.
+        BusError: ``address`` is not an address, or the hub refuses us.
         UsageError: the file cannot be written, or is of something else.
     """
     with stop_when_told() as stopping, EventFile(path) as file:
@@ -33,7 +34,7 @@ def file_events(address: str, session: str | None, path: Path) -> None:
 
 
 def print_events(
-    address: str, session: str | None, json_lines: bool, since: int | None = None
+    address: str | Endpoint, session: str | None, json_lines: bool, since: int | None = None
 ) -> None:
     """Print events until Ctrl-C; with ``json_lines`` each is one line of JSON.
 
@@ -42,7 +43,7 @@ def print_events(
         json_lines: one line of JSON each.
 
     Raises:
-        BusError: ``address`` is not an address.
+        BusError: ``address`` is not an address, or the hub refuses us.
         UsageError: ``since`` without a session.
     """
     with stop_when_told() as stopping, Subscriber(address, session, since=since) as subscriber:

@@ -16,6 +16,7 @@ from affectstream.cli_options import (
     DEFAULT_ADDRESS,
     Address,
     Checkpoint,
+    KeysFolder,
     LookAhead,
     Resume,
     Session,
@@ -24,6 +25,7 @@ from affectstream.cli_options import (
     StartNs,
     VoiceDetector,
     VoskModel,
+    endpoint_of,
     look_ahead_of,
 )
 
@@ -34,7 +36,7 @@ def add_workers(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def hub(address: Address = DEFAULT_ADDRESS) -> None:
+def hub(address: Address = DEFAULT_ADDRESS, keys: KeysFolder = None) -> None:
     """Run a hub alone, for several fusion nodes; `fusion` has one of its own."""
     import time
 
@@ -42,7 +44,7 @@ def hub(address: Address = DEFAULT_ADDRESS) -> None:
     from affectstream.leash import Pulse
 
     pulse = Pulse()
-    with _stopping() as stopping, Hub(address):
+    with _stopping() as stopping, Hub(endpoint_of(address, keys)):
         while not stopping():
             pulse.beat()
             time.sleep(0.2)
@@ -50,6 +52,7 @@ def hub(address: Address = DEFAULT_ADDRESS) -> None:
 
 def fusion(
     address: Address = DEFAULT_ADDRESS,
+    keys: KeysFolder = None,
     look_ahead: LookAhead = "8",
     checkpoint: Checkpoint = "live",
     with_hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Run the hub too.")] = True,
@@ -67,18 +70,20 @@ def fusion(
     from affectstream.pretrained import PretrainedModel
 
     waited_for = look_ahead_of(look_ahead)
+    endpoint = endpoint_of(address, keys)
     model = PretrainedModel(checkpoint)
     gc.collect()
     gc.freeze()  # torch and the weights stay; searching them for garbage would stop the node
     with ExitStack() as stack:
         if with_hub:
-            stack.enter_context(Hub(address))
+            stack.enter_context(Hub(endpoint))
         node = FusionNode(model, waited_for)
-        run_fusion(node, model, address, journal, stack.enter_context(_stopping()))
+        run_fusion(node, model, endpoint, journal, stack.enter_context(_stopping()))
 
 
 def microphone(
     address: Address = DEFAULT_ADDRESS,
+    keys: KeysFolder = None,
     session: Session = "live",
     speaker: Speaker = "you",
     device: Annotated[str | None, typer.Option(help="Name or number; see doctor.")] = None,
@@ -93,7 +98,7 @@ def microphone(
 
     with _stopping() as stopping:
         run_microphone(
-            address=address,
+            address=endpoint_of(address, keys),
             session=session,
             speaker=speaker,
             device=int(device) if device and device.isdigit() else device,
@@ -107,6 +112,7 @@ def microphone(
 def play(
     path: Annotated[Path, typer.Argument(help="A recording.")],
     address: Address = DEFAULT_ADDRESS,
+    keys: KeysFolder = None,
     session: Session = "live",
     speaker: Speaker = "you",
     channel: Annotated[int, typer.Option(help="Which channel of the recording, from 0.")] = 0,
@@ -122,7 +128,7 @@ def play(
     with _stopping() as stopping:
         run_audio_file(
             path,
-            address=address,
+            address=endpoint_of(address, keys),
             session=session,
             speaker=speaker,
             channel=channel,
@@ -135,18 +141,27 @@ def play(
 
 
 def transcribe(
-    address: Address = DEFAULT_ADDRESS, session: Session = "live", vosk_model: VoskModel = None
+    address: Address = DEFAULT_ADDRESS,
+    session: Session = "live",
+    vosk_model: VoskModel = None,
+    keys: KeysFolder = None,
 ) -> None:
     """Run a transcript worker: the words of every microphone of a dialogue, by Vosk."""
     from affectstream.sources.asr import run_transcriber
 
     with _stopping() as stopping:
-        run_transcriber(address=address, session=session, model=vosk_model, stopping=stopping)
+        run_transcriber(
+            address=endpoint_of(address, keys),
+            session=session,
+            model=vosk_model,
+            stopping=stopping,
+        )
 
 
 def mocap(
     paths: Annotated[list[Path], typer.Argument(help="IEMOCAP MOCAP_* text or OpenFace csv.")],
     address: Address = DEFAULT_ADDRESS,
+    keys: KeysFolder = None,
     session: Session = "live",
     speaker: Speaker = "you",
     start_ns: StartNs = None,
@@ -163,7 +178,7 @@ def mocap(
             paths,
             speaker=speaker,
             session=session,
-            address=address,
+            address=endpoint_of(address, keys),
             start_ns=WallClock().now_ns() if start_ns is None else start_ns,
             speed=parse_speed(speed),
             resume=resume,

@@ -24,6 +24,7 @@ from affectstream.bus.address import (
     DEFAULT_ADDRESS,
     BusError,
     Endpoint,
+    NoHubError,
     check_loopback,
     ports,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Endpoint",
     "Hub",
     "Inlet",
+    "NoHubError",
     "Outlet",
     "check_loopback",
     "measure_clock_offset",

@@ -2,7 +2,7 @@
 
 Knows: what an address looks like, where it can be used without keys, and which limits and keys
 all of our sockets have.
-Refuses to know: what is sent, and what keys lie in (``security``).
+Refuses to know: what is sent, and where keys are kept (``security``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zmq
 
 from affectstream.codec import MAX_PAYLOAD_BYTES
 from affectstream.errors import AffectstreamError
-from affectstream.security import Keys
+from affectstream.security import Keys, open_keys
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 HIGH_WATER = 10_000
@@ -41,6 +41,10 @@ class BusError(AffectstreamError):
     """The bus cannot be used as asked; one sentence with a remedy."""
 
 
+class NoHubError(BusError):
+    """Nobody answers at an address."""
+
+
 class AddressInUseError(BusError):
     """Somebody has the port, or has not let go of it yet."""
 
@@ -59,6 +63,15 @@ class Endpoint:
     def of(cls, address: str | Endpoint) -> Endpoint:
         """Return ``address`` as an endpoint."""
         return address if isinstance(address, Endpoint) else cls(address)
+
+    @classmethod
+    def open(cls, address: str, folder: Path | None) -> Endpoint:
+        """Return ``address`` with the keys in ``folder``; with None, without keys.
+
+        Raises:
+            SecurityError: the keys cannot be used.
+        """
+        return cls(address, open_keys(folder) if folder is not None else None)
 
     @property
     def options(self) -> tuple[str, ...]:

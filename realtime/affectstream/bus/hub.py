@@ -18,6 +18,7 @@ from affectstream.bus.address import (
     DEFAULT_ADDRESS,
     BusError,
     Endpoint,
+    NoHubError,
     bind,
     check_loopback,
     close,
@@ -126,7 +127,8 @@ def measure_clock_offset(
     """Compare this host's clock with the hub's, as NTP does; the lowest round trip wins.
 
     Raises:
-        BusError: no hub answers at the address, or it refuses us.
+        NoHubError: no hub answers at the address.
+        BusError: it refuses us, or that is no address.
     """
     clock = WallClock()
     endpoint = Endpoint.of(address)
@@ -148,7 +150,7 @@ def measure_clock_offset(
         close(socket)
         context.term()
     if not answered:
-        raise BusError(f"no hub answers at {address}; start one with `affectstream fusion`")
+        raise NoHubError(f"no hub answers at {address}; start one with `affectstream fusion`")
     best = best_offset_ns(answered)
     return next(probe for probe in answered if probe.offset_ns == best)
 

@@ -62,10 +62,12 @@ class TokenBucket:
 
     def take(self, amount: float, now_ns: int) -> bool:
         """Take ``amount`` and return True, unless nothing is left."""
-        if self._filled_ns is not None and now_ns > self._filled_ns:
+        if self._filled_ns is None:
+            self._filled_ns = now_ns
+        elif now_ns > self._filled_ns:
             gained = self._rate * (now_ns - self._filled_ns) / NS_PER_S
             self._level = min(self._size, self._level + gained)
-        self._filled_ns = now_ns
+            self._filled_ns = now_ns
         if self._level <= 0:
             return False
         self._level -= amount

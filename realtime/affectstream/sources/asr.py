@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from affectstream.bus import Endpoint
 from affectstream.core.capture import SAMPLE_RATE_HZ
 from affectstream.core.hearing import HeardWord
 from affectstream.core.transcripts import Transcriber
@@ -112,7 +113,7 @@ def load_vosk(path: Path) -> Callable[[], VoskRecognizer]:
 
 def run_transcriber(
     *,
-    address: str,
+    address: str | Endpoint,
     session: str,
     model: Path | str | None = None,
     stopping: Callable[[], bool] = lambda: False,

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.bus import Endpoint
 from affectstream.core.capture import AudioLost, Captured
 from affectstream.errors import brief
 from affectstream.runner import run
@@ -276,7 +277,7 @@ class AudioFile:
 def run_audio_file(
     path: Path | str,
     *,
-    address: str,
+    address: str | Endpoint,
     session: str,
     speaker: str,
     source: str | None = None,

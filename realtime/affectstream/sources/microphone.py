@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.bus import Endpoint
 from affectstream.core.capture import (
     CaptureClock,
     Captured,
@@ -242,7 +243,7 @@ class Microphone:
 
 def run_microphone(
     *,
-    address: str,
+    address: str | Endpoint,
     session: str,
     speaker: str,
     device: str | int | None = None,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from affectstream.bus import Endpoint
 from affectstream.core.pacing import Pacer
 from affectstream.runner import run
 from affectstream.sources.mocap_formats import MocapError
@@ -134,7 +135,7 @@ def run_mocap(
     *,
     speaker: str,
     session: str,
-    address: str,
+    address: str | Endpoint,
     start_ns: int | None = None,
     speed: float = 1.0,
     resume: bool = False,
