@@ -15,7 +15,7 @@ import msgpack
 import pytest
 import zmq
 
-from affectstream.bus import BusError, Hub, Inlet, Outlet, measure_clock_offset, ports
+from affectstream.bus import BusError, Endpoint, Hub, Inlet, Outlet, measure_clock_offset, ports
 from affectstream.bus import address as addresses
 from affectstream.bus import outlet as outlets
 from affectstream.codec import DecodeError
@@ -31,6 +31,7 @@ from affectstream.messages import (
     StreamOpened,
     Transcript,
 )
+from affectstream.security import new_keys
 from bus_helpers import (
     DEADLINE_S,
     SPAWN,
@@ -500,9 +501,11 @@ def test_a_bad_address_is_said_in_one_sentence(address: str, use: Callable[[str]
 
 
 @pytest.mark.parametrize("use", [Outlet, Inlet, measure_clock_offset])
-def test_an_address_that_cannot_be_connected_to_is_said(use: Callable[[str], Any]) -> None:
+def test_an_address_that_cannot_be_connected_to_is_said(
+    use: Callable[[Endpoint], Any], tmp_path: Path
+) -> None:
     with pytest.raises(BusError, match="cannot connect to"):
-        use("tcp://127.0.0.1 or so:5570")
+        use(Endpoint("tcp://not a host:5570", new_keys(tmp_path / "keys")))
 
 
 def test_a_unix_socket_is_an_address_too(tmp_path: Any) -> None:
