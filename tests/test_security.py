@@ -9,7 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from affectstream.cli import app
 from affectstream.security import (
     Peer,
     SecurityError,
@@ -20,7 +23,6 @@ from affectstream.security import (
     revoke,
     trust_hub,
 )
-from commands import no_traceback, run
 
 
 @pytest.fixture
@@ -177,33 +179,51 @@ def test_two_programs_that_change_the_list_at_once_lose_nothing(
 # The commands
 
 
+def keys(*words: str) -> Result:
+    return CliRunner().invoke(app, ["keys", *words])
+
+
 def test_the_recipe_of_two_hosts_by_the_commands(tmp_path: Path) -> None:
     hub, laptop = str(tmp_path / "hub"), str(tmp_path / "laptop")
-    made = run("keys", "new", "--keys", hub)
+    made = keys("new", "--keys", hub)
     hub_key = made.stdout.strip()
     assert f"affectstream keys new --hub '{hub_key}'" in made.stderr
-    made = run("keys", "new", "--keys", laptop, "--hub", hub_key)
+    made = keys("new", "--keys", laptop, "--hub", hub_key)
     key = made.stdout.strip()
     assert f"affectstream keys allow NAME '{key}'" in made.stderr
-    assert run("keys", "allow", "laptop", key, "--keys", hub).returncode == 0
-    shown = run("keys", "show", "--keys", hub, "--json")
+    assert keys("allow", "laptop", key, "--keys", hub).exit_code == 0
+    shown = keys("show", "--keys", hub, "--json")
     assert json.loads(shown.stdout) == {
         "public": hub_key,
         "hub": hub_key,
         "allowed": [{"name": "laptop", "key": key, "role": "both"}],
     }
-    shown = run("keys", "show", "--keys", laptop)
+    shown = keys("show", "--keys", laptop)
     assert hub_key in shown.stdout
     for folder in (hub, laptop):
         secret = (Path(folder) / "secret.key").read_text().strip()
-        assert all(secret not in words for words in (shown.stdout, made.stdout, made.stderr))
-    assert run("keys", "revoke", "laptop", "--keys", hub).returncode == 0
+        assert all(secret not in words for words in (shown.output, made.output))
+    assert keys("revoke", "laptop", "--keys", hub).exit_code == 0
     assert not read_allowed(Path(hub))
 
 
-def test_an_error_of_keys_is_one_sentence(tmp_path: Path) -> None:
-    for words in (("show",), ("allow", "laptop", "key"), ("revoke", "laptop"), ("trust", "key")):
-        result = run("keys", *words, "--keys", str(tmp_path / "none"))
-        no_traceback(result.stderr)
-        assert result.returncode == 1
-        assert len(result.stderr.splitlines()) == 1
+def test_the_folder_of_the_environment_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFECTSTREAM_KEYS", str(tmp_path / "keys"))
+    key = keys("new").stdout.strip()
+    assert open_keys(tmp_path / "keys").public.decode() == key
+    monkeypatch.delenv("AFFECTSTREAM_KEYS")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert keys("new").exit_code == 0
+    assert (tmp_path / "config" / "affectstream" / "keys" / "secret.key").is_file()
+
+
+@pytest.mark.parametrize(
+    "words", [("show",), ("allow", "laptop", "key"), ("revoke", "laptop"), ("trust", "key")]
+)
+def test_without_keys_the_commands_say_what_is_wrong(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    result = keys(*words, "--keys", str(tmp_path / "none"))
+    assert isinstance(result.exception, SecurityError)

@@ -139,15 +139,30 @@ def _check_folder(path: str) -> None:
         )
 
 
-def bind(
-    context: zmq.Context[zmq.Socket[bytes]], kind: int, where: str, keys: Keys | None = None
-) -> zmq.Socket[bytes]:
-    """Return a socket of the hub; with ``keys`` only those whom the hub's list has get in.
+def bind_all(
+    context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint
+) -> list[zmq.Socket[bytes]]:
+    """Return the hub's XPUB, XSUB and ROUTER; with keys only those on the hub's list get in.
 
     Raises:
-        AddressInUseError: the port is in use, or was let go of only just now.
+        AddressInUseError: a port is in use, or was let go of only just now.
         BusError: nothing can be bound there.
     """
+    bound: list[zmq.Socket[bytes]] = []
+    try:
+        for kind, where in zip(DOMAINS, ports(endpoint), strict=True):
+            bound.append(_bind(context, kind, where, endpoint.keys))
+    except BaseException:
+        for socket in bound:
+            close(socket) if endpoint.keys else socket.close()
+        raise
+    bound[2].setsockopt(zmq.ROUTER_MANDATORY, 1)
+    return bound
+
+
+def _bind(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, where: str, keys: Keys | None
+) -> zmq.Socket[bytes]:
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
     _limit(socket, where)
@@ -218,7 +233,7 @@ def connect(
 
 
 def close(socket: zmq.Socket[bytes], linger_ms: int = 0) -> None:
-    """Close a socket that ``connect``, or ``bind`` with keys, returned, and its monitor."""
+    """Close a socket that ``connect``, or ``bind_all`` with keys, returned, and its monitor."""
     if not socket.closed:
         monitor = socket.get_monitor_socket()
         socket.close(linger=linger_ms)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 import msgpack
 import zmq
 
-from affectstream.bus.address import AddressInUseError, Endpoint, bind, close, ports
+from affectstream.bus.address import AddressInUseError, Endpoint, bind_all, close
 from affectstream.bus.gatekeeper import Gatekeeper
 from affectstream.bus.handshakes import failures, name_of
 from affectstream.bus.outlet import Outlet
@@ -35,7 +35,6 @@ AT_ONCE = 100
 TICK_NS = 100 * NS_PER_MS
 SAY_NS = 1 * NS_PER_S
 REBIND_S = 5.0
-KINDS = (zmq.XPUB, zmq.XSUB, zmq.ROUTER)
 
 
 class GuardedLoop:
@@ -65,17 +64,9 @@ class GuardedLoop:
         self._out, self._in, self._router = self._bind()
 
     def _bind(self) -> list[zmq.Socket[bytes]]:
-        bound: list[zmq.Socket[bytes]] = []
-        try:
-            for kind, where in zip(KINDS, ports(self._endpoint), strict=True):
-                bound.append(bind(self._context, kind, where, self._keys))
-        except BaseException:
-            for socket in bound:
-                close(socket)
-            raise
-        out, _, router = bound
+        bound = bind_all(self._context, self._endpoint)
+        out = bound[0]
         out.setsockopt(zmq.XPUB_VERBOSER, 1)  # every peer's subscriptions, not only the first's
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         return bound
 
     def run(self) -> None:

@@ -19,7 +19,7 @@ from affectstream.bus.address import (
     BusError,
     Endpoint,
     NoHubError,
-    bind,
+    bind_all,
     check_loopback,
     close,
     connect,
@@ -63,11 +63,7 @@ class Hub:
             thread.start()
 
     def _open(self) -> list[threading.Thread]:
-        kinds = (zmq.XPUB, zmq.XSUB, zmq.ROUTER)
-        places = ports(self.address)
-        sockets = [bind(self._context, k, where) for k, where in zip(kinds, places, strict=True)]
-        backend, frontend, router = sockets
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        backend, frontend, router = bind_all(self._context, Endpoint(self.address))
         return [
             threading.Thread(target=_forward, args=(frontend, backend), daemon=True),
             threading.Thread(target=_switch, args=(router,), daemon=True),
