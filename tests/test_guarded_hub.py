@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import zmq
 
+from affectstream import doctor
 from affectstream.bus import BusError, Endpoint, Hub, Inlet, Outlet, measure_clock_offset, ports
 from affectstream.client import Subscriber
 from affectstream.core.peers import Limits
-from affectstream.doctor import examine
 from affectstream.messages import Gap, Message, Transcript
 from affectstream.security import Keys, allow, new_keys, open_keys, revoke, trust_hub
 from bus_helpers import (
@@ -289,17 +289,17 @@ def test_the_commands_say_it_in_one_sentence(guarded: Guarded) -> None:
 
 def test_doctor_tells_of_keys_and_of_a_hub_that_refuses_them(guarded: Guarded) -> None:
     keys = guarded.stranger("stranger")
-    found = {f.name: f for f in examine(guarded.endpoint.address, None, keys.folder)}
-    assert "trusts the hub" in found["keys"].seen
-    assert not found["ports"].ok
-    assert "affectstream keys allow" in found["ports"].seen
-    found = {f.name: f for f in examine(guarded.endpoint.address, None, guarded.keys.folder)}
-    assert found["keys"].ok
-    assert "lets 0 in" in found["keys"].seen
-    assert "a hub answers" in found["ports"].seen
+    address = guarded.endpoint.address
+    assert "trusts the hub" in doctor._keys(keys.folder).seen
+    refused = doctor._ports(address, keys.folder)
+    assert not refused.ok
+    assert "affectstream keys allow" in refused.seen
+    assert "lets 0 in" in doctor._keys(guarded.keys.folder).seen
+    assert "a hub answers" in doctor._ports(address, guarded.keys.folder).seen
     guarded.keys.folder.chmod(0o755)
-    found = {f.name: f for f in examine(guarded.endpoint.address, None, guarded.keys.folder)}
-    assert "chmod 700" in found["keys"].seen
+    found = doctor._keys(guarded.keys.folder)
+    assert not found.ok
+    assert "chmod 700" in found.seen
 
 
 # The list changes while the hub runs

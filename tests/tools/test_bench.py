@@ -96,6 +96,15 @@ def test_growth_reports_how_far_it_has_come() -> None:
     assert found["utterances"] == 60
 
 
+def test_security_prints_what_each_hub_does() -> None:
+    found = bench("security", "--messages", "1000", "--repeats", "1", "--json")
+    rows = found["hubs"]
+    assert isinstance(rows, list)
+    assert [row.pop("hub") for row in rows] == ["proxy", "proxy, encrypted", "guarded"]
+    assert all(number > 0 and math.isfinite(number) for number in numbers(rows))
+    assert all(row["hop_p50_ms"] <= row["hop_p99_ms"] for row in rows)
+
+
 @pytest.mark.parametrize("words", ["0", "many", "1,,2", ""])
 def test_what_are_no_counts_is_refused(words: str) -> None:
     result = CliRunner().invoke(app, ["bench", "latency", "--dialogues", words])

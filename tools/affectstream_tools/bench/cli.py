@@ -141,6 +141,25 @@ def front_ends(
         typer.echo(json.dumps(speeds))
 
 
+@bench_app.command()
+def security(
+    messages: Annotated[int, typer.Option(min=1_000, help="Of each hub, each time.")] = 20_000,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds, in turns.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """What keys cost: a hub without, ZeroMQ's proxy with encryption alone, and a hub with keys."""
+    from affectstream_tools.bench.security import HUBS, measure_security
+
+    with _reported() as bar:
+        task = bar.add_task("hubs", total=repeats * len(HUBS))
+        rows = measure_security(
+            messages, repeats, on_progress=lambda done: bar.update(task, completed=done)
+        )
+    _print("the same messages through three hubs", rows)
+    if as_json:
+        typer.echo(json.dumps({"hubs": rows}))
+
+
 @contextmanager
 def _reported() -> Iterator[Progress]:
     """A progress bar; an error is one sentence and exit status 1."""
