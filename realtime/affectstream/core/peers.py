@@ -36,7 +36,7 @@ _NAMES = re.compile(r"[^/\s]{1,120}/[^/\s]{1,120}")
 class Limits:
     """How much one peer may do; far more than any worker of ours does at the pace of speech."""
 
-    messages_per_s: float = 10_000.0
+    messages_per_s: float = 5_000.0
     bytes_per_s: float = 64.0 * 1024 * 1024
     requests_per_s: float = 200.0
     burst_s: float = 2.0
