@@ -19,6 +19,8 @@ import zmq
 
 from affectstream import doctor
 from affectstream.bus import BusError, Endpoint, Hub, Inlet, Outlet, measure_clock_offset, ports
+from affectstream.bus.address import bind_all, close
+from affectstream.bus.handshakes import failures
 from affectstream.client import Subscriber
 from affectstream.core.peers import Limits
 from affectstream.messages import Gap, Message, Transcript
@@ -209,6 +211,22 @@ def test_a_role_is_kept_to(guarded: Guarded, role: str, use: str, said: str) -> 
     endpoint = guarded.peer("laptop", role)
     assert refused(guarded, use, keys=endpoint.keys) == f"refused: {said}"
     assert measure_clock_offset(endpoint).round_trip_ns > 0  # the rest it may do
+
+
+def test_without_a_gatekeeper_nobody_gets_in(tmp_path: Path) -> None:
+    endpoint = Endpoint(free_address(), new_keys(tmp_path / "keys"))
+    context = zmq.Context(io_threads=1)
+    sockets = bind_all(context, endpoint)
+    try:
+        with pytest.raises(BusError):
+            measure_clock_offset(endpoint, timeout_s=0.5)
+        router = sockets[2]
+        assert list(failures(router.get_monitor_socket()))
+        assert not router.poll(0)
+    finally:
+        for socket in sockets:
+            close(socket)
+        context.term()
 
 
 # What the one who is refused is told

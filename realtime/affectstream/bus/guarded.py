@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 import msgpack
 import zmq
 
-from affectstream.bus.address import AddressInUseError, Endpoint, bind_all, close
+from affectstream.bus.address import AddressInUseError, BusError, Endpoint, bind_all, close
 from affectstream.bus.gatekeeper import Gatekeeper
 from affectstream.bus.handshakes import failures, name_of
 from affectstream.bus.outlet import Outlet
@@ -120,7 +120,10 @@ class GuardedLoop:
         if now_ns >= self._tick_ns:
             self._tick_ns = now_ns + TICK_NS
             self._gate.refresh()
-            outlet.service()
+            try:
+                outlet.service()
+            except BusError as error:  # the hub goes on, though it cannot speak for itself
+                log.error("the hub cannot reach itself: %s", error)
         if now_ns >= self._say_ns and self._guard.losses:
             self._say_ns = now_ns + SAY_NS
             self._say_losses(outlet)
