@@ -19,6 +19,7 @@ from affectstream.bus import BusError, Endpoint, Hub, Inlet, Outlet, measure_clo
 from affectstream.bus import address as addresses
 from affectstream.bus import outlet as outlets
 from affectstream.codec import DecodeError
+from affectstream.core import patience
 from affectstream.core.retention import Ring
 from affectstream.journal import Journal
 from affectstream.messages import (
@@ -242,7 +243,10 @@ def test_messages_that_the_ring_no_longer_has_are_said_as_one_gap_in_their_place
     assert gaps[0].count + len(texts(got)) == 101
 
 
-def test_the_end_of_an_outlet_that_vanished_is_said_as_a_gap(wired: Bus) -> None:
+def test_the_end_of_an_outlet_that_vanished_is_said_as_a_gap(
+    wired: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "ABSENT_NS", 10**9)
     outlet, inlet = wired.outlet(), wired.inlet("transcript/", from_start=True)
     got: list[Message] = []
     outlet.publish(transcript(0))
@@ -373,7 +377,8 @@ def test_a_newer_version_is_named_in_the_log(wired: Bus, caplog: pytest.LogCaptu
     assert "wire version 2; this program reads up to 1: upgrade it" in caplog.text
 
 
-def test_an_unknown_field_is_ignored(wired: Bus) -> None:
+def test_an_unknown_field_is_ignored(wired: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "ABSENT_NS", 10**9)
     raw, inlet = wired.raw(zmq.PUB, 1), wired.inlet("progress/", from_start=True)
     got: list[Message] = []
 

@@ -195,11 +195,13 @@ def test_a_machine_is_woken_when_it_asked_to_be(address: str) -> None:
 
 
 def test_a_stop_ends_the_loop_within_300_ms(address: str) -> None:
-    machine, stop = Scribe(), threading.Event()
+    machine, stop = Scribe(wake_every_ns=1), threading.Event()
     thread = in_a_thread(
         lambda: run(machine, address=address, prefixes=["audio/"], stopping=stop.is_set)
     )
     inlet = Inlet(address, ["stream."], from_start=True)
+    while not machine.wakes:
+        time.sleep(0.01)
     stop.set()
     started = time.monotonic()
     thread.join(timeout=5)
@@ -299,7 +301,7 @@ def test_an_exception_in_a_machine_comes_out_and_everything_is_closed(
     with pytest.raises(ZeroDivisionError, match="broken"):
         run(Broken(), address=address, prefixes=["audio/"], inputs=[source])
     assert source.was_closed
-    assert len(open_contexts) == 2
+    assert len(open_contexts) == 3  # the clock's, the outlet's and the inlet's
     assert all(context.closed for context in open_contexts)
 
 
@@ -314,7 +316,7 @@ def test_everything_is_closed_at_the_end(
     address: str, open_contexts: list[zmq.Context[Any]]
 ) -> None:
     run(Scribe(), address=address, prefixes=["audio/"], inputs=[Paced(1, 1)])
-    assert len(open_contexts) == 2
+    assert len(open_contexts) == 3  # the clock's, the outlet's and the inlet's
     assert all(context.closed for context in open_contexts)
 
 
@@ -323,3 +325,17 @@ def test_a_clock_that_stands_still_does_not_keep_the_loop_from_ending(address: s
     now_ns = WallClock().now_ns()
     run(machine, address=address, inputs=[source], clock=lambda: now_ns)
     assert machine.closed_at == now_ns
+
+
+def test_a_machine_does_not_live_before_the_hub_has_said_what_time_it_is() -> None:
+    machine, stop, where = Scribe(wake_every_ns=1), threading.Event(), free_address()
+    thread = in_a_thread(lambda: run(machine, address=where, stopping=stop.is_set))
+    thread.join(timeout=0.3)
+    assert thread.is_alive()
+    assert machine.wakes == []
+    with Hub(where):
+        while not machine.wakes:
+            time.sleep(0.01)
+        stop.set()
+        thread.join(timeout=5)
+    assert machine.closed_at is not None

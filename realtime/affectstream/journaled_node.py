@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from affectstream.bus import Endpoint
+from affectstream.bus import Endpoint, HubClock
 from affectstream.core.model import ContextModel
 from affectstream.dialogue_journal import DialogueJournal, Kept
 from affectstream.fusion_node import PREFIXES, FusionNode
@@ -25,7 +25,6 @@ from affectstream.fusion_session import SOURCE, Session, session_codec
 from affectstream.journal import Journal, JournalError
 from affectstream.messages import Emotion, Gap, Message, Progress, StreamClosed
 from affectstream.runner import run
-from affectstream.timebase import WallClock
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +197,10 @@ def run_fusion(
     if journal is None:
         run(node, address=address, prefixes=PREFIXES, stopping=stopping)
         return
-    clock = WallClock().now_ns
-    with closing(Journal(journal)) as kept:
-        machine = JournaledNode(node, model, kept, clock())
+    with closing(Journal(journal)) as kept, HubClock(address) as clock:
+        if not clock.wait(stopping):
+            return
+        machine = JournaledNode(node, model, kept, clock.now_ns())
         run(
             machine,
             address=address,

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from affectstream.bus import Endpoint, measure_clock_offset
+from affectstream.bus import Endpoint, HubClock, measure_clock_offset
 from affectstream.core.pacing import Pacer
 from affectstream.core.revisions import RevisionBook
 from affectstream.errors import UsageError
@@ -30,10 +30,12 @@ from affectstream.sources.asr import HOW_TO_GET_A_MODEL, find_model
 from affectstream.sources.errors import SourceError
 from affectstream.sources.iemocap import Corpus, CorpusDialogue
 from affectstream.sources.iemocap_raw import open_corpus
-from affectstream.sources.replay import CorpusReplay
+from affectstream.sources.replay import SLACK_NS, CorpusReplay
 from affectstream.sources.scripts import Script, derived_script, raw_script
-from affectstream.timebase import WallClock
 from affectstream.wording import line
+
+HUB_S = 5.0
+"""How long a hub that is to run already may take to answer, over whatever link."""
 
 
 class ScoredListener:
@@ -213,13 +215,18 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
         journal = stack.enter_context(closing(Journal(plan.journal))) if plan.journal else None
         if journal is not None:
             processes.wait_for_hub(endpoint, stopped)  # the node may be on its way back too
-        now_ns = WallClock().now_ns()
+        elif plan.address is not None:
+            measure_clock_offset(endpoint, probes=1, timeout_s=HUB_S)
+        clock = stack.enter_context(HubClock(endpoint))
+        clock.wait(stopped)
+        estimate = clock.estimate()
         machine = CorpusReplay(
             _scripts(plan, corpus, dialogues, processes, endpoint, vosk_model),
             Pacer(plan.speed),
             listener,
-            node_offset_ns=measure_clock_offset(endpoint).offset_ns if plan.address else None,
-            started_ns=int(journal.meta("started_ns", now_ns)) if journal is not None else None,
+            node_ran_before=plan.address is not None,
+            slack_ns=SLACK_NS + (estimate.error_ns if estimate is not None else 0),
+            started_ns=int(journal.meta("started_ns", clock.now_ns())) if journal else None,
             **({"ahead": 5, "listeners": 1} if plan.live_asr else {}),
         )
 
@@ -231,6 +238,7 @@ def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
             machine,
             address=endpoint,
             prefixes=CorpusReplay.PREFIXES,
+            clock=clock,
             stopping=ended,
             ring=journal,
             regenerated=journal is not None,

@@ -16,12 +16,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import zmq
 
-from affectstream.bus import Endpoint, Inlet, Outlet
+from affectstream.bus import Endpoint, HubClock, Inlet, Outlet
 from affectstream.core.delivery import Positions
 from affectstream.core.retention import Retained
 from affectstream.leash import Pulse
 from affectstream.messages import Message
-from affectstream.timebase import NS_PER_MS, WallClock
+from affectstream.timebase import NS_PER_MS
 
 LONGEST_WAIT_NS = 100 * NS_PER_MS
 """A stop is noticed after at most this long."""
@@ -47,6 +47,13 @@ class Machine(Protocol):
 
     def close(self, now_ns: int) -> list[Message]:
         """Say the last words."""
+
+
+class Sleeper(Protocol):
+    """What has something to do at times though nothing arrives."""
+
+    def next_wake_ns(self) -> int | None:
+        """Return when that is."""
 
 
 class Input(Protocol):
@@ -96,7 +103,7 @@ def run(
     prefixes: Sequence[str] = (),
     from_start: bool = True,
     inputs: Sequence[Input] = (),
-    clock: Callable[[], int] | None = None,
+    clock: HubClock | Callable[[], int] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     ring: Retained | None = None,
     regenerated: bool = False,
@@ -109,25 +116,33 @@ def run(
         address: the hub's.
         prefixes, from_start, positions: what is heard, and from where on, see ``Inlet``.
         inputs: devices and files; closed in the end.
-        clock: nanoseconds since 1970.
+        clock: nanoseconds since 1970. None follows the hub's clock, which is waited for, so that
+            all hosts of a bus stamp by one clock.
         stopping: whether to end early.
         ring, regenerated: where what is published is kept, see ``Outlet``.
     """
-    now = clock or WallClock().now_ns
     pulse = Pulse()
     with ExitStack() as stack:
         for source in inputs:
             stack.callback(source.close)
+        clock = stack.enter_context(HubClock(address)) if clock is None else clock
+        hub_clock = clock if isinstance(clock, HubClock) else None
+        now = clock.now_ns if isinstance(clock, HubClock) else clock
+        if hub_clock is not None and not hub_clock.wait(stopping):
+            return
         outlet = Outlet(address, ring=ring, regenerated=regenerated, clock=now)
         stack.callback(outlet.close)
         inlet = None
         if prefixes:
             inlet = Inlet(address, prefixes, from_start=from_start, positions=positions, clock=now)
             stack.callback(inlet.close)
-        poller = _poller(outlet, inlet, inputs)
+        poller = _poller(outlet, inlet, hub_clock, inputs)
+        sleepers = [machine, outlet, *(part for part in (inlet, hub_clock) if part is not None)]
         paced = [source for source in inputs if isinstance(source, PacedInput)]
         while not stopping():
-            poller.poll(_wait_ms(now(), machine, outlet, inlet, paced))
+            poller.poll(_wait_ms(now(), sleepers, paced))
+            if hub_clock is not None:
+                hub_clock.service()
             _turn(machine, outlet, inlet, inputs, now, pulse)
             _unregister_exhausted(poller, inputs)
             if inputs and all(source.exhausted for source in inputs):
@@ -136,9 +151,12 @@ def run(
         _linger(outlet, LINGER_S if stopping() else LINGER_AT_END_S)
 
 
-def _poller(outlet: Outlet, inlet: Inlet | None, inputs: Sequence[Input]) -> zmq.Poller:
+def _poller(
+    outlet: Outlet, inlet: Inlet | None, hub_clock: HubClock | None, inputs: Sequence[Input]
+) -> zmq.Poller:
     poller = zmq.Poller()
-    for socket in (outlet.socket, *(inlet.sockets if inlet else ())):
+    sockets = [outlet.socket, *(inlet.sockets if inlet else ())]
+    for socket in [*sockets, hub_clock.socket] if hub_clock else sockets:
         poller.register(socket, zmq.POLLIN)
     for source in inputs:
         if source.fileno() >= 0:
@@ -153,16 +171,8 @@ def _unregister_exhausted(poller: zmq.Poller, inputs: Sequence[Input]) -> None:
             poller.unregister(source.fileno())
 
 
-def _wait_ms(
-    now_ns: int,
-    machine: Machine,
-    outlet: Outlet,
-    inlet: Inlet | None,
-    paced: Sequence[PacedInput],
-) -> int:
-    due = [machine.next_wake_ns(), outlet.next_wake_ns()]
-    if inlet is not None:
-        due.append(inlet.next_wake_ns())
+def _wait_ms(now_ns: int, sleepers: Sequence[Sleeper], paced: Sequence[PacedInput]) -> int:
+    due = [sleeper.next_wake_ns() for sleeper in sleepers]
     due += [source.next_read_ns() for source in paced]
     earliest_ns = min((d for d in due if d is not None), default=now_ns + LONGEST_WAIT_NS)
     wait_ns = min(max(0, earliest_ns - now_ns), LONGEST_WAIT_NS)

@@ -72,19 +72,30 @@ class Interval:
         return self.start_ns <= instant_ns < self.end_ns
 
 
+def _running_ns() -> int:
+    """Return a clock that nobody sets and that goes on while the machine sleeps.
+
+    Linux's ``CLOCK_MONOTONIC`` stands still in a suspended machine: whoever stamps by it is behind
+    everybody else from then on.
+    """
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.monotonic_ns()
+
+
 class WallClock:
     """Nanoseconds since 1970 that never run backwards.
 
-    The monotonic clock is anchored to wall time once, so an adjustment of the system's clock
+    A clock that nobody sets is anchored to wall time once, so an adjustment of the system's clock
     cannot make the stream's time jump.
     """
 
     def __init__(self) -> None:
-        self._anchor_ns = time.time_ns() - time.monotonic_ns()
+        self._anchor_ns = time.time_ns() - _running_ns()
 
     def now_ns(self) -> int:
         """Return the time now, in nanoseconds since 1970."""
-        return self._anchor_ns + time.monotonic_ns()
+        return self._anchor_ns + _running_ns()
 
 
 @dataclass(frozen=True, slots=True)

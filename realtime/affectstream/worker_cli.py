@@ -171,7 +171,6 @@ def mocap(
     """Run a motion-capture worker that plays recordings at their own pace."""
     from affectstream.core.pacing import parse_speed
     from affectstream.sources.mocap import run_mocap
-    from affectstream.timebase import WallClock
 
     with _stopping() as stopping:
         run_mocap(
@@ -179,7 +178,7 @@ def mocap(
             speaker=speaker,
             session=session,
             address=endpoint_of(address, keys),
-            start_ns=WallClock().now_ns() if start_ns is None else start_ns,
+            start_ns=start_ns,
             speed=parse_speed(speed),
             resume=resume,
             stopping=stopping,

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from affectstream.codec import decode, encode
 from affectstream.core import delivery, retention
 from affectstream.core.delivery import (
-    ATTEMPTS,
-    RETRY_NS,
     AskHistory,
     AskState,
     Reassembler,
     Request,
     Resend,
 )
+from affectstream.core.patience import ABSENT_NS, LONGEST_NS, MAX_REPEAT_NS, REPEAT_NS
 from affectstream.core.retention import LastState, Ring, matches
 from affectstream.messages import Gap, Message, Progress, StreamOpened, Transcript
 from bus_helpers import Tally, closed, emotion, of_kind, opened, progress, transcript
@@ -80,9 +79,9 @@ def settle(outlet: FakeOutlet, reader: Reassembler, now_ns: int = 0) -> list[Mes
 def give_up(reader: Reassembler, now_ns: int = 0) -> list[Message]:
     """Let the time pass in which nobody answers."""
     delivered: list[Message] = []
-    for _ in range(ATTEMPTS):
-        now_ns += RETRY_NS
-        delivered += reader.wake(now_ns)
+    end_ns = now_ns + LONGEST_NS + MAX_REPEAT_NS
+    while (wake_ns := reader.next_wake_ns()) is not None and wake_ns < end_ns:
+        delivered += reader.wake(wake_ns)
     return delivered
 
 
@@ -222,19 +221,46 @@ def test_a_hole_is_asked_for_again_and_then_given_up_as_one_gap() -> None:
         last = outlet.publish(transcript(number))
     reader.receive(last, 0)
     asked = reader.requests()
-    now_ns = 0
-    for _ in range(ATTEMPTS - 1):
-        assert reader.next_wake_ns() == now_ns + RETRY_NS
-        now_ns += RETRY_NS
+    now_ns, wait_ns = 0, REPEAT_NS
+    while now_ns + wait_ns < LONGEST_NS:
+        now_ns += wait_ns
+        assert reader.next_wake_ns() == now_ns
         assert reader.wake(now_ns - 1) == []
         assert reader.requests() == []
         assert reader.wake(now_ns) == []
         assert reader.requests() == asked
-    gap, message = reader.wake(now_ns + RETRY_NS)
+        wait_ns = min(2 * wait_ns, MAX_REPEAT_NS)
+    gap, message = reader.wake(now_ns + wait_ns)
     assert isinstance(gap, Gap)
     assert (gap.count, gap.reason) == (4998, "the outlet does not answer")
     assert message == last
     assert reader.next_wake_ns() is None
+
+
+def test_an_outlet_that_the_hub_no_longer_knows_is_given_up_sooner() -> None:
+    outlet, reader = followed()
+    messages = [outlet.publish(transcript(number)) for number in range(1, 3)]
+    reader.receive(messages[1], 0)
+    reader.unreachable(EPOCH, 1)
+    delivered: list[Message] = []
+    while not delivered and (wake_ns := reader.next_wake_ns()) is not None:
+        assert wake_ns < ABSENT_NS + 2 * MAX_REPEAT_NS
+        delivered = reader.wake(wake_ns)
+    assert (type(delivered[0]), delivered[1]) == (Gap, messages[1])
+
+
+def test_an_outlet_whose_link_is_cut_is_asked_until_it_is_joined_again() -> None:
+    outlet, reader = followed()
+    messages = [outlet.publish(transcript(number)) for number in range(1, 3)]
+    reader.receive(messages[1], 0)
+    cut_ns = 30 * 10**9
+    now_ns = 0
+    while now_ns < cut_ns:
+        assert reader.wake(now_ns) == []
+        if now_ns > 11 * 10**9:
+            reader.unreachable(EPOCH, now_ns)  # now the hub has noticed
+        now_ns = reader.next_wake_ns() or cut_ns
+    assert settle(outlet, reader, now_ns) == messages
 
 
 def test_after_a_silence_the_outlet_is_asked_again_for_the_next_hole() -> None:
@@ -412,7 +438,7 @@ def on_the_way(messages: list[Message], chance: random.Random) -> list[Message]:
     seed=st.integers(0, 1 << 30),
     ring_bytes=st.sampled_from((400, 2_000, 1 << 20)),
     from_start=st.booleans(),
-    lost_answers=st.integers(0, ATTEMPTS - 1),
+    lost_answers=st.integers(0, 3),
 )
 def test_whatever_happens_on_the_way_all_is_delivered_once_in_order_or_said_as_lost(
     plan: list[int], seed: int, ring_bytes: int, from_start: bool, lost_answers: int
@@ -448,12 +474,12 @@ def test_whatever_happens_on_the_way_all_is_delivered_once_in_order_or_said_as_l
                 take(outlet.answer(request, reader, now_ns))
 
     for message in on_the_way(messages, chance):
-        now_ns += RETRY_NS // 3
+        now_ns += REPEAT_NS // 3
         take(reader.receive(message, now_ns))
         take(reader.wake(now_ns))
         answer_some()
     for source in ("mic.anna", "mic.ben"):
-        now_ns += RETRY_NS
+        now_ns += REPEAT_NS
         take(reader.receive(outlet.publish(progress(99, source=source)), now_ns))
     while reader.next_wake_ns() is not None:
         now_ns = max(now_ns, reader.next_wake_ns() or 0)

@@ -174,18 +174,17 @@ def test_a_replay_that_has_not_begun_or_is_done_has_nothing_to_close() -> None:
 
 def test_what_the_node_said_before_the_replay_began_is_not_about_it() -> None:
     heard: list[Message] = []
-    ahead_ns = 100 * S  # the node's clock
     machine = CorpusReplay(
-        [script(instants=30)], Pacer(math.inf), heard.append, ahead=4, node_offset_ns=ahead_ns
+        [script(instants=30)], Pacer(math.inf), heard.append, ahead=4, node_ran_before=True
     )
-    old = Progress(session="d1", source="fusion", watermark_ns=20 * S, sent_ns=ahead_ns + 9 * S)
+    old = Progress(session="d1", source="fusion", watermark_ns=20 * S, sent_ns=9 * S)
     machine.receive(old, 10 * S)
     machine.wake(10 * S)
     machine.receive(old, 10 * S)
     machine.receive(closed("fusion", "d1"), 10 * S)
     assert heard == []
     assert machine.wake(10 * S) == []
-    new = Progress(session="d1", source="fusion", watermark_ns=0, sent_ns=ahead_ns + 10 * S)
+    new = Progress(session="d1", source="fusion", watermark_ns=0, sent_ns=10 * S)
     machine.receive(new, 10 * S)
     assert heard == [new]
     assert ticks(machine.wake(10 * S)) == [4 * S]

@@ -19,6 +19,7 @@ from affectstream_tools.context_cli import evaluate_app, train_app
 from affectstream_tools.context_study_cli import context
 from affectstream_tools.faults.cli import faults
 from affectstream_tools.fuzz_cli import fuzz
+from affectstream_tools.link_cli import link
 from affectstream_tools.live_cli import live
 from affectstream_tools.network_cli import evaluate_network, train_network
 from affectstream_tools.ordering_cli import ordering
@@ -42,6 +43,7 @@ app.add_typer(bench_app, name="bench")
 app.command()(context)
 app.command()(faults)
 app.command()(fuzz)
+app.command()(link)
 app.command()(live)
 app.command()(prepare)
 app.command()(synthesise)

@@ -28,6 +28,7 @@ from affectstream.bus.address import (
     check_loopback,
     ports,
 )
+from affectstream.bus.clock import HubClock
 from affectstream.bus.hub import Hub, measure_clock_offset
 from affectstream.bus.inlet import Inlet
 from affectstream.bus.outlet import Outlet
@@ -37,6 +38,7 @@ __all__ = [
     "BusError",
     "Endpoint",
     "Hub",
+    "HubClock",
     "Inlet",
     "NoHubError",
     "Outlet",

@@ -34,6 +34,12 @@ HANDSHAKES_FAILED = (
 DOMAINS: dict[int, str] = {zmq.XPUB: "subscribe", zmq.XSUB: "publish", zmq.ROUTER: "request"}
 """What somebody who connects to a socket of the hub wants to do there."""
 
+HEARTBEAT_MS = 2_000
+SILENCE_MS = 10_000
+"""A connection over which nothing came for this long is made anew. TCP alone would notice a cut
+link after minutes, and once it is joined would wait for up to as long as it had been cut."""
+CONNECT_MS = 3_000
+"""A connection not made in this time is tried again; TCP alone would ask ever more seldom."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -157,6 +163,8 @@ def bind_all(
             close(socket) if endpoint.keys else socket.close()
         raise
     bound[2].setsockopt(zmq.ROUTER_MANDATORY, 1)
+    # A peer that comes back under its name takes the place of its own dead connection.
+    bound[2].setsockopt(zmq.ROUTER_HANDOVER, 1)
     return bound
 
 
@@ -198,10 +206,16 @@ def connect(
     *,
     keys: Keys | None = None,
     name: bytes = b"",
+    ahead: bool = True,
 ) -> zmq.Socket[bytes]:
     """Return a socket that connects to ``where``, now or as soon as somebody binds there.
 
     Whether its handshakes fail is said by ``handshakes.HandshakeWatch``; ``close`` ends both.
+
+    Args:
+        keys: what is shown, and expected of the hub.
+        name: its name at a ROUTER.
+        ahead: whether what is sent before the connection is made waits for it.
 
     Raises:
         BusError: nothing can be connected to such an address, or only with keys. The context is
@@ -211,6 +225,8 @@ def connect(
     _limit(socket, where)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
+    socket.setsockopt(zmq.IMMEDIATE, int(not ahead))
     if name:
         socket.setsockopt(zmq.ROUTING_ID, name)
     if keys is not None:
@@ -251,4 +267,7 @@ def _limit(socket: zmq.Socket[bytes], where: str) -> None:
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, SILENCE_MS)
     socket.setsockopt(zmq.IPV6, int("[" in where))

@@ -133,12 +133,13 @@ class Inlet:
                 continue
             try:
                 answer = unpack_map(packed)
-                if answer["op"] == "unreachable":
-                    continue  # the request is repeated, then given up
+                if answer["op"] == "unreachable":  # the request is repeated, then given up
+                    self._reassembler.unreachable(int(sender), now_ns)
+                    continue
                 if sender != str(answer["epoch"]).encode():
                     raise TypeError("it comes from another outlet than it says")
                 messages += self._take_answer(answer, frames, now_ns)
-            except (KeyError, TypeError, DecodeError) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 self.counts["bad answer"] += 1
                 if is_told(self.counts["bad answer"]):
                     log.warning("dropped an answer that cannot be read: %s", brief(error))

@@ -10,7 +10,7 @@ Rules:
    has seen fewer has a hole, even if nothing came after it.
 3. While one topic of an outlet has a hole, everything later from that outlet waits, so that a
    watermark never overtakes what it vouches for.
-4. A hole is asked for up to ``ATTEMPTS`` times. What cannot be had is said as a ``Gap`` in its
+4. A hole is asked for as long as ``patience`` says. What cannot be had is said as a ``Gap`` in its
    place. What was resent is checked like everything else: a resent watermark waits too.
 5. A reader that meets an outlet for the first time either asks for all that the ring still has,
    page by page in the order of publication, or for the last state of what is open; nothing is
@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from affectstream.core import retention
+from affectstream.core.patience import Patience
 from affectstream.core.retention import matches
 from affectstream.messages import (
     KINDS,
@@ -35,8 +36,6 @@ from affectstream.messages import (
     Progress,
 )
 
-RETRY_NS = 250_000_000
-ATTEMPTS = 4
 MAX_HELD = 20_000
 MAX_TOPICS = 65_536
 MAX_OUTLETS = 1_024
@@ -101,8 +100,7 @@ class _Outlet:
     held: deque[Message] = field(default_factory=deque)
     let_go: dict[str, int] = field(default_factory=dict)  # heads that found no place in held
     asked: Request | None = None
-    attempts: int = 0
-    retry_ns: int = 0
+    patience: Patience = field(default_factory=Patience)
     known: bool = False
     history_at: int | None = None
     silent: bool = False  # it did not answer: what is missing now is not asked for
@@ -145,6 +143,7 @@ class Reassembler:
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take a message in; return those whose turn has come."""
         outlet = self._meet(message.epoch, now_ns)
+        outlet.patience.hear(now_ns)
         if len(outlet.held) >= MAX_HELD:
             self.counts["let go"] += 1
             if isinstance(message, Progress) or len(outlet.let_go) >= MAX_TOPICS:
@@ -162,6 +161,7 @@ class Reassembler:
         outlet = self._outlets.get(epoch)
         if outlet is None or outlet.asked != Resend(epoch, topic, first, last):
             return []
+        outlet.patience.answer(now_ns)
         by_seq = {m.seq: m for m in found if m.epoch == epoch and m.topic == topic}
         outlet.asked = None
         items: list[Message | _Lost] = []
@@ -191,6 +191,7 @@ class Reassembler:
         if outlet is None or not isinstance(asked, AskHistory) or asked.position != position:
             return []
         outlet.asked = None
+        outlet.patience.answer(now_ns)
         outlet.earlier.extend(m for m in found if m.epoch == epoch)
         onward = next_position is not None and next_position > position
         outlet.history_at = next_position if onward else None
@@ -208,12 +209,18 @@ class Reassembler:
         if outlet is None or outlet.known:
             return []
         outlet.known, outlet.asked = True, None
+        outlet.patience.answer(now_ns)
         outlet.expected.update(heads)
         for held in outlet.held:
             outlet.expected[held.topic] = min(held.seq, outlet.expected.get(held.topic, held.seq))
         heads_known = outlet.expected
         state = [m for m in messages if m.epoch == epoch and m.seq < heads_known.get(m.topic, 0)]
         return self._wanted(state) + self._drain(epoch, now_ns)
+
+    def unreachable(self, epoch: int, now_ns: int) -> None:
+        """Take the hub's word that it knows no such outlet: it has ended, or its link is cut."""
+        if outlet := self._outlets.get(epoch):
+            outlet.patience.miss(now_ns)
 
     def requests(self) -> list[Request]:
         """Return the requests that are to be sent now, once."""
@@ -222,18 +229,21 @@ class Reassembler:
 
     def next_wake_ns(self) -> int | None:
         """Return when ``wake`` has something to do."""
-        return min((o.retry_ns for o in self._outlets.values() if o.asked), default=None)
+        return min(
+            (o.patience.repeat_at_ns for o in self._outlets.values() if o.asked), default=None
+        )
 
     def wake(self, now_ns: int) -> list[Message]:
-        """Repeat requests that were not answered; give up those asked for often enough."""
+        """Repeat requests that were not answered; give up those asked for long enough."""
         delivered: list[Message] = []
         for epoch, outlet in list(self._outlets.items()):
-            if outlet.asked is None or now_ns < outlet.retry_ns:
+            if outlet.asked is None or now_ns < outlet.patience.repeat_at_ns:
                 continue
-            if outlet.attempts >= ATTEMPTS:
+            if outlet.patience.ended(now_ns):
                 delivered += self._give_up(epoch, now_ns)
             else:
-                self._ask(outlet, outlet.asked, now_ns, again=True)
+                outlet.patience.repeat(now_ns)
+                self._requests.append(outlet.asked)
         return delivered
 
     def _meet(self, epoch: int, now_ns: int) -> _Outlet:
@@ -252,10 +262,9 @@ class Reassembler:
         self._outlets.move_to_end(epoch)
         return outlet
 
-    def _ask(self, outlet: _Outlet, request: Request, now_ns: int, again: bool = False) -> None:
-        outlet.attempts = outlet.attempts + 1 if again else 1
+    def _ask(self, outlet: _Outlet, request: Request, now_ns: int) -> None:
         outlet.asked = request
-        outlet.retry_ns = now_ns + RETRY_NS
+        outlet.patience.ask(now_ns)
         self._requests.append(request)
 
     def _drain(self, epoch: int, now_ns: int) -> list[Message]:

@@ -10,20 +10,21 @@ import logging
 import math
 import wave
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.bus import Endpoint
+from affectstream.bus import Endpoint, HubClock
 from affectstream.core.capture import AudioLost, Captured
 from affectstream.errors import brief
 from affectstream.runner import run
 from affectstream.sources.errors import SourceError
 from affectstream.sources.listening import speech_segmenter, take_at
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock, samples_to_ns
+from affectstream.timebase import NS_PER_MS, NS_PER_S, samples_to_ns
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class AudioFile:
         self._speed = speed
         self._block_ns = BLOCK_MS * NS_PER_MS / speed
         self._begin_ns: int | None = None
-        self._not_before_ns = not_before_ns
+        self.not_before_ns = not_before_ns
         self._resume = resume and not math.isinf(speed)
         self._position = 0
         self._exhausted = False
@@ -214,16 +215,16 @@ class AudioFile:
         if self._exhausted:
             return None
         if self._begin_ns is None:
-            return self._not_before_ns
+            return self.not_before_ns
         return self._begin_ns + self._played_ns(self._position) + int(self._block_ns)
 
     def read(self, now_ns: int) -> list[Captured]:
         """Return what was played until ``now_ns``; at most a second of it."""
-        if self._exhausted or now_ns < self._not_before_ns:
+        if self._exhausted or now_ns < self.not_before_ns:
             return []
         if self._begin_ns is None:
             self._begin_ns = now_ns
-            if self._resume and now_ns - self._not_before_ns > BLOCK_MS * NS_PER_MS:
+            if self._resume and now_ns - self.not_before_ns > BLOCK_MS * NS_PER_MS:
                 return [self._skip(now_ns)]
         most = int(LONGEST_READ_S * self._reader.rate_hz)
         if math.isinf(self._speed):
@@ -241,7 +242,7 @@ class AudioFile:
 
     def _skip(self, now_ns: int) -> AudioLost:
         """Go to where the recording is by now; how much of it was heard before is not known."""
-        self._begin_ns = self._not_before_ns
+        self._begin_ns = self.not_before_ns
         elapsed_s = (now_ns - self._begin_ns) / NS_PER_S
         due = int(elapsed_s * self._speed * self._reader.rate_hz)
         self._position = min(due, self._reader.frames)
@@ -303,18 +304,20 @@ def run_audio_file(
     Raises:
         SourceError: the file cannot be played; one sentence with a remedy.
     """
-    clock = WallClock().now_ns
-    start_ns = clock() if start_ns is None else start_ns
-    segmenter = speech_segmenter(
-        session=session,
-        source=source,
-        speaker=speaker,
-        start_ns=start_ns,
-        publish_audio=publish_audio,
-        clock_id="file",
-        vad=vad,
-        aggressiveness=aggressiveness,
-        take=take_at(clock()) if resume and not math.isinf(speed) else "",
-    )
-    recording = AudioFile(path, channel=channel, speed=speed, not_before_ns=start_ns, resume=resume)
-    run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)
+    recording = AudioFile(path, channel=channel, speed=speed, resume=resume)
+    with closing(recording), HubClock(address) as clock:
+        clock.wait(stopping)
+        start_ns = clock.now_ns() if start_ns is None else start_ns
+        recording.not_before_ns = start_ns
+        segmenter = speech_segmenter(
+            session=session,
+            source=source,
+            speaker=speaker,
+            start_ns=start_ns,
+            publish_audio=publish_audio,
+            clock_id="file",
+            vad=vad,
+            aggressiveness=aggressiveness,
+            take=take_at(clock.now_ns()) if resume and not math.isinf(speed) else "",
+        )
+        run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.bus import Endpoint
+from affectstream.bus import Endpoint, HubClock
 from affectstream.core.capture import (
     CaptureClock,
     Captured,
@@ -29,11 +29,11 @@ from affectstream.core.capture import (
 )
 from affectstream.core.holding import BlockHold
 from affectstream.runner import run
+from affectstream.sources import devices
 from affectstream.sources.device_keeper import DeviceKeeper, Opened
 from affectstream.sources.errors import SourceError
 from affectstream.sources.listening import speech_segmenter, take_at
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.timebase import WallClock
 
 log = logging.getLogger(__name__)
 
@@ -268,18 +268,24 @@ def run_microphone(
     Raises:
         SourceError: the device or a library is missing; one sentence with a remedy.
     """
-    clock = WallClock().now_ns
-    start_ns = clock()
-    segmenter = speech_segmenter(
-        session=session,
-        source=source,
-        speaker=speaker,
-        start_ns=start_ns,
-        publish_audio=publish_audio,
-        clock_id="wall",
-        vad=vad,
-        aggressiveness=aggressiveness,
-        take=take_at(start_ns),
-    )
-    microphone = Microphone(device, start_ns=start_ns, clock=clock, wait=wait, stopping=stopping)
-    run(segmenter, address=address, inputs=[microphone], clock=clock, stopping=stopping)
+    if not wait:
+        # What is wrong with the device is said at once, not after the hub has come.
+        devices.open_device(devices.resolve(device), lambda *_: None).close()
+    with HubClock(address) as clock:
+        clock.wait(stopping)
+        start_ns = clock.now_ns()
+        segmenter = speech_segmenter(
+            session=session,
+            source=source,
+            speaker=speaker,
+            start_ns=start_ns,
+            publish_audio=publish_audio,
+            clock_id="wall",
+            vad=vad,
+            aggressiveness=aggressiveness,
+            take=take_at(start_ns),
+        )
+        microphone = Microphone(
+            device, start_ns=start_ns, clock=clock.now_ns, wait=wait, stopping=stopping
+        )
+        run(segmenter, address=address, inputs=[microphone], clock=clock, stopping=stopping)

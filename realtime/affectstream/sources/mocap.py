@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from affectstream.bus import Endpoint
+from affectstream.bus import Endpoint, HubClock
 from affectstream.core.pacing import Pacer
 from affectstream.runner import run
 from affectstream.sources.mocap_formats import MocapError
@@ -23,7 +23,7 @@ from affectstream.sources.mocap_stream import (
     MocapPosition,
     MocapStream,
 )
-from affectstream.timebase import NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_S
 
 _MOST_PER_READ_NS = NS_PER_S
 
@@ -156,10 +156,10 @@ def run_mocap(
     Raises:
         MocapError: a file cannot be read, or most of its rows are bad; the stream was closed.
     """
-    clock = WallClock().now_ns
-    start_ns = clock() if start_ns is None else start_ns
     recording = MocapRecording([paths] if isinstance(paths, Path) else list(paths))
-    with closing(recording):
+    with closing(recording), HubClock(address) as clock:
+        clock.wait(stopping)
+        start_ns = clock.now_ns() if start_ns is None else start_ns
         machine = MocapStream(
             recording.layout,
             session=session,

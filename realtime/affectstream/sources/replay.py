@@ -22,13 +22,14 @@ from affectstream.sources.scripts import Instant, Script, closing
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 AHEAD = 64
-PATIENCE_NS = 20 * NS_PER_S
+PATIENCE_NS = 60 * NS_PER_S
+"""A node is waited for as long; a link that was cut for half of it is a matter of course."""
 MAX_SESSIONS = 1_024
 """Of other dialogues' answers, which come early where a replay goes on."""
 NODE = "fusion"
 _Value = TypeVar("_Value")
 SLACK_NS = 50 * NS_PER_MS
-"""How far the clocks of two processes may be apart after they were compared."""
+"""How far two clocks that follow the hub's may be apart on one host."""
 
 
 class CorpusReplay:
@@ -41,9 +42,9 @@ class CorpusReplay:
         ahead: instants that may be unanswered.
         listeners: how many other sources, such as transcript streams of the dialogue's
             microphones (``asr.``), must have answered too.
-        node_offset_ns: how far the clock of a node that ran before is ahead of ours: what it said
-            of an earlier replay of the same dialogues, and still remembers, is not about this one.
-            None for a node that was started for this replay.
+        node_ran_before: what the node said of an earlier replay of the same dialogues, and still
+            remembers, is not about this one. Its clock and ours both follow the hub's,
+        slack_ns: and are this far apart at most.
         started_ns: when this replay was first started, if it goes on after its process was killed:
             it plays again from the beginning, and hears again what the node answered then.
 
@@ -61,7 +62,8 @@ class CorpusReplay:
         *,
         ahead: int = AHEAD,
         listeners: int = 0,
-        node_offset_ns: int | None = None,
+        node_ran_before: bool = False,
+        slack_ns: int = SLACK_NS,
         started_ns: int | None = None,
     ) -> None:
         self._scripts = iter(scripts)
@@ -77,7 +79,7 @@ class CorpusReplay:
         self._answers: OrderedDict[str, dict[str, int]] = OrderedDict()  # session -> source -> ns
         self._over: OrderedDict[str, None] = OrderedDict()  # sessions that the node has closed
         self._ahead, self._listeners = ahead, listeners
-        self._node_offset_ns = node_offset_ns
+        self._node_ran_before, self._slack_ns = node_ran_before, slack_ns
         self._started_ns = started_ns
         self._heard_ns: int | None = None
         self.done = False
@@ -102,11 +104,11 @@ class CorpusReplay:
 
     def _is_old(self, message: Message) -> bool:
         """Return whether the node said this before the replay began."""
-        if self._node_offset_ns is None:
+        if not self._node_ran_before:
             return False
         if self._started_ns is None:
             return True
-        return message.sent_ns < self._started_ns + self._node_offset_ns - SLACK_NS
+        return message.sent_ns < self._started_ns - self._slack_ns
 
     def _catch_up(self) -> None:
         """Note what was answered of the dialogue that is played."""
