@@ -195,7 +195,11 @@ def _bind(
             ) from error
         raise BusError(f"cannot bind {where}: {error}; choose another --address") from error
     if keys is not None:
-        socket.get_monitor_socket(HANDSHAKES_FAILED)
+        try:
+            socket.get_monitor_socket(HANDSHAKES_FAILED)
+        except zmq.ZMQError:  # the context ends, which it cannot while a socket is open
+            socket.close()
+            raise
     return socket
 
 

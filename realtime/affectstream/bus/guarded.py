@@ -82,8 +82,9 @@ class GuardedLoop:
                 if self._is_somebody_out():
                     self._cut()
                     poller = self._poller()
-        except zmq.ContextTerminated:
-            pass
+        except zmq.ZMQError as error:
+            if error.errno != zmq.ETERM:
+                raise
         finally:
             for socket in (self._out, self._in, self._router):
                 close(socket)
