@@ -48,6 +48,7 @@ _SEES = {
 }
 _TASK = "affectstream_tools.experiments.ordering:place"
 _WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_UTTERANCES_PER_STEP = 500
 _FRAMES = 4
 _FRAME_BLUR = 0.5  # of the rows' deviation: an utterance's frames differ
 
@@ -224,29 +225,34 @@ def _frames(dialogues: Floats, rng: np.random.Generator) -> list[list[Floats]]:
 
 
 def _network(material: _Material, name: str) -> list[Placing]:
-    """The paper's networks; alone, each utterance is a dialogue of its own."""
-    from affectstream_tools.experiments.ordering_networks import network_scores
+    """The paper's networks, trained as for its tables, but every utterance weighs alike.
 
-    learned, _, scored = material.rows()
-    labels = material.learned.emotions
-    if name == "alone":
-        learned, labels = learned.reshape(-1, 1, learned.shape[2]), labels.reshape(-1, 1)
-        scored = scored.reshape(-1, 1, scored.shape[2])
-    scores = network_scores(
-        learned,
-        labels,
-        scored,
-        bidirectional=name == "blstm",
-        epochs=material.sizes.epochs,
-        seed=material.seed,
+    Alone, each utterance is a dialogue of its own.
+    """
+    from affectstream_tools.experiments.woellmer_training import DialogueNetwork, Schedule
+
+    utterances = 1 if name == "alone" else material.sizes.turns
+    learned, development, scored = (
+        list(part.reshape(-1, utterances, part.shape[2])) for part in material.rows()
     )
-    shape = (*material.scored.emotions.shape, scores.shape[-1])
-    return [_placing(material, name, _SEES[name], scores.reshape(shape))]
+    labels, others = (
+        list(part.emotions.reshape(-1, utterances))
+        for part in (material.learned, material.development)
+    )
+    plan = Schedule(
+        epochs=material.sizes.epochs, batch=_UTTERANCES_PER_STEP // utterances, balance=0.0
+    )
+    network = DialogueNetwork(
+        4, bidirectional=name == "blstm", seed=material.seed, schedule=plan
+    ).fit((learned, labels), (development, others))
+    logits = np.concatenate([network.logits(dialogue) for dialogue in scored])
+    shape = (*material.scored.emotions.shape, 4)
+    return [_placing(material, name, _SEES[name], logits.reshape(shape))]
 
 
 def _context(material: _Material, name: str) -> list[Placing]:
     """The context model sees voice and words, and is scored at each look-ahead."""
-    from affectstream_tools.experiments.ordering_networks import context_scores
+    from affectstream_tools.experiments.ordering_context import context_scores
 
     sizes = material.sizes
     few = Drawn(*(part[: sizes.context] for part in material.learned))

@@ -103,7 +103,7 @@ def _draw_ours(axes: Any, place: float, row: Row) -> None:
         error_kw={"ecolor": _INK, "lw": 0.8, "capsize": 2},
     )
     if row.chance is not None:
-        axes.vlines(row.chance, place - 0.4, place + 0.4, color="#c8443a", lw=1.6, zorder=3)
+        axes.vlines(row.chance, place - 0.4, place + 0.4, color="#c8443a", lw=1.2, zorder=5)
     chosen = ", selected on test" if row.selected == "test" else ""
     runs = f", {row.runs} runs" if row.runs > 1 else ""
     _write(axes, place, f"{row.ours:.2f}  {_data(row)}{chosen}{runs}")

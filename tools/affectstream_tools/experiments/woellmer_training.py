@@ -4,7 +4,7 @@ Knows: functionals of utterances in dialogue order, classes, and a development p
 Refuses to know: corpora, folds, what the classes mean, and the test part.
 
 Inputs are brought to the learned utterances' mean 0 and deviation 1, Gaussian noise of deviation
-0.6 is added, and classes weigh by the square root of their rarity. Theirs is gradient descent
+0.6 is added, and classes weigh by a power of their rarity. Theirs is gradient descent
 until nothing was better for some epochs; ours is AdamW, the mean of the latest steps' weights is
 what is judged, and the epoch is the one with the best F1 on the development part.
 """
@@ -41,6 +41,7 @@ class Schedule:
         batch: dialogues in a step.
         patience: epochs without a better F1 on the development part before training ends.
         decay: of the running mean of the weights, a step.
+        balance: the power: 0 weighs every utterance alike, 1 every class.
     """
 
     epochs: int = 12
@@ -49,6 +50,7 @@ class Schedule:
     weight_decay: float = 0.01
     patience: int = 3
     decay: float = 0.9
+    balance: float = 0.5
 
 
 class DialogueNetwork:
@@ -109,7 +111,7 @@ class DialogueNetwork:
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
-        weights = _class_weights(torch.cat(targets).numpy(), self.classes)
+        weights = _class_weights(torch.cat(targets).numpy(), self.classes, plan.balance)
         best, kept = -1.0, deepcopy(mean.module)
         for epoch in range(1, plan.epochs + 1):
             order = rng.permutation(len(inputs))
@@ -128,12 +130,16 @@ class DialogueNetwork:
 
     def predict(self, dialogue: Floats) -> Labels:
         """Classes (U,) of a dialogue's utterances (U, D)."""
-        return self._classes(self._network, dialogue)
+        return self._logits(self._network, dialogue).argmax(axis=1)
 
-    def _classes(self, network: nn.Module, dialogue: Floats) -> Labels:
+    def logits(self, dialogue: Floats) -> NDArray[np.float32]:
+        """Unnormalised log probabilities (U, C) of a dialogue's utterances (U, D)."""
+        return self._logits(self._network, dialogue)
+
+    def _logits(self, network: nn.Module, dialogue: Floats) -> NDArray[np.float32]:
         with torch.inference_mode():
-            logits: Tensor = network(self._scaled(dialogue)[None])[0]
-        return logits.argmax(dim=1).numpy()
+            found: NDArray[np.float32] = network(self._scaled(dialogue)[None])[0].numpy()
+        return found
 
     def _f1(
         self, network: nn.Module, dialogues: Sequence[Floats], labels: Sequence[Labels]
@@ -141,7 +147,8 @@ class DialogueNetwork:
         truth = np.concatenate(labels)
         if not (truth >= 0).any():
             raise ValueError("the development part has no label to choose an epoch by")
-        found = np.concatenate([self._classes(network, dialogue) for dialogue in dialogues])
+        logits = np.concatenate([self._logits(network, dialogue) for dialogue in dialogues])
+        found = logits.argmax(axis=1)
         counts = confusion(truth[truth >= 0], found[truth >= 0], self.classes)
         return scores_of(counts)["f1"]
 
@@ -163,9 +170,9 @@ def _loss(network: nn.Module, chosen: Sequence[tuple[Tensor, Tensor]], weights: 
     return (costs * weight).sum() / weight.sum().clamp(min=1e-9)
 
 
-def _class_weights(labels: Labels, classes: int) -> Tensor:
+def _class_weights(labels: Labels, classes: int, balance: float) -> Tensor:
     counts = np.bincount(labels[labels >= 0], minlength=classes)
     if not counts.sum():
         raise ValueError("there is no label to learn from")
     even = counts.sum() / (classes * np.maximum(counts, 1))
-    return torch.from_numpy(np.sqrt(even).astype(np.float32))
+    return torch.from_numpy((even**balance).astype(np.float32))
