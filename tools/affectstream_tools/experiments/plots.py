@@ -33,6 +33,8 @@ _ACROSS = 4
 _DPI = 120
 _BAR = 0.24
 """Inches of height a bar."""
+_GAP, _WORDS = 0.8, 107.0
+"""Per cent: from a bar to its number, and where what it was measured on is written."""
 
 
 def plot_table(title: str, rows: Sequence[Row], path: Path) -> Path:
@@ -45,7 +47,7 @@ def plot_table(title: str, rows: Sequence[Row], path: Path) -> Path:
     for row in rows:
         groups.setdefault(row.row, []).append(row)
     lines = sum(1.7 + len(group) for group in groups.values())
-    figure = Figure(figsize=(12.5, 1.5 + _BAR * lines), layout="constrained", dpi=_DPI)
+    figure = Figure(figsize=(14, 1.5 + _BAR * lines), layout="constrained", dpi=_DPI)
     axes = figure.subplots()
     top, ticks = 0.0, []
     for name, group in groups.items():
@@ -68,10 +70,12 @@ def plot_table(title: str, rows: Sequence[Row], path: Path) -> Path:
 def _draw_group(axes: Any, top: float, name: str, group: Sequence[Row]) -> list[tuple[float, str]]:
     """Draw the paper's bar and ours below it; return the places and labels of their ticks."""
     paper = next((row.paper for row in group if row.paper is not None), None)
-    if paper is not None:
+    if paper is None:
+        _write(axes, 0.6, top, "the paper's number is not known", style="italic")
+    else:
         axes.barh(top, paper, height=0.8, color=_PAPER)
-    words = f"{paper:.2f}  the paper" if paper is not None else "the paper's number is not known"
-    _write(axes, top, words)
+        _write(axes, paper + _GAP, top, f"{paper:.2f}")
+        _write(axes, _WORDS, top, "the paper")
     ticks = [(top, name)]
     for place, row in enumerate(group, 1):
         _draw_ours(axes, top + place, row)
@@ -87,7 +91,7 @@ def _look_ahead(row: Row) -> str:
 
 def _draw_ours(axes: Any, place: float, row: Row) -> None:
     if row.ours is None:
-        _write(axes, place, f"no number of ours: {row.data}", style="italic")
+        _write(axes, 0.6, place, f"no number of ours: {row.data}", style="italic")
         return
     colour = _TEST if row.selected == "test" else _OURS
     axes.barh(
@@ -103,10 +107,11 @@ def _draw_ours(axes: Any, place: float, row: Row) -> None:
         error_kw={"ecolor": _INK, "lw": 0.8, "capsize": 2},
     )
     if row.chance is not None:
-        axes.vlines(row.chance, place - 0.4, place + 0.4, color="#c8443a", lw=1.2, zorder=5)
+        axes.vlines(row.chance, place - 0.4, place + 0.4, color="#c8443a", lw=1.6, zorder=3)
     chosen = ", selected on test" if row.selected == "test" else ""
     runs = f", {row.runs} runs" if row.runs > 1 else ""
-    _write(axes, place, f"{row.ours:.2f}  {_data(row)}{chosen}{runs}")
+    _write(axes, row.ours + (row.sd or 0.0) + _GAP, place, f"{row.ours:.2f}")
+    _write(axes, _WORDS, place, f"{_data(row)}{chosen}{runs}")
 
 
 def _data(row: Row) -> str:
@@ -115,18 +120,8 @@ def _data(row: Row) -> str:
     return f"{row.data}, not IEMOCAP" if unsaid else row.data
 
 
-def _write(axes: Any, place: float, words: str, style: str = "normal") -> None:
-    axes.text(
-        0.6,
-        place,
-        words,
-        va="center",
-        fontsize=7.5,
-        color=_INK,
-        style=style,
-        zorder=4,
-        bbox={"facecolor": "white", "alpha": 0.82, "lw": 0, "boxstyle": "round,pad=0.12"},
-    )
+def _write(axes: Any, at: float, place: float, words: str, style: str = "normal") -> None:
+    axes.text(at, place, words, va="center", fontsize=7.5, color=_INK, style=style)
 
 
 def _add_legend(axes: Any) -> None:
@@ -206,7 +201,7 @@ def plot_confusions(title: str, confusions: Sequence[Confusion], path: Path) -> 
     across = min(_ACROSS, len(confusions))
     down = -(-len(confusions) // across)
     figure = Figure(
-        figsize=(max(3.5 * across, 5.0), 3.5 * down + 0.6), layout="constrained", dpi=_DPI
+        figsize=(max(3.5 * across, 5.0), 3.7 * down + 0.9), layout="compressed", dpi=_DPI
     )
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, confusion in zip(panels, confusions, strict=False):
@@ -235,8 +230,9 @@ def _draw_confusion(axes: Any, confusion: Confusion) -> None:
                 color="white" if share > 0.55 else _INK,
             )
     places = range(len(confusion.labels))
-    axes.set_xticks(places, confusion.labels)
-    axes.set_yticks(places, confusion.labels, rotation=90, va="center")
+    names = [fill(label, 6, break_long_words=False) for label in confusion.labels]
+    axes.set_xticks(places, names)
+    axes.set_yticks(places, names, rotation=90, va="center", multialignment="center")
     axes.set_title(fill(confusion.title, 46), loc="left", fontsize=7.5, color=_INK)
     _tidy(axes, ("left", "right", "top", "bottom"))
 
