@@ -220,6 +220,20 @@ def test_a_network_learns_the_same_each_time_and_leaves_the_generator_alone() ->
     assert 1 <= one.epoch <= plan.epochs
 
 
+def test_balance_is_how_much_the_rare_class_weighs() -> None:
+    random = np.random.default_rng(0)
+    labels = [(random.random(9) < 0.1).astype(np.int64) for _ in range(12)]
+    rows = [random.normal(size=(9, 4)) + 0.5 * own[:, None] for own in labels]
+    found = {}
+    for balance in (0.0, 1.0):
+        plan = Schedule(epochs=6, batch=4, learning_rate=1e-2, balance=balance)
+        network = DialogueNetwork(2, bidirectional=False, schedule=plan)
+        network.fit((rows, labels), (rows, labels))
+        found[balance] = np.concatenate([network.predict(own) for own in rows]).mean()
+        assert (network.logits(rows[0]).argmax(axis=1) == network.predict(rows[0])).all()
+    assert found[0.0] < found[1.0]
+
+
 def test_a_network_without_labels_cannot_learn() -> None:
     rows, labels = dialogues_of(0)
     none = (rows, [np.full_like(own, -1) for own in labels])
