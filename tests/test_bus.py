@@ -124,7 +124,7 @@ def test_a_reader_from_the_start_gets_what_was_published_before_it_connected(wir
 def test_an_opening_that_the_ring_no_longer_has_still_reaches_a_reader_from_the_start(
     wired: Bus,
 ) -> None:
-    outlet = wired.outlet(ring=Ring(3000))
+    outlet = wired.outlet(ring=Ring(10_000))
     outlet.publish(opened())
     for number in range(100):
         outlet.publish(transcript(number))
@@ -193,7 +193,7 @@ def lost_on_the_way(outlet: Outlet) -> Iterator[None]:
         context.destroy(linger=0)
 
 
-@pytest.mark.parametrize("ring_bytes", [1 << 24, 20_000])
+@pytest.mark.parametrize("ring_bytes", [1 << 24, 40_000])
 def test_what_a_small_pipe_dropped_is_resent_or_said_as_lost(
     wired: Bus, monkeypatch: pytest.MonkeyPatch, ring_bytes: int
 ) -> None:
@@ -226,7 +226,7 @@ def test_what_a_small_pipe_dropped_is_resent_or_said_as_lost(
 def test_messages_that_the_ring_no_longer_has_are_said_as_one_gap_in_their_place(
     wired: Bus,
 ) -> None:
-    outlet = wired.outlet(ring=Ring(3000))
+    outlet = wired.outlet(ring=Ring(10_000))
     inlet = wired.inlet("transcript/", from_start=True)
     got: list[Message] = []
     outlet.publish(transcript(0))

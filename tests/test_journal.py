@@ -40,7 +40,7 @@ def said(found: list[list[bytes]]) -> list[tuple[str, int]]:
 
 
 def test_it_answers_as_a_ring_does(journal: Journal) -> None:
-    ring = Ring(1 << 20)
+    ring = Ring(1 << 22)
     for store in (journal, ring):
         for seq in range(MAX_RESEND + 10):
             keep(store, transcript(f"u{seq}", "x"), seq)

@@ -21,9 +21,11 @@ from typing import Any
 
 from affectstream.codec import DecodeError, decode
 from affectstream.core.retention import (
+    AT_ONCE,
     MAX_PAGE_BYTES,
     MAX_RESEND,
     MAX_RETAINED_ESTIMATES,
+    MAX_SCANNED,
     Recalled,
     matches,
 )
@@ -242,8 +244,8 @@ class Journal:
             "ORDER BY position",
             position,
         )
-        for at, topic, seq, header, payload in rows:
-            if len(found) >= MAX_RESEND or size >= MAX_PAGE_BYTES:
+        for scanned, (at, topic, seq, header, payload) in enumerate(rows):
+            if len(found) >= AT_ONCE or size >= MAX_PAGE_BYTES or scanned >= MAX_SCANNED:
                 return found, at - 1
             if matches(topic, prefixes) and seq >= seen.get(topic, 0):
                 found.append([topic.encode(), header, payload])

@@ -18,7 +18,7 @@ from affectstream.core.delivery import (
     Resend,
 )
 from affectstream.core.patience import ABSENT_NS, LONGEST_NS, MAX_REPEAT_NS, REPEAT_NS
-from affectstream.core.retention import LastState, Ring, matches
+from affectstream.core.retention import KEPT_BYTES, LastState, Ring, matches
 from affectstream.messages import Gap, Message, Progress, StreamOpened, Transcript
 from bus_helpers import Tally, closed, emotion, of_kind, opened, progress, transcript
 
@@ -89,10 +89,10 @@ def give_up(reader: Reassembler, now_ns: int = 0) -> list[Message]:
 
 
 def test_the_ring_never_holds_more_bytes_than_it_may_and_drops_the_oldest() -> None:
-    ring = Ring(max_bytes=100)
+    ring = Ring(max_bytes=5 * (KEPT_BYTES + 20))
     for seq in range(50):
         ring.keep("t", seq, [b"x" * 20])
-        assert ring.bytes <= 100
+        assert ring.bytes <= ring.max_bytes
     assert [seq for seq in range(50) if ring.holds("t", seq)] == [45, 46, 47, 48, 49]
 
 
@@ -113,7 +113,7 @@ def test_a_resend_of_absurdly_many_is_answered_with_a_bounded_number() -> None:
 def test_pages_of_the_ring_hold_everything_once_in_order_of_publication(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retention, "MAX_RESEND", 7)
+    monkeypatch.setattr(retention, "AT_ONCE", 7)
     ring = Ring(max_bytes=1 << 20)
     for seq in range(30):
         ring.keep("a/s", seq, [b"a%d" % seq])
@@ -127,7 +127,7 @@ def test_pages_of_the_ring_hold_everything_once_in_order_of_publication(
 
 
 def test_a_page_that_was_dropped_meanwhile_goes_on_with_the_oldest_that_is_left() -> None:
-    ring = Ring(max_bytes=10)
+    ring = Ring(max_bytes=10 * (KEPT_BYTES + 1))
     for seq in range(30):
         ring.keep("a", seq, [b"x"])
     assert ring.page(3, ("a",), {}) == ([[b"x"]] * 10, None)
@@ -436,7 +436,7 @@ def on_the_way(messages: list[Message], chance: random.Random) -> list[Message]:
 @given(
     plan=st.lists(st.integers(0, 4), max_size=40),
     seed=st.integers(0, 1 << 30),
-    ring_bytes=st.sampled_from((400, 2_000, 1 << 20)),
+    ring_bytes=st.sampled_from((400 + 2 * KEPT_BYTES, 10 * KEPT_BYTES, 1 << 20)),
     from_start=st.booleans(),
     lost_answers=st.integers(0, 3),
 )

@@ -38,8 +38,22 @@ HEARTBEAT_MS = 2_000
 SILENCE_MS = 10_000
 """A connection over which nothing came for this long is made anew. TCP alone would notice a cut
 link after minutes, and once it is joined would wait for up to as long as it had been cut."""
+STALLED_MS = 5_000
+"""The hub has less patience: nothing more waits for a peer that does not answer. It connects anew
+when it goes on."""
 CONNECT_MS = 3_000
 """A connection not made in this time is tried again; TCP alone would ask ever more seldom."""
+
+WAITING: dict[int, int] = {zmq.XPUB: 2_000, zmq.XSUB: 1_000, zmq.ROUTER: 100}
+"""How many messages may wait for one subscriber, and answers for one reader.
+
+A subscriber that reads nothing keeps what waits for it in the hub's memory; there may be hundreds.
+What does not fit is dropped, and its reader asks for it when it reads again.
+"""
+
+SENT_BYTES = 256 * 1024
+"""What may wait for one peer in the kernel, beside what waits here."""
+
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -174,6 +188,7 @@ def _bind(
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
     _limit(socket, where)
+    _limit_each_peer(socket, kind)
     if keys is not None:
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
@@ -201,6 +216,14 @@ def _bind(
             socket.close()
             raise
     return socket
+
+
+def _limit_each_peer(socket: zmq.Socket[bytes], kind: int) -> None:
+    """Bound what waits for one peer of the hub, and for how long."""
+    socket.setsockopt(zmq.SNDHWM, min(HIGH_WATER, WAITING[kind]))
+    socket.setsockopt(zmq.SNDBUF, SENT_BYTES)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, STALLED_MS)
+    socket.setsockopt(zmq.TCP_MAXRT, HEARTBEAT_MS + STALLED_MS)  # where no question gets through
 
 
 def connect(

@@ -7,6 +7,7 @@ Refuses to know: who reads, and what the messages mean.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ import zmq
 
 from affectstream.bus.address import DEFAULT_ADDRESS, Endpoint, close, connect, is_told, ports
 from affectstream.bus.handshakes import HandshakeWatch
-from affectstream.codec import encode, unpack_map
+from affectstream.codec import MAX_HEADER_BYTES, encode, unpack_map
 from affectstream.core.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
+from affectstream.core.turns import Turns
 from affectstream.errors import brief
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, WallClock
@@ -30,6 +32,9 @@ HEARTBEAT_NS = 500 * NS_PER_MS
 FIRST_BEAT_AFTER_CLOSE_NS = 50 * NS_PER_MS
 BEATS_AFTER_CLOSE = 10  # each after twice as long: 50 s in all
 MAX_CLOSED_STREAMS = 4_096
+HEARD_AT_ONCE = 1_000
+ANSWERING_NS = 4 * NS_PER_MS
+"""How long requests are answered before the outlet's owner goes on with its work."""
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ class Outlet:
         self.socket = connect(self._context, zmq.DEALER, control, keys=endpoint.keys, name=name)
         self._watch = HandshakeWatch(endpoint, (self._publisher, self.socket))
         self._state = LastState()
+        self._turns = Turns()
         self._streams: dict[tuple[str, str], _Published] = {}
         self._closed: deque[tuple[str, str]] = deque()
         self._no_beat_before_ns: int | None = None  # so that not every turn looks at all streams
@@ -184,18 +190,28 @@ class Outlet:
             del self._streams[key]
 
     def next_wake_ns(self) -> int | None:
-        """Return when the next heartbeat may be due; never later than it is."""
-        return self._no_beat_before_ns
+        """Return when the next heartbeat or answer may be due; never later than it is."""
+        due = (self._no_beat_before_ns, self._turns.next_wake_ns())
+        return min((d for d in due if d is not None), default=None)
 
     def service(self) -> None:
-        """Answer requests and send the heartbeats that are due.
+        """Answer the requests whose turn it is and send the heartbeats that are due.
 
         Raises:
             BusError: the hub refuses us.
         """
         self._watch.check()
-        while int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
-            self._answer(self.socket.recv_multipart(zmq.DONTWAIT))
+        for _ in range(HEARD_AT_ONCE):
+            if not int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
+                break
+            self._hear(self.socket.recv_multipart(zmq.DONTWAIT))
+        began_ns = time.thread_time_ns()  # what an answer takes, not how busy the machine is
+        spent_ns = 0
+        while spent_ns < ANSWERING_NS and (asked := self._turns.next(self._clock())):
+            self._answer(*asked)
+            took_ns = time.thread_time_ns() - began_ns - spent_ns
+            spent_ns += took_ns
+            self._turns.answered(asked[0], took_ns, self._clock())
         now_ns = self._clock()
         if self._no_beat_before_ns is None or now_ns < self._no_beat_before_ns:
             return
@@ -206,22 +222,32 @@ class Outlet:
         due = (s.beat_ns for s in self._streams.values() if s.beat_ns is not None)
         self._no_beat_before_ns = min(due, default=None)
 
-    def _answer(self, frames: list[bytes]) -> None:
+    def _hear(self, frames: list[bytes]) -> None:
+        """Let a request wait for its turn."""
+        if len(frames) != 2 or len(frames[1]) > MAX_HEADER_BYTES:
+            self._complain("bad request", f"dropped a request of {sum(map(len, frames))} bytes")
+        elif not self._turns.ask(*frames):
+            self._complain("requests not heard", "too many requests wait; readers will ask again")
+
+    def _answer(self, sender: bytes, packed: bytes) -> None:
         try:
-            sender, packed = frames
             request = unpack_map(packed)
+            if request["op"] == "unreachable":  # our answer to a reader that went or does not read
+                self.counts["undelivered answers"] += 1
+                return
             body = self._body(request)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            self.counts["bad request"] += 1
-            if is_told(self.counts["bad request"]):
-                log.warning("dropped a request that cannot be read: %s", brief(error))
+            self._complain("bad request", f"dropped a request that cannot be read: {brief(error)}")
             return
         try:
             self.socket.send_multipart([sender, *body], zmq.DONTWAIT)
         except zmq.Again:
-            self.counts["answers not sent"] += 1  # the reader will ask again
-            if is_told(self.counts["answers not sent"]):
-                log.warning("an answer could not be sent; the reader will ask again")
+            self._complain("answers not sent", "an answer could not be sent; it is asked for again")
+
+    def _complain(self, what: str, words: str) -> None:
+        self.counts[what] += 1
+        if is_told(self.counts[what]):
+            log.warning("%s", words)
 
     def _body(self, request: dict[str, object]) -> list[bytes]:
         if request["op"] == "resend":

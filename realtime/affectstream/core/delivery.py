@@ -31,12 +31,15 @@ from affectstream.core.patience import Patience
 from affectstream.core.retention import matches
 from affectstream.messages import (
     KINDS,
+    Audio,
     Gap,
+    Matrix,
     Message,
     Progress,
 )
 
 MAX_HELD = 20_000
+MAX_HELD_BYTES = 32 * 1024 * 1024
 MAX_TOPICS = 65_536
 MAX_OUTLETS = 1_024
 MAX_SEEN = 512
@@ -98,12 +101,33 @@ class _Outlet:
     expected: OrderedDict[str, int] = field(default_factory=OrderedDict)
     earlier: deque[Message | _Lost] = field(default_factory=deque)  # resent: before what is held
     held: deque[Message] = field(default_factory=deque)
+    held_bytes: int = 0
     let_go: dict[str, int] = field(default_factory=dict)  # heads that found no place in held
     asked: Request | None = None
     patience: Patience = field(default_factory=Patience)
     known: bool = False
     history_at: int | None = None
     silent: bool = False  # it did not answer: what is missing now is not asked for
+
+    @property
+    def full(self) -> bool:
+        """Whether as much is held as may be."""
+        return len(self.held) >= MAX_HELD or self.held_bytes >= MAX_HELD_BYTES
+
+    def hold(self, message: Message) -> None:
+        """Keep a message until its turn comes."""
+        self.held.append(message)
+        self.held_bytes += _payload_bytes(message)
+
+    def pop(self, queue: deque[Message] | deque[Message | _Lost]) -> None:
+        """Take the first item off one of the two queues."""
+        item = queue.popleft()
+        if queue is self.held and not isinstance(item, _Lost):
+            self.held_bytes -= _payload_bytes(item)
+
+
+def _payload_bytes(message: Message) -> int:
+    return len(message.payload) if isinstance(message, Audio | Matrix) else 0
 
 
 class Reassembler:
@@ -144,14 +168,14 @@ class Reassembler:
         """Take a message in; return those whose turn has come."""
         outlet = self._meet(message.epoch, now_ns)
         outlet.patience.hear(now_ns)
-        if len(outlet.held) >= MAX_HELD:
+        if outlet.full:
             self.counts["let go"] += 1
             if isinstance(message, Progress) or len(outlet.let_go) >= MAX_TOPICS:
                 return []  # a later one will say as much
             head = max(message.seq + 1, outlet.let_go.get(message.topic, 0))
             outlet.let_go[message.topic] = head
             return []
-        outlet.held.append(message)
+        outlet.hold(message)
         return self._drain(message.epoch, now_ns)
 
     def resent(
@@ -274,13 +298,13 @@ class Reassembler:
         while outlet.asked is None and (queue := self._queue(epoch, outlet, now_ns)):
             item = queue[0]
             if isinstance(item, _Lost):
-                queue.popleft()
+                outlet.pop(queue)
                 delivered += self._gap(outlet, item)
                 continue
             expected = outlet.expected.setdefault(item.topic, 0)
             if item.seq < expected:
                 self.counts["duplicates"] += 1
-                queue.popleft()
+                outlet.pop(queue)
                 continue
             hole = self._hole(outlet, item)
             if hole is not None:
@@ -288,7 +312,7 @@ class Reassembler:
                 continue
             self._expect(outlet, item.topic, item.seq + 1)
             delivered.append(item)
-            queue.popleft()
+            outlet.pop(queue)
         return self._wanted(delivered)
 
     def _queue(
@@ -329,7 +353,7 @@ class Reassembler:
         if outlet.silent:
             outlet.earlier.appendleft(_Lost(topic, first, last, "the outlet does not answer"))
         else:
-            last = min(last, first + retention.MAX_RESEND - 1)
+            last = min(last, first + retention.AT_ONCE - 1)
             self._ask(outlet, Resend(epoch, topic, first, last), now_ns)
 
     def _give_up(self, epoch: int, now_ns: int) -> list[Message]:

@@ -16,10 +16,17 @@ from typing import Protocol
 from affectstream.messages import Emotion, Message, StreamClosed, StreamOpened
 
 MAX_RESEND = 1_000
+AT_ONCE = 250
+"""Messages of a page, and what a reader asks for at once: an answer of more would keep the outlet,
+and the hub, from others for too long."""
 MAX_PAGE_BYTES = 1024 * 1024
+MAX_SCANNED = 16 * AT_ONCE
+"""How many messages are looked at for one page, whether they are wanted or not."""
 MAX_RETAINED_ESTIMATES = 64
 MAX_PREFIXES = 64
 """Subscriptions of one reader: what it asks for is compared with each of them."""
+KEPT_BYTES = 400
+"""What a message that is kept costs beside its frames' bytes: the objects around them."""
 
 
 def matches(topic: str, prefixes: Iterable[str]) -> bool:
@@ -73,7 +80,10 @@ class Retained(Protocol):
 
 
 class Ring:
-    """The latest messages of one outlet, as frames, bounded in bytes."""
+    """The latest messages of one outlet, as frames, bounded in bytes of memory.
+
+    Most messages are small, and what Python needs around them is more than what is in them.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.epoch = secrets.randbits(61)
@@ -89,10 +99,10 @@ class Ring:
     def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
         """Remember a message; the oldest make room."""
         self._frames[(topic, seq)] = frames
-        self.bytes += sum(map(len, frames))
+        self.bytes += KEPT_BYTES + sum(map(len, frames))
         while self.bytes > self.max_bytes and len(self._frames) > 1:
             _, old = self._frames.popitem(last=False)
-            self.bytes -= sum(map(len, old))
+            self.bytes -= KEPT_BYTES + sum(map(len, old))
             self._dropped += 1
 
     def find(self, topic: str, first: int, last: int) -> list[list[bytes]]:
@@ -114,7 +124,7 @@ class Ring:
         size = 0
         skip = max(0, position - self._dropped)
         for index, ((topic, seq), frames) in enumerate(islice(self._frames.items(), skip, None)):
-            if len(found) >= MAX_RESEND or size >= MAX_PAGE_BYTES:
+            if len(found) >= AT_ONCE or size >= MAX_PAGE_BYTES or index >= MAX_SCANNED:
                 return found, self._dropped + skip + index
             if matches(topic, prefixes) and seq >= seen.get(topic, 0):
                 found.append(frames)

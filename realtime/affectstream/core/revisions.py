@@ -10,7 +10,8 @@ from collections import Counter, OrderedDict
 
 from affectstream.messages import Emotion
 
-MAX_REMEMBERED = 4_096
+MAX_REMEMBERED = 1_024
+"""Estimates are a few kilobytes each; a dialogue of four hours has about as many utterances."""
 
 
 class RevisionBook:
