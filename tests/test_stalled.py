@@ -38,7 +38,8 @@ COUNT = 3_000
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A hub that drops a peer which has not answered for a second."""
-    monkeypatch.setattr(addresses, "STALLED_MS", (200, 1_000))
+    monkeypatch.setattr(addresses, "HEARTBEAT_MS", 200)
+    monkeypatch.setattr(addresses, "STALLED_MS", 1_000)
     monkeypatch.setitem(addresses.WAITING, zmq.XPUB, 200)
     where = free_address()
     with Hub(where):

@@ -195,6 +195,10 @@ class Processes:
         """Return the names of the children that have not ended."""
         return [child.name for child in self._children if child.alive]
 
+    def pid(self, name: str) -> int:
+        """Return the process id of a child, by its name."""
+        return next(child.process.pid for child in self._children if child.name == name)
+
     def memory_mib(self) -> dict[str, float]:
         """Return each running child's resident memory, where the system tells (Linux)."""
         sizes = ((child.name, child.memory_mib()) for child in self._children)

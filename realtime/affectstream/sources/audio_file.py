@@ -22,6 +22,7 @@ from affectstream.core.capture import AudioLost, Captured
 from affectstream.errors import brief
 from affectstream.runner import run
 from affectstream.sources.errors import SourceError
+from affectstream.sources.held_back import HeldBack, HeldInput
 from affectstream.sources.listening import speech_segmenter, take_at
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import NS_PER_MS, NS_PER_S, samples_to_ns
@@ -297,9 +298,10 @@ def run_audio_file(
         address: the hub's.
         start_ns: event time of the file's first sample, the same for all files of one dialogue;
             None is now. A start in the future is waited for.
+        speed: ``math.inf`` plays as fast as it is read, and as the dialogue's transcribers follow.
         resume: the recording began at ``start_ns`` already, in a worker that is no more; go on
             where it is by now.
-        channel, speed: as for ``AudioFile``; the rest as for the microphone.
+        channel: as for ``AudioFile``; the rest as for the microphone.
 
     Raises:
         SourceError: the file cannot be played; one sentence with a remedy.
@@ -320,4 +322,16 @@ def run_audio_file(
             aggressiveness=aggressiveness,
             take=take_at(clock.now_ns()) if resume and not math.isinf(speed) else "",
         )
-        run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)
+        if not math.isinf(speed):
+            run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)
+            return
+        stream = HeldBack(segmenter, session, source or f"mic.{speaker}")
+        run(
+            stream,
+            address=address,
+            prefixes=stream.prefixes,
+            from_start=False,
+            inputs=[HeldInput(recording, stream)],
+            clock=clock,
+            stopping=stopping,
+        )
