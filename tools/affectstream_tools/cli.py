@@ -24,6 +24,7 @@ from affectstream_tools.live_cli import live
 from affectstream_tools.network_cli import evaluate_network, train_network
 from affectstream_tools.ordering_cli import ordering
 from affectstream_tools.prepare_cli import prepare
+from affectstream_tools.soak_cli import soak
 from affectstream_tools.synthesis_cli import synthesise
 from affectstream_tools.tables_cli import tables
 from affectstream_tools.terminal import fail, progress_bar
@@ -48,6 +49,7 @@ app.command()(live)
 app.command()(prepare)
 app.command()(synthesise)
 app.command()(ordering)
+app.command()(soak)
 app.command()(tables)
 
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
