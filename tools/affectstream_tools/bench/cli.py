@@ -160,6 +160,38 @@ def security(
         typer.echo(json.dumps({"hubs": rows}))
 
 
+@bench_app.command()
+def subscribers(
+    rounds: Annotated[int, typer.Option(min=1, help="Runs beside each, in turns.")] = 5,
+    dialogues: Annotated[int, typer.Option(min=1, help="At once.")] = 100,
+    utterances: Annotated[int, typer.Option(min=1, help="Measured in each run.")] = 500,
+    warm_up: Annotated[int, typer.Option(min=0, help="Before them, not measured.")] = 100,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """What subscribers that are stopped, never read or ask without end do to the others."""
+    from affectstream_tools.bench.hub_memory import measure_hub_memory
+    from affectstream_tools.bench.subscribers import COMPANY, measure_subscribers
+
+    with _reported() as bar:
+        task = bar.add_task("subscribers", total=rounds * len(COMPANY))
+        found = measure_subscribers(
+            rounds=rounds,
+            dialogues=dialogues,
+            utterances=utterances,
+            warm_up=warm_up,
+            seed=seed,
+            on_progress=lambda done: bar.update(task, completed=done),
+        )
+        bar.add_task("a hub's memory", total=None)
+        memory = [measure_hub_memory(count) for count in (0, 100)]
+    rows = [beside.to_dict() for beside in found]
+    _print("end of utterance -> first estimate, beside others", rows)
+    _print("a hub that much audio passes through, and subscribers that are stopped", memory)
+    if as_json:
+        typer.echo(json.dumps({"beside": rows, "hub": memory}))
+
+
 @contextmanager
 def _reported() -> Iterator[Progress]:
     """A progress bar; an error is one sentence and exit status 1."""

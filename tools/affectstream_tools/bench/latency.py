@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.queues import Queue
 from tempfile import TemporaryDirectory
@@ -57,6 +58,11 @@ class Latency:
         }
 
 
+@contextmanager
+def _nobody(address: str, processes: Processes) -> Iterator[None]:
+    yield
+
+
 def measure(
     dialogues: int,
     *,
@@ -66,12 +72,15 @@ def measure(
     every_s: float = 3.0,
     journal: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
+    beside: Callable[[str, Processes], AbstractContextManager[None]] = _nobody,
 ) -> Latency:
     """Run the processes and return the latency of ``utterances`` utterances in ``dialogues``.
 
     Args:
         every_s: mean seconds between a dialogue's utterances, where there are many dialogues.
         journal: whether the node keeps a journal.
+        beside: who else is at the bus meanwhile; called with its address and with the processes,
+            of which the node is ``fusion``.
 
     Raises:
         AffectstreamError: a process failed or did not answer.
@@ -88,12 +97,13 @@ def measure(
         processes.wait_for_hub(address)
         reader = spawn.Process(target=subscribe, args=(plan, received), daemon=True)
         writer = spawn.Process(target=publish, args=(plan, sent), daemon=True)
-        reader.start()
         try:
-            _next(received, processes, on_progress)  # it is connected
-            writer.start()
-            departures = _next(sent, processes, on_progress)
-            arrivals = _next(received, processes, on_progress)
+            with beside(address, processes):
+                reader.start()
+                _next(received, processes, on_progress)  # it is connected
+                writer.start()
+                departures = _next(sent, processes, on_progress)
+                arrivals = _next(received, processes, on_progress)
         finally:
             for process in (reader, writer):
                 if process.pid is not None:

@@ -1,0 +1,137 @@
+"""What bad subscribers do to the others: latency beside them, and the memory of who serves them.
+
+Knows: the company that is kept, round by round, and what the node's process holds meanwhile.
+Refuses to know: how latency is measured, and what makes a subscriber a bad one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from affectstream.processes import Processes
+from affectstream_tools.bench.bad_subscribers import bad_subscribers
+from affectstream_tools.bench.latency import Latency, measure
+from affectstream_tools.soak.footprint import Footprint, footprint
+
+COMPANY: Mapping[str, Mapping[str, int]] = {
+    "nobody else": {},
+    "1 stopped": {"stopped": 1},
+    "100 stopped": {"stopped": 100},
+    "1 that never reads": {"unread_by": 1},
+    "1 that asks without end": {"greedy_ones": 1},
+}
+LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What others saw beside one company; medians over rounds, and the range of the p50s.
+
+    Attributes:
+        missing: estimates that did not arrive, of all rounds.
+        node_mib, node_most_mib: memory of the process of node and hub, when the company had come,
+            and the most since.
+        node_cpu_ms: processor time of that process per utterance, the least of all rounds.
+    """
+
+    company: str
+    p50_ms: float
+    p50_least_ms: float
+    p50_most_ms: float
+    p99_ms: float
+    missing: int
+    utterances: int
+    node_mib: float
+    node_most_mib: float
+    node_cpu_ms: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the figures, rounded."""
+        return {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """The process of node and hub, as it was seen in one run."""
+
+    looks: list[Footprint] = field(default_factory=list)
+
+
+def measure_subscribers(
+    *,
+    rounds: int,
+    dialogues: int,
+    utterances: int,
+    warm_up: int,
+    seed: int,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> list[Beside]:
+    """Return what was seen beside each of ``COMPANY``, taken in turns ``rounds`` times.
+
+    Args:
+        dialogues, utterances, warm_up, seed: of each run, as for ``latency.measure``.
+        on_progress: called with the runs that are done.
+
+    Raises:
+        AffectstreamError: a process failed or did not answer.
+    """
+    seen: dict[str, list[tuple[Latency, _Node]]] = {name: [] for name in COMPANY}
+    for turn in range(rounds):
+        for number, (name, company) in enumerate(COMPANY.items()):
+            node = _Node()
+            latency = measure(
+                dialogues,
+                utterances=utterances,
+                warm_up=warm_up,
+                seed=seed + turn,
+                beside=lambda at, started, c=company, n=node: _watched(at, started, c, n),
+            )
+            seen[name].append((latency, node))
+            on_progress(turn * len(COMPANY) + number + 1)
+    return [_beside(name, runs) for name, runs in seen.items()]
+
+
+@contextmanager
+def _watched(
+    address: str, processes: Processes, company: Mapping[str, int], node: _Node
+) -> Iterator[None]:
+    """Keep the company, and look at the node meanwhile."""
+    over, pid = threading.Event(), processes.pid("fusion")
+
+    def look() -> None:
+        while not over.wait(LOOK_S):
+            node.looks.append(footprint(pid))
+
+    with bad_subscribers(address, processes, **company):
+        node.looks.append(footprint(pid))
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+
+def _beside(name: str, runs: list[tuple[Latency, _Node]]) -> Beside:
+    p50 = [latency.p50_ms for latency, _ in runs]
+    return Beside(
+        company=name,
+        p50_ms=float(np.median(p50)),
+        p50_least_ms=min(p50),
+        p50_most_ms=max(p50),
+        p99_ms=float(np.median([latency.p99_ms for latency, _ in runs])),
+        missing=sum(latency.missing for latency, _ in runs),
+        utterances=sum(latency.utterances for latency, _ in runs),
+        node_mib=float(np.median([node.looks[0].rss_mib for _, node in runs])),
+        node_most_mib=max(look.rss_mib for _, node in runs for look in node.looks),
+        node_cpu_ms=min(
+            1000 * (node.looks[-1].cpu_s - node.looks[0].cpu_s) / latency.utterances
+            for latency, node in runs
+        ),
+    )
