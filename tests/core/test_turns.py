@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from affectstream.core import turns
-from affectstream.core.delivery import RETRY_NS
+from affectstream.core.patience import REPEAT_NS
 from affectstream.core.turns import Turns
 
 MS = 1_000_000
@@ -41,7 +41,7 @@ def test_nobody_rests_so_long_that_its_request_would_be_given_up() -> None:
     waiting.ask(b"slow", b"history")
     due_ns = waiting.next_wake_ns()
     assert due_ns == turns.LONGEST_REST_NS
-    assert due_ns < RETRY_NS / 2
+    assert due_ns < REPEAT_NS / 2
 
 
 def test_who_asks_without_end_takes_a_twentieth_of_the_time() -> None:

@@ -18,7 +18,7 @@ from affectstream.timebase import NS_PER_MS
 
 REST = 19
 LONGEST_REST_NS = 50 * NS_PER_MS
-"""Much less than ``delivery.RETRY_NS``."""
+"""Much less than ``patience.REPEAT_NS``."""
 MAX_WAITING = 1_000
 MAX_RESTING = 1_024
 
