@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affectstream_tools.soak.report import TITLE, WARM_UP, DayReport, Part, Slope, SoakReport
+import numpy as np
+
+from affectstream_tools.soak.report import (
+    TITLE,
+    WARM_UP,
+    DayReport,
+    Part,
+    Slope,
+    SoakReport,
+    line,
+)
 
 ABOUT = """\
 Real processes through the real bus, as fast as they compute: the fusion node with its hub and the
@@ -87,6 +97,19 @@ def remarks(name: str, day: DayReport) -> list[str]:
         f"Resident memory of all processes together: {day.rss_slope_mib_per_h:+.3f} MiB per hour "
         f"of event time (standard error {day.rss_slope_error:.3f}) after the first "
         f"{100 * WARM_UP:.0f} %, {day.rss_second_half_mib_per_h:+.3f} in the second half.",
+        *_decay(day),
+    ]
+
+
+def _decay(day: DayReport) -> list[str]:
+    """Say whether the words were misheard more and more."""
+    spoken = [hour for hour in day.hours if hour["words"]]
+    if len(spoken) < 3:
+        return []
+    rates = [100 * hour["word_errors"] / hour["words"] for hour in spoken]
+    slope, error = line(np.array([hour["hour"] for hour in spoken], dtype=float), np.array(rates))
+    return [
+        f"The word error rate moved by {slope:+.3f} points per hour (standard error {error:.3f})."
     ]
 
 
