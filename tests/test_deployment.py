@@ -114,6 +114,11 @@ def test_a_mistake_is_said_in_one_sentence(tmp_path: Path, text: str, said: str)
     assert said in wrong(tmp_path, text)
 
 
+@pytest.mark.parametrize("text", ["a = " + "[" * 5_000, "a = " + "9" * 5_000, f"{'x' * 9_000} = 1"])
+def test_a_mistake_however_long_is_said_in_one_sentence(tmp_path: Path, text: str) -> None:
+    assert len(wrong(tmp_path, text)) < 600 + len(str(tmp_path))
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         DeploymentReader(tmp_path / "nowhere.toml", {}, ValueError).read()

@@ -215,7 +215,7 @@ def run(
     from affectstream.timebase import WallClock
 
     commands = getattr(get_command(app), "commands", {})
-    reader = DeploymentReader(path, commands, _refusal())
+    reader = DeploymentReader(path, commands, refusal())
     planned = reader.plan(host or platform.node(), WallClock().now_ns() + LEAD_NS)
     console = Console(stderr=as_json)
     summary = show_plan(planned, console) if check else run_deployment(path, planned, console)
@@ -241,7 +241,7 @@ add_workers(app)
 app.add_typer(keys_app, name="keys")
 
 
-def _refusal() -> type[Exception]:
+def refusal() -> type[Exception]:
     """Return what a command raises when its arguments are wrong.
 
     It is click's, of which some versions of typer bring a copy of their own.

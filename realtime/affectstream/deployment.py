@@ -17,7 +17,7 @@ import msgspec
 
 from affectstream.bus import DEFAULT_ADDRESS
 from affectstream.core.supervision import RestartPolicy, When
-from affectstream.errors import UsageError
+from affectstream.errors import UsageError, brief
 from affectstream.timebase import NS_PER_S, seconds_to_ns
 
 ENDLESS = ("hub", "fusion", "microphone", "transcribe")
@@ -28,6 +28,8 @@ KINDS = (*ENDLESS, *RECORDINGS, "replay")
 ESSENTIAL = ("hub", "fusion")
 LEAD_NS = 2 * NS_PER_S
 """Head start of the recordings, so that every worker runs before they begin."""
+_LONGEST_WRONG = 400
+"""A mistake is said in one sentence, however long the name that is mistaken."""
 REFERENCE = "docs/deployment.md says what may stand there"
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -139,13 +141,13 @@ class DeploymentReader:
             raise self._wrong("does not exist; name a deployment's TOML file") from None
         except (OSError, UnicodeDecodeError) as error:
             raise self._wrong(f"cannot be read ({error}); name a TOML file") from error
-        except tomllib.TOMLDecodeError as error:
-            raise self._wrong(f"is no TOML ({error}); mend that line") from error
+        except (ValueError, RecursionError) as error:  # not all of it is a TOMLDecodeError
+            raise self._wrong(f"is no TOML ({brief(error)}); mend that line") from error
         try:
             file = msgspec.convert(table, DeploymentFile)
         except msgspec.ValidationError as error:
             said = str(error).replace("Object contains unknown field", "there is no key")
-            said = said.replace("Object missing required field", "it lacks the key")
+            said = brief(said.replace("Object missing required field", "it lacks the key"))
             raise self._wrong(f"{said.replace('$.', '')}; {REFERENCE}") from None
         seen: set[str] = set()
         for worker in file.worker:
@@ -234,7 +236,7 @@ class DeploymentReader:
         return (*named, *(("--", *positional) if positional else ()))
 
     def _wrong(self, what: str) -> UsageError:
-        return UsageError(f"{self._path}: {what}")
+        return UsageError(f"{self._path}: {brief(what, _LONGEST_WRONG)}")
 
 
 def _see(kind: str) -> str:

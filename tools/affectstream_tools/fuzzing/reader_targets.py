@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-import tomllib
 import wave
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,9 +16,12 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from typer.main import get_command
 
+from affectstream.cli import app, refusal
 from affectstream.codec import decode, encode
-from affectstream.errors import AffectstreamError, brief
+from affectstream.deployment import DeploymentReader
+from affectstream.errors import AffectstreamError
 from affectstream.messages import Message, Progress
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.iemocap import CorpusDialogue, DialogueRecording, read_derived
@@ -47,20 +49,27 @@ MOST_READS = 20_000
 START_NS = 1_700_000_000 * NS_PER_S
 _DEPLOYMENT = """\
 address = "tcp://127.0.0.1:5570"
-session = "s1"
+journal = "node.journal"
+
+[limits]
+memory_mib = 2000
+
+[[worker]]
+kind = "fusion"
+name = "fusion"
+options = { hub = true, look-ahead = "8" }
 
 [[worker]]
 kind = "play"
-path = "dialogue.wav"
-speaker = "anna"
-channel = 0
-speed = 1.0
-restart = { first_s = 0.5, most_s = 30.0 }
+name = "anna"
+host = "here"
+options = { path = "dialogue.wav", speaker = "anna", channel = 0, speed = 1.0 }
+restart = { first_wait_s = 0.5, longest_wait_s = 30.0, when = "always" }
 
 [[worker]]
 kind = "mocap"
-paths = ["anna.csv", "ben.csv"]
-started = 2026-11-25T02:00:00Z
+name = "faces"
+options = { paths = ["anna.csv", "ben.csv"] }
 """
 
 
@@ -332,7 +341,11 @@ class CheckpointTarget(_Files):
 
 
 class DeploymentTarget(_Files):
-    """TOML of the kind that says which workers run where."""
+    """``DeploymentReader``: the file of ``affectstream run``, and its workers' options."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._commands = getattr(get_command(app), "commands", {})
 
     def cases(self, random: Random) -> Iterator[Case]:
         """Yield a deployment, spoiled."""
@@ -340,11 +353,10 @@ class DeploymentTarget(_Files):
             yield [spoiled_text(_DEPLOYMENT, random)]
 
     def read(self, case: Case) -> None:
-        """Parse it; what is no TOML says so."""
-        try:
-            tomllib.loads(case[0].decode())
-        except (ValueError, RecursionError) as error:  # not all of it is a TOMLDecodeError
-            raise AffectstreamError(f"no TOML ({brief(error)})") from error
+        """Plan its workers."""
+        path = self.folder / "deployment.toml"
+        path.write_bytes(case[0])
+        DeploymentReader(path, self._commands, refusal()).plan("here", START_NS)
 
 
 def _check(messages: Iterable[Message]) -> None:
