@@ -62,7 +62,6 @@ options = { hub = true, look-ahead = "8" }
 [[worker]]
 kind = "play"
 name = "anna"
-host = "here"
 options = { path = "dialogue.wav", speaker = "anna", channel = 0, speed = 1.0 }
 restart = { first_wait_s = 0.5, longest_wait_s = 30.0, when = "always" }
 
