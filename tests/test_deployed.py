@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from affectstream.bus import Hub
 from affectstream.core.supervision import RestartPolicy
 from affectstream.data import demo_folder
 from affectstream.deployed import DeploymentView, duration
@@ -142,7 +143,8 @@ def test_a_run_whose_workers_have_all_ended_is_over(tmp_path: Path) -> None:
     options = f'{{ paths = ["{demo_folder()}/ben.csv"], speed = "max" }}'
     text = f'address = "{address}"\n[[worker]]\nkind = "mocap"\nname = "b"\noptions = {options}\n'
     path.write_text(text, encoding="utf-8")
-    done = run("run", str(path), "--json")
+    with Hub(address):  # elsewhere, as far as the deployment knows
+        done = run("run", str(path), "--json")
     assert done.returncode == 0, done.stderr
     summary = {"ended": "all workers have ended"}
     summary["workers"] = {"b": {"state": "ended", "restarts": 0}}  # type: ignore[assignment]

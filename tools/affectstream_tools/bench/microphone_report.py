@@ -6,13 +6,12 @@ Refuses to know: how it was measured.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from affectstream.errors import AffectstreamError
 from affectstream_tools.bench.microphone_stress import Outcome
-from affectstream_tools.experiments.jobs import write_whole
+from affectstream_tools.saved_reports import read_report, write_report
 
 TITLE = "A microphone's timeline under disturbances"
 HEADINGS = (
@@ -64,10 +63,7 @@ def save(report: MicrophoneReport, folder: Path) -> list[Path]:
     lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
     made = f"Made {report.date} by `{report.command}`."
     text = "\n\n".join([f"# {TITLE}", "\n".join(lines), made])
-    return [
-        write_whole(folder / "microphone.json", json.dumps(report.to_dict(), indent=1) + "\n"),
-        write_whole(folder / "microphone.md", text + "\n"),
-    ]
+    return write_report(folder, "microphone", report.to_dict(), text + "\n")
 
 
 def load(folder: Path) -> MicrophoneReport:
@@ -76,23 +72,18 @@ def load(folder: Path) -> MicrophoneReport:
     Raises:
         AffectstreamError: there is none, or it is not ours.
     """
-    path = folder / "microphone.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        rows = [
-            Outcome(
-                **{
-                    **row,
-                    "error_ms": row["error_ms"] and tuple(row["error_ms"]),
-                    "reasons": tuple(row["reasons"]),
-                }
-            )
-            for row in found["rows"]
-        ]
-        return MicrophoneReport(rows, found["date"], found["command"])
-    except FileNotFoundError as error:
-        raise AffectstreamError(
-            f"no report is saved in {folder}; run the command without --report first"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
+    return read_report(folder, "microphone", _made_of)
+
+
+def _made_of(found: dict[str, Any]) -> MicrophoneReport:
+    rows = [
+        Outcome(
+            **{
+                **row,
+                "error_ms": row["error_ms"] and tuple(row["error_ms"]),
+                "reasons": tuple(row["reasons"]),
+            }
+        )
+        for row in found["rows"]
+    ]
+    return MicrophoneReport(rows, found["date"], found["command"])

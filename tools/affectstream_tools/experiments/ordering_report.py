@@ -5,7 +5,6 @@ Knows: placings and how they are shown. Refuses to know: how they were found.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from affectstream.errors import AffectstreamError
-from affectstream_tools.experiments.jobs import Outcome, write_whole
+from affectstream_tools.experiments.jobs import Outcome
 from affectstream_tools.experiments.ordering import RECOGNIZERS, Placing
+from affectstream_tools.saved_reports import read_report, write_report
 
 DATA = "synthetic dialogues, not IEMOCAP"
 TITLE = "Context and its ceilings, on synthetic dialogues, not IEMOCAP"
@@ -186,8 +185,7 @@ def save(report: OrderingReport, folder: Path) -> list[Path]:
         ]
     )
     return [
-        write_whole(folder / "ordering.json", json.dumps(report.to_dict(), indent=1) + "\n"),
-        write_whole(folder / "ordering.md", text + "\n"),
+        *write_report(folder, "ordering", report.to_dict(), text + "\n"),
         plot_ordering(report, folder / "ordering.png"),
     ]
 
@@ -198,15 +196,10 @@ def load(folder: Path) -> OrderingReport:
     Raises:
         AffectstreamError: there is none, or it is not ours.
     """
-    path = folder / "ordering.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        rows = [Summary(**{**row, "modalities": tuple(row["modalities"])}) for row in found["rows"]]
-        rest = {name: found[name] for name in OrderingReport.__slots__ if name != "rows"}
-        return OrderingReport(rows=rows, **rest)
-    except FileNotFoundError as error:
-        raise AffectstreamError(
-            f"no report is saved in {folder}; run the command without --report first"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
+    return read_report(folder, "ordering", _made_of)
+
+
+def _made_of(found: dict[str, Any]) -> OrderingReport:
+    rows = [Summary(**{**row, "modalities": tuple(row["modalities"])}) for row in found["rows"]]
+    rest = {name: found[name] for name in OrderingReport.__slots__ if name != "rows"}
+    return OrderingReport(rows=rows, **rest)

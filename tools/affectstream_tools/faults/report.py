@@ -6,7 +6,6 @@ Refuses to know: how processes are killed (``injection``) and events compared (`
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import Counter
@@ -16,11 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from affectstream.errors import AffectstreamError
 from affectstream_tools.experiments.job_process import machine
-from affectstream_tools.experiments.jobs import write_whole
 from affectstream_tools.faults.events import Comparison, compare, holes
 from affectstream_tools.faults.injection import Deaths, Replay, play
+from affectstream_tools.saved_reports import read_report, write_report
 
 DEATHS_PER_REPLAY = 25
 NAME = "faults"
@@ -118,26 +116,26 @@ def inject(
 
 
 def save(report: FaultReport, folder: Path) -> list[Path]:
-    """Write the report as JSON and Markdown; return the files."""
-    return [
-        write_whole(folder / f"{NAME}.json", json.dumps(report.to_dict(), indent=1) + "\n"),
-        write_whole(folder / f"{NAME}.md", as_markdown(report.to_dict())),
-    ]
+    """Write ``faults.json`` and ``faults.md``; return the files.
+
+    Raises:
+        AffectstreamError: they cannot be written.
+    """
+    found = report.to_dict()
+    return write_report(folder, NAME, found, as_markdown(found))
 
 
 def load(folder: Path) -> dict[str, Any]:
     """Return the saved report.
 
     Raises:
-        AffectstreamError: there is none.
+        AffectstreamError: there is none, or it is not ours.
     """
-    path = folder / f"{NAME}.json"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AffectstreamError(
-            f"there is no report at {path}; make one with `affectstream-lab faults --data DIR`"
-        ) from error
+    return read_report(folder, NAME, _made_of)
+
+
+def _made_of(found: dict[str, Any]) -> dict[str, Any]:
+    as_markdown(found)  # what it does not find is no report of ours
     return found
 
 

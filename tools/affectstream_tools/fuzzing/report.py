@@ -5,17 +5,15 @@ Knows: how a run is shown. Refuses to know: how anything was found.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from affectstream.errors import AffectstreamError
-from affectstream_tools.experiments.jobs import write_whole
 from affectstream_tools.fuzzing.coverage_guided import Guided
 from affectstream_tools.fuzzing.watching import Failure, Found
+from affectstream_tools.saved_reports import read_report, write_report
 
 MOST_REASONS = 12
 TITLE = "What nobody should send"
@@ -109,10 +107,7 @@ def save(report: FuzzReport, folder: Path) -> list[Path]:
             f"Made {report.date} by `{report.command}`.",
         ]
     )
-    return [
-        write_whole(folder / "fuzz.json", json.dumps(report.to_dict(), indent=1) + "\n"),
-        write_whole(folder / "fuzz.md", text + "\n"),
-    ]
+    return write_report(folder, "fuzz", report.to_dict(), text + "\n")
 
 
 def save_failures(found: Sequence[Found], folder: Path) -> list[Path]:
@@ -126,18 +121,13 @@ def load(folder: Path) -> FuzzReport:
     Raises:
         AffectstreamError: there is none, or it is not ours.
     """
-    path = folder / "fuzz.json"
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        found = [_found(values) for values in saved.pop("found")]
-        guided = [Guided(**values) for values in saved.pop("guided")]
-        return FuzzReport(found=found, guided=guided, **saved)
-    except FileNotFoundError as error:
-        raise AffectstreamError(
-            f"no report is saved in {folder}; run the command without --report first"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
+    return read_report(folder, "fuzz", _made_of)
+
+
+def _made_of(saved: dict[str, Any]) -> FuzzReport:
+    found = [_found(values) for values in saved.pop("found")]
+    guided = [Guided(**values) for values in saved.pop("guided")]
+    return FuzzReport(found=found, guided=guided, **saved)
 
 
 def _found(values: dict[str, Any]) -> Found:

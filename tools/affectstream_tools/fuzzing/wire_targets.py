@@ -15,7 +15,8 @@ import msgpack
 import msgspec
 import zmq
 
-from affectstream.bus import Inlet, Outlet
+from affectstream.bus import Endpoint, Inlet, Outlet
+from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import DecodeError, decode, encode
 from affectstream.core.model import ContextModel
 from affectstream.fusion_node import PREFIXES, FusionNode
@@ -90,6 +91,8 @@ class InletTarget:
         self._said, self._asked = _Queue(), _Queue()
         self._inlet._subscriber, self._inlet._requests = self._heard, self._control  # type: ignore[assignment]
         self._outlet._publisher, self._outlet.socket = self._said, self._asked  # type: ignore[assignment]
+        # No connection is made, so there is none to watch.
+        self._inlet._watch = self._outlet._watch = HandshakeWatch(Endpoint(NOWHERE), ())
         self._strangers: deque[tuple[bytes, dict[str, Any]]] = deque(maxlen=64)
         self._following = Following(self._outlet.epoch)
         self._published = 0
@@ -180,10 +183,16 @@ class InletTarget:
 
     def _ask(self, frames: list[bytes]) -> str:
         before = len(self._asked.sent)
-        self._outlet._answer(frames)
+        self._request(frames)
         answered = len(self._asked.sent) > before
         self._asked.sent.clear()
         return "accepted" if answered else "bad request"
+
+    def _request(self, frames: list[bytes]) -> None:
+        """Ask the outlet, and let nobody rest."""
+        self._outlet._hear(frames)
+        while asked := self._outlet._turns.next(1 << 62):
+            self._outlet._answer(*asked)
 
     def _turn(self) -> None:
         delivered = self._inlet.read()
@@ -194,7 +203,7 @@ class InletTarget:
             if to != own:
                 self._strangers.append((to, msgpack.unpackb(packed)))
                 continue
-            self._outlet._answer([b"reader", packed])
+            self._request([b"reader", packed])
             _, *body = self._asked.sent.pop()
             self._control.waiting.append([own, *body])
 

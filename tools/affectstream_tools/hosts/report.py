@@ -5,12 +5,11 @@ Knows: what a row looks like, and the files. Refuses to know: how the cases are 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
-from affectstream.errors import AffectstreamError
-from affectstream_tools.experiments.jobs import write_whole
 from affectstream_tools.hosts.cases import LinkReport, Row
+from affectstream_tools.saved_reports import read_report, write_report
 
 TITLE = "A replay from one host to another, over a bad link, between clocks that differ"
 HEADINGS = (
@@ -62,10 +61,7 @@ def save(report: LinkReport, folder: Path) -> list[Path]:
     lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
     made = f"Made {report.date} by `{report.command}` on {report.machine}."
     text = "\n\n".join([f"# {TITLE}", "\n".join(lines), *remarks(report), made])
-    return [
-        write_whole(folder / "link.json", json.dumps(report.to_dict(), indent=1) + "\n"),
-        write_whole(folder / "link.md", text + "\n"),
-    ]
+    return write_report(folder, "link", report.to_dict(), text + "\n")
 
 
 def load(folder: Path) -> LinkReport:
@@ -74,13 +70,8 @@ def load(folder: Path) -> LinkReport:
     Raises:
         AffectstreamError: there is none, or it is not ours.
     """
-    path = folder / "link.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return LinkReport(**{**found, "rows": [Row(**row) for row in found["rows"]]})
-    except FileNotFoundError as error:
-        raise AffectstreamError(
-            f"no report is saved in {folder}; run the command without --report first"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
+    return read_report(folder, "link", _made_of)
+
+
+def _made_of(found: dict[str, Any]) -> LinkReport:
+    return LinkReport(**{**found, "rows": [Row(**row) for row in found["rows"]]})

@@ -6,7 +6,6 @@ Refuses to know: how the day was lived through.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from affectstream.errors import AffectstreamError
-from affectstream_tools.experiments.jobs import write_whole
+from affectstream_tools.saved_reports import read_report, write_report
 from affectstream_tools.soak.day import Day, Look
 from affectstream_tools.soak.hearing import Hour
 
@@ -218,8 +216,7 @@ def save(report: SoakReport, folder: Path) -> list[Path]:
     from affectstream_tools.soak.words import markdown
 
     return [
-        write_whole(folder / "soak.json", json.dumps(asdict(report)) + "\n"),
-        write_whole(folder / "soak.md", markdown(report)),
+        *write_report(folder, "soak", asdict(report), markdown(report)),
         plot_soak(report, folder / "soak.png"),
     ]
 
@@ -230,17 +227,12 @@ def load(folder: Path) -> SoakReport:
     Raises:
         AffectstreamError: there is none, or it is not ours.
     """
-    path = folder / "soak.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        days = {name: _loaded(day) for name, day in found["days"].items()}
-        return SoakReport(days, found["command"], found["date"])
-    except FileNotFoundError as error:
-        raise AffectstreamError(
-            f"no report is saved in {folder}; run the command without --report first"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
+    return read_report(folder, "soak", _made_of)
+
+
+def _made_of(found: dict[str, Any]) -> SoakReport:
+    days = {name: _loaded(day) for name, day in found["days"].items()}
+    return SoakReport(days, found["command"], found["date"])
 
 
 def _loaded(day: dict[str, Any]) -> DayReport:
