@@ -9,15 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectstream.codec import decode, encode
-from affectstream.core import delivery, retention
-from affectstream.core.delivery import (
-    AskHistory,
-    AskState,
-    Reassembler,
-    Request,
-    Resend,
-)
+from affectstream.core import delivery, known_outlet, retention
+from affectstream.core.delivery import Reassembler
 from affectstream.core.patience import ABSENT_NS, LONGEST_NS, MAX_REPEAT_NS, REPEAT_NS
+from affectstream.core.requests import AskHistory, AskState, Request, Resend
 from affectstream.core.retention import KEPT_BYTES, LastState, Ring, matches
 from affectstream.messages import Gap, Message, Progress, StreamOpened, Transcript
 from bus_helpers import Tally, closed, emotion, of_kind, opened, progress, transcript
@@ -383,7 +378,7 @@ def test_a_reader_from_the_start_gets_the_ring_in_the_order_of_publication(
 def test_memory_stays_bounded_while_an_outlet_does_not_answer_and_nothing_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "MAX_HELD", 20)
+    monkeypatch.setattr(known_outlet, "MAX_HELD", 20)
     outlet, reader = followed()
     outlet.publish(transcript(1))
     for number in range(2, 200):

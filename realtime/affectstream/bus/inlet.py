@@ -24,7 +24,8 @@ from affectstream.bus.address import (
 )
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import DecodeError, decode, unpack_map
-from affectstream.core.delivery import AskHistory, Positions, Reassembler, Request, Resend
+from affectstream.core.delivery import Positions, Reassembler
+from affectstream.core.requests import AskHistory, Request, Resend
 from affectstream.core.retention import MAX_PREFIXES
 from affectstream.errors import brief
 from affectstream.messages import Message

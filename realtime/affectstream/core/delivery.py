@@ -24,22 +24,13 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from affectstream.core import retention
-from affectstream.core.patience import Patience
+from affectstream.core.known_outlet import KnownOutlet, Lost
+from affectstream.core.requests import AskHistory, AskState, Request, Resend
 from affectstream.core.retention import matches
-from affectstream.messages import (
-    KINDS,
-    Audio,
-    Gap,
-    Matrix,
-    Message,
-    Progress,
-)
+from affectstream.messages import KINDS, Gap, Message, Progress
 
-MAX_HELD = 20_000
-MAX_HELD_BYTES = 32 * 1024 * 1024
 MAX_TOPICS = 65_536
 MAX_OUTLETS = 1_024
 MAX_SEEN = 512
@@ -47,87 +38,6 @@ MAX_SEEN = 512
 
 Positions = Mapping[int, Mapping[str, int]]
 """Epoch -> topic -> the number of the first message of it that a reader has not had."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """Ask the outlet ``epoch`` for messages ``first..last`` of ``topic``."""
-
-    epoch: int
-    topic: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskState:
-    """Ask the outlet ``epoch`` for the last state under ``prefixes``."""
-
-    epoch: int
-    prefixes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AskHistory:
-    """Ask the outlet ``epoch`` for what its ring holds under ``prefixes`` from ``position`` on.
-
-    Attributes:
-        seen: topics and the first message of each that is wanted; all of it where not named.
-    """
-
-    epoch: int
-    prefixes: tuple[str, ...]
-    position: int
-    seen: tuple[tuple[str, int], ...] = ()
-
-
-Request = Resend | AskState | AskHistory
-
-
-@dataclass(frozen=True, slots=True)
-class _Lost:
-    """Messages ``first..last`` of ``topic`` cannot be had."""
-
-    topic: str
-    first: int
-    last: int
-    reason: str
-
-
-@dataclass(slots=True)
-class _Outlet:
-    """What a reader knows of one outlet."""
-
-    expected: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    earlier: deque[Message | _Lost] = field(default_factory=deque)  # resent: before what is held
-    held: deque[Message] = field(default_factory=deque)
-    held_bytes: int = 0
-    let_go: dict[str, int] = field(default_factory=dict)  # heads that found no place in held
-    asked: Request | None = None
-    patience: Patience = field(default_factory=Patience)
-    known: bool = False
-    history_at: int | None = None
-    silent: bool = False  # it did not answer: what is missing now is not asked for
-
-    @property
-    def full(self) -> bool:
-        """Whether as much is held as may be."""
-        return len(self.held) >= MAX_HELD or self.held_bytes >= MAX_HELD_BYTES
-
-    def hold(self, message: Message) -> None:
-        """Keep a message until its turn comes."""
-        self.held.append(message)
-        self.held_bytes += _payload_bytes(message)
-
-    def pop(self, queue: deque[Message] | deque[Message | _Lost]) -> None:
-        """Take the first item off one of the two queues."""
-        item = queue.popleft()
-        if queue is self.held and not isinstance(item, _Lost):
-            self.held_bytes -= _payload_bytes(item)
-
-
-def _payload_bytes(message: Message) -> int:
-    return len(message.payload) if isinstance(message, Audio | Matrix) else 0
 
 
 class Reassembler:
@@ -153,8 +63,8 @@ class Reassembler:
         self._prefixes = tuple(prefixes)
         self._from_start = from_start
         self._since = dict(since or {})
-        self._outlets: OrderedDict[int, _Outlet] = OrderedDict(
-            (epoch, _Outlet(OrderedDict(topics), known=True, history_at=0))
+        self._outlets: OrderedDict[int, KnownOutlet] = OrderedDict(
+            (epoch, KnownOutlet(OrderedDict(topics), known=True, history_at=0))
             for epoch, topics in (positions or {}).items()
         )
         self._requests: list[Request] = []
@@ -188,16 +98,16 @@ class Reassembler:
         outlet.patience.answer(now_ns)
         by_seq = {m.seq: m for m in found if m.epoch == epoch and m.topic == topic}
         outlet.asked = None
-        items: list[Message | _Lost] = []
+        items: list[Message | Lost] = []
         next_seq = first
         for seq in sorted(seq for seq in by_seq if first <= seq <= last):
             if seq > next_seq:
-                items.append(_Lost(topic, next_seq, seq - 1, "no longer in the outlet's ring"))
+                items.append(Lost(topic, next_seq, seq - 1, "no longer in the outlet's ring"))
             items.append(by_seq[seq])
             self.counts["resent"] += 1
             next_seq = seq + 1
         if next_seq <= last:
-            items.append(_Lost(topic, next_seq, last, "no longer in the outlet's ring"))
+            items.append(Lost(topic, next_seq, last, "no longer in the outlet's ring"))
         outlet.earlier.extendleft(reversed(items))
         return self._drain(epoch, now_ns)
 
@@ -270,10 +180,10 @@ class Reassembler:
                 self._requests.append(outlet.asked)
         return delivered
 
-    def _meet(self, epoch: int, now_ns: int) -> _Outlet:
+    def _meet(self, epoch: int, now_ns: int) -> KnownOutlet:
         outlet = self._outlets.get(epoch)
         if outlet is None:
-            outlet = self._outlets[epoch] = _Outlet()
+            outlet = self._outlets[epoch] = KnownOutlet()
             if self._from_start:
                 outlet.known, outlet.history_at = True, 0
                 outlet.expected.update(self._since)
@@ -286,7 +196,7 @@ class Reassembler:
         self._outlets.move_to_end(epoch)
         return outlet
 
-    def _ask(self, outlet: _Outlet, request: Request, now_ns: int) -> None:
+    def _ask(self, outlet: KnownOutlet, request: Request, now_ns: int) -> None:
         outlet.asked = request
         outlet.patience.ask(now_ns)
         self._requests.append(request)
@@ -297,7 +207,7 @@ class Reassembler:
         delivered: list[Message] = []
         while outlet.asked is None and (queue := self._queue(epoch, outlet, now_ns)):
             item = queue[0]
-            if isinstance(item, _Lost):
+            if isinstance(item, Lost):
                 outlet.pop(queue)
                 delivered += self._gap(outlet, item)
                 continue
@@ -316,8 +226,8 @@ class Reassembler:
         return self._wanted(delivered)
 
     def _queue(
-        self, epoch: int, outlet: _Outlet, now_ns: int
-    ) -> deque[Message] | deque[Message | _Lost] | None:
+        self, epoch: int, outlet: KnownOutlet, now_ns: int
+    ) -> deque[Message] | deque[Message | Lost] | None:
         """Return the queue whose turn it is, or None after asking or when there is nothing."""
         if outlet.earlier:
             return outlet.earlier
@@ -335,7 +245,7 @@ class Reassembler:
             del outlet.let_go[topic]
         return None
 
-    def _hole(self, outlet: _Outlet, message: Message) -> tuple[str, int, int] | None:
+    def _hole(self, outlet: KnownOutlet, message: Message) -> tuple[str, int, int] | None:
         """Return the first hole before ``message``: topic, first and last."""
         expected = outlet.expected[message.topic]
         if message.seq > expected and matches(message.topic, self._prefixes):
@@ -348,10 +258,12 @@ class Reassembler:
                     return (topic, expected, head - 1)
         return None
 
-    def _fill(self, epoch: int, outlet: _Outlet, hole: tuple[str, int, int], now_ns: int) -> None:
+    def _fill(
+        self, epoch: int, outlet: KnownOutlet, hole: tuple[str, int, int], now_ns: int
+    ) -> None:
         topic, first, last = hole
         if outlet.silent:
-            outlet.earlier.appendleft(_Lost(topic, first, last, "the outlet does not answer"))
+            outlet.earlier.appendleft(Lost(topic, first, last, "the outlet does not answer"))
         else:
             last = min(last, first + retention.AT_ONCE - 1)
             self._ask(outlet, Resend(epoch, topic, first, last), now_ns)
@@ -375,13 +287,13 @@ class Reassembler:
         outlet.silent = False
         return delivered
 
-    def _expect(self, outlet: _Outlet, topic: str, seq: int) -> None:
+    def _expect(self, outlet: KnownOutlet, topic: str, seq: int) -> None:
         outlet.expected[topic] = seq
         outlet.expected.move_to_end(topic)
         if len(outlet.expected) > MAX_TOPICS:
             outlet.expected.popitem(last=False)
 
-    def _gap(self, outlet: _Outlet, lost: _Lost) -> list[Message]:
+    def _gap(self, outlet: KnownOutlet, lost: Lost) -> list[Message]:
         kind, session, source = lost.topic.split("/")
         count = lost.last - lost.first + 1
         self._expect(outlet, lost.topic, lost.last + 1)
