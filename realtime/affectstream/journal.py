@@ -237,6 +237,7 @@ class Journal:
         self, position: int, prefixes: Sequence[str], seen: Mapping[str, int]
     ) -> tuple[list[list[bytes]], int | None]:
         """See ``Retained``; a page is read row by row, so one is never more than its bounds."""
+        position = max(position, self._before_unseen(prefixes, seen)) if seen else position
         found: list[list[bytes]] = []
         size = 0
         rows = self.select(
@@ -251,6 +252,24 @@ class Journal:
                 found.append([topic.encode(), header, payload])
                 size += len(header) + len(payload)
         return found, None
+
+    def _before_unseen(self, prefixes: Sequence[str], seen: Mapping[str, int]) -> int:
+        """Return the position after which lies all that is wanted, by the topics' numbers."""
+        heads = list(self.select("SELECT topic, next FROM heads"))
+        wanted = [
+            (topic, seen.get(topic, 0))
+            for topic, head in heads
+            if seen.get(topic, 0) < head and matches(topic, prefixes)
+        ]
+        firsts = [
+            at
+            for topic, first in wanted
+            for (at,) in self.select(
+                "SELECT position FROM published WHERE topic = ? AND seq >= ? ORDER BY seq LIMIT 1",
+                topic, first,
+            )
+        ]  # fmt: skip
+        return min(firsts, default=self._position + 1) - 1
 
     def recall(self) -> Recalled:
         """Return what the outlet before this one has published."""

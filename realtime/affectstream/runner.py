@@ -134,7 +134,14 @@ def run(
         stack.callback(outlet.close)
         inlet = None
         if prefixes:
-            inlet = Inlet(address, prefixes, from_start=from_start, positions=positions, clock=now)
+            inlet = Inlet(
+                address,
+                prefixes,
+                from_start=from_start,
+                positions=positions,
+                in_order=True,
+                clock=now,
+            )
             stack.callback(inlet.close)
         poller = _poller(outlet, inlet, hub_clock, inputs)
         sleepers = [machine, outlet, *(part for part in (inlet, hub_clock) if part is not None)]

@@ -434,14 +434,15 @@ def on_the_way(messages: list[Message], chance: random.Random) -> list[Message]:
     ring_bytes=st.sampled_from((400 + 2 * KEPT_BYTES, 10 * KEPT_BYTES, 1 << 20)),
     from_start=st.booleans(),
     lost_answers=st.integers(0, 3),
+    in_order=st.booleans(),
 )
 def test_whatever_happens_on_the_way_all_is_delivered_once_in_order_or_said_as_lost(
-    plan: list[int], seed: int, ring_bytes: int, from_start: bool, lost_answers: int
+    plan: list[int], seed: int, ring_bytes: int, from_start: bool, lost_answers: int, in_order: bool
 ) -> None:
     chance = random.Random(seed)
     outlet = FakeOutlet(ring_bytes)
     messages = published(outlet, plan)
-    reader = Reassembler(PREFIXES, from_start=from_start)
+    reader = Reassembler(PREFIXES, from_start=from_start, in_order=in_order)
     tally = Tally()
     now_ns, skipped = 0, 0
 
@@ -485,6 +486,61 @@ def test_whatever_happens_on_the_way_all_is_delivered_once_in_order_or_said_as_l
     assert dict(+tally.next) == expected
     if ring_bytes == 1 << 20:
         assert not tally.lost
+
+
+def two_streams(outlet: FakeOutlet, count: int) -> list[Message]:
+    """Words and watermarks of a dialogue by turns, and another dialogue's words."""
+    return [
+        outlet.publish(message)
+        for number in range(count)
+        for message in (
+            transcript(number),
+            progress(number + 1, source="mic.ben"),
+            transcript(number, session="s2"),
+        )
+    ]
+
+
+@pytest.mark.parametrize("let_go", [False, True])
+@pytest.mark.parametrize("heard", [0, 7, 25])
+def test_holes_in_several_topics_are_filled_in_the_order_of_publication(
+    heard: int, let_go: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlet = FakeOutlet()
+    reader = Reassembler(("transcript/", "progress/"), from_start=True, in_order=True)
+    messages = two_streams(outlet, 20)
+    got = [m for message in messages[:heard] for m in reader.receive(message, 0)]
+    got += settle(outlet, reader)
+    for message in messages[heard + 14 :]:  # the link was cut
+        if let_go:
+            monkeypatch.setattr(known_outlet, "MAX_HELD", 1)
+        got += reader.receive(message, 0)
+    got += settle(outlet, reader)
+    last = outlet.publish(progress(99, source="mic.ben"))
+    got += reader.receive(last, 0)
+    got += settle(outlet, reader)
+    for session in ("s1", "s2"):
+        told = [m for m in got if m.session == session]
+        assert told == [m for m in [*messages, last] if m.session == session]
+
+
+def test_what_is_no_longer_there_is_said_once_where_holes_are_filled_in_order() -> None:
+    outlet = FakeOutlet(ring_bytes=8 * KEPT_BYTES)
+    reader = Reassembler(("transcript/", "progress/"), from_start=True, in_order=True)
+    messages = two_streams(outlet, 3)
+    got = [m for message in messages for m in reader.receive(message, 0)] + settle(outlet, reader)
+    messages = two_streams(outlet, 20)
+    got += reader.receive(messages[-2], 0) + reader.receive(messages[-1], 0)
+    got += settle(outlet, reader)
+    assert reader.requests() == []
+    for topic in {m.topic for m in messages}:
+        kind, session, source = topic.split("/")
+        lost = sum(
+            m.count
+            for m in of_kind(got, Gap)
+            if (m.lost, m.session, m.of) == (kind, session, source)
+        )
+        assert lost + sum(m.topic == topic for m in got) == 23
 
 
 def test_a_state_without_the_head_of_what_it_brings_is_read_all_the_same() -> None:

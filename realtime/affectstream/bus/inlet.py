@@ -44,7 +44,7 @@ class Inlet:
     Args:
         prefixes: topics' beginnings, such as ``emotion/`` or ``transcript/s1/``.
         from_start: ask outlets for all they still hold; otherwise for the last state.
-        positions, since: where to go on, see ``Reassembler``.
+        positions, since, in_order: where to go on, and how holes are filled, see ``Reassembler``.
 
     Raises:
         BusError: the address is none, or there are too many prefixes.
@@ -58,6 +58,7 @@ class Inlet:
         from_start: bool = False,
         positions: Positions | None = None,
         since: Mapping[str, int] | None = None,
+        in_order: bool = False,
         clock: Callable[[], int] | None = None,
     ) -> None:
         endpoint = Endpoint.of(address)
@@ -77,7 +78,7 @@ class Inlet:
         self.sockets = (self._subscriber, self._requests)
         self._watch = HandshakeWatch(endpoint, self.sockets)
         self._reassembler = Reassembler(
-            prefixes, from_start=from_start, positions=positions, since=since
+            prefixes, from_start=from_start, positions=positions, since=since, in_order=in_order
         )
 
     @property

@@ -16,7 +16,9 @@ Rules:
    page by page in the order of publication, or for the last state of what is open; nothing is
    passed on before the answer.
 6. A reader that holds too much while it waits lets later messages go and asks for them again.
-7. A reader that was there before (``positions``) asks an outlet it knows for all that it has not
+7. Holes are filled topic by topic, or, where the order between topics matters, with all that is
+   missing of the session, in the order of publication.
+8. A reader that was there before (``positions``) asks an outlet it knows for all that it has not
    seen, in the order of publication.
 """
 
@@ -49,6 +51,8 @@ class Reassembler:
             for the last state of what is open.
         positions: what the reader has had already, before it was started again.
         since: topic -> the first message of it that is wanted, whoever publishes it.
+        in_order: fill a hole with all that is missing of its session, in the order of publication,
+            and not topic by topic: for who reads several topics that tell one story.
     """
 
     def __init__(
@@ -58,10 +62,11 @@ class Reassembler:
         from_start: bool,
         positions: Positions | None = None,
         since: Mapping[str, int] | None = None,
+        in_order: bool = False,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._prefixes = tuple(prefixes)
-        self._from_start = from_start
+        self._from_start, self._in_order = from_start, in_order
         self._since = dict(since or {})
         self._outlets: OrderedDict[int, KnownOutlet] = OrderedDict(
             (epoch, KnownOutlet(OrderedDict(topics), known=True, history_at=0))
@@ -129,6 +134,7 @@ class Reassembler:
         outlet.earlier.extend(m for m in found if m.epoch == epoch)
         onward = next_position is not None and next_position > position
         outlet.history_at = next_position if onward else None
+        outlet.scope = outlet.scope if onward else None
         self.counts["resent"] += len(found)
         return self._drain(epoch, now_ns)
 
@@ -232,8 +238,10 @@ class Reassembler:
         if outlet.earlier:
             return outlet.earlier
         if outlet.history_at is not None:
-            seen = tuple(outlet.expected.items())[-MAX_SEEN:]
-            self._ask(outlet, AskHistory(epoch, self._prefixes, outlet.history_at, seen), now_ns)
+            prefixes = outlet.scope or self._prefixes
+            seen = tuple(item for item in outlet.expected.items() if matches(item[0], prefixes))
+            request = AskHistory(epoch, prefixes, outlet.history_at, seen[-MAX_SEEN:])
+            self._ask(outlet, request, now_ns)
             return None
         if outlet.held:
             return outlet.held
@@ -241,7 +249,7 @@ class Reassembler:
             expected = outlet.expected.get(topic, 0)
             if head > expected:
                 self._fill(epoch, outlet, (topic, expected, head - 1), now_ns)
-                return outlet.earlier or None
+                return self._queue(epoch, outlet, now_ns) if outlet.asked is None else None
             del outlet.let_go[topic]
         return None
 
@@ -264,9 +272,19 @@ class Reassembler:
         topic, first, last = hole
         if outlet.silent:
             outlet.earlier.appendleft(Lost(topic, first, last, "the outlet does not answer"))
+        elif self._in_order and not outlet.earlier and outlet.filled != (topic, first):
+            outlet.filled, outlet.history_at = (topic, first), 0
+            outlet.scope = self._of_session(topic.split("/")[1])
         else:
             last = min(last, first + retention.AT_ONCE - 1)
             self._ask(outlet, Resend(epoch, topic, first, last), now_ns)
+
+    def _of_session(self, session: str) -> tuple[str, ...]:
+        """Return the prefixes of what is read of one session."""
+        streams = [f"{kind}/{session}/" for kind in KINDS]
+        whole = {each for each in streams if matches(each, self._prefixes)}
+        parts = {prefix for prefix in self._prefixes if matches(prefix, streams)}
+        return (*sorted(whole), *sorted(p for p in parts if not matches(p, whole)))
 
     def _give_up(self, epoch: int, now_ns: int) -> list[Message]:
         outlet = self._outlets[epoch]
@@ -281,7 +299,7 @@ class Reassembler:
                     for kind, head in message.heads.items():
                         topic = f"{kind}/{message.session}/{message.source}"
                         outlet.expected.setdefault(topic, head)
-        outlet.history_at = None
+        outlet.history_at, outlet.scope = None, None
         outlet.silent = True  # one silence is enough for all that waits now
         delivered = self._drain(epoch, now_ns)
         outlet.silent = False

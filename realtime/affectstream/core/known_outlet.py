@@ -39,6 +39,8 @@ class KnownOutlet:
     patience: Patience = field(default_factory=Patience)
     known: bool = False
     history_at: int | None = None
+    scope: tuple[str, ...] | None = None  # prefixes of the history that is asked for; None is all
+    filled: tuple[str, int] | None = None  # the hole that a history was last asked for
     silent: bool = False  # it did not answer: what is missing now is not asked for
 
     @property
