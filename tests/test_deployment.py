@@ -114,7 +114,15 @@ def test_a_mistake_is_said_in_one_sentence(tmp_path: Path, text: str, said: str)
     assert said in wrong(tmp_path, text)
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 5_000, "a = " + "9" * 5_000, f"{'x' * 9_000} = 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5_000,
+        "a = " + "9" * 5_000,
+        f"{'x' * 9_000} = 1",
+        HUB + f"options = {{ address = 0x{'F' * 5_000} }}",
+    ],
+)
 def test_a_mistake_however_long_is_said_in_one_sentence(tmp_path: Path, text: str) -> None:
     assert len(wrong(tmp_path, text)) < 600 + len(str(tmp_path))
 

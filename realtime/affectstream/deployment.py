@@ -35,7 +35,8 @@ REFERENCE = "docs/deployment.md says what may stand there"
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
-Value = str | int | float | bool | list[str | int | float]
+Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+Value = str | Whole | float | bool | list[str | Whole | float]
 
 
 class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
