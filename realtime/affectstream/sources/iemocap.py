@@ -38,7 +38,16 @@ _FOUR_CLASSES = {
 
 
 _LONGEST_DIALOGUE_S = 86_400.0
-_NO_ARRAY = (OSError, ValueError, EOFError, TokenError, OverflowError, MemoryError, UserWarning)
+_NO_ARRAY = (
+    SyntaxError,
+    OSError,
+    ValueError,
+    EOFError,
+    TokenError,
+    OverflowError,
+    MemoryError,
+    UserWarning,
+)
 
 
 class CorpusError(SourceError):

@@ -24,7 +24,7 @@ from affectstream.timebase import NS_PER_S, seconds_to_ns
 _TOLERANCE_NS = NS_PER_S
 """How far a time may lie from where the frame number puts it."""
 _UNKNOWN_RATE_HZ = 30.0
-LONGEST_RECORDING_S = 86_400.0
+LONGEST_RECORDING_S = 21_600.0
 """A time that lies later would be waited for, in silence, when the recording is played."""
 
 
