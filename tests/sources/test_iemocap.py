@@ -413,6 +413,7 @@ def test_a_derived_row_that_no_message_could_carry_is_refused(
         lambda data: b"PK\x03\x04" + data,
         lambda data: data.replace(b"(1, 47)", b"(1" + b"0" * 9 + b", 47)"),
         lambda data: data.replace(b"'<f4'", b"'|O' "),
+        lambda data: data.replace(b"'<f4'", b"',f4'"),
         lambda data: data.replace(b"}", b"("),
         lambda data: data[:-4] + np.float32(np.nan).tobytes(),
     ],
