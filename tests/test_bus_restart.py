@@ -162,3 +162,15 @@ def test_a_reader_may_begin_at_a_number(stack: ExitStack, address: str) -> None:
     )
     serve_until(lambda: len(got) >= 8, outlets=[outlet], inlets=[(inlet, got)])
     assert numbers(got) == list(range(12, 20))
+
+
+def test_a_late_reader_learns_of_thousands_of_streams(stack: ExitStack, address: str) -> None:
+    outlet = Outlet(address)
+    stack.callback(outlet.close, linger_ms=0)
+    for number in range(2_000):
+        outlet.publish(opened("fusion", session=f"session-{number:05d}"))
+    inlet, got = reader(stack, address, "stream.opened/"), []
+    outlet.publish(opened("fusion", session="the-last"))
+    serve_until(lambda: len(got) >= 2_001, outlets=[outlet], inlets=[(inlet, got)])
+    assert len({m.session for m in got}) == 2_001
+    assert inlet.counts["bad answer"] == 0

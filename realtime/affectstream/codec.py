@@ -114,13 +114,17 @@ def read_header(frames: Sequence[bytes]) -> dict[str, Any]:
     return header
 
 
-def unpack_map(packed: bytes) -> dict[str, Any]:
+def unpack_map(packed: bytes, most_bytes: int = MAX_HEADER_BYTES) -> dict[str, Any]:
     """Return the MessagePack map in ``packed``, of bounded size and depth.
+
+    Args:
+        packed: a header, or the body of a request or an answer.
+        most_bytes: what is larger is not looked at.
 
     Raises:
         DecodeError: it is not one.
     """
-    if len(packed) > MAX_HEADER_BYTES:
+    if len(packed) > most_bytes:
         raise DecodeError("too large", f"a header of {len(packed)} bytes")
     try:
         header = msgpack.unpackb(packed, raw=False, strict_map_key=True, max_ext_len=0)

@@ -23,7 +23,7 @@ from affectstream.bus.address import (
     ports,
 )
 from affectstream.bus.handshakes import HandshakeWatch
-from affectstream.codec import DecodeError, decode, unpack_map
+from affectstream.codec import MAX_PAYLOAD_BYTES, DecodeError, decode, unpack_map
 from affectstream.core.delivery import Positions, Reassembler
 from affectstream.core.requests import AskHistory, Request, Resend
 from affectstream.core.retention import MAX_PREFIXES
@@ -134,7 +134,7 @@ class Inlet:
                 self.counts["frames"] += 1
                 continue
             try:
-                answer = unpack_map(packed)
+                answer = unpack_map(packed, MAX_PAYLOAD_BYTES)  # it may name thousands of streams
                 if answer["op"] == "unreachable":  # the request is repeated, then given up
                     self._reassembler.unreachable(int(sender), now_ns)
                     continue
