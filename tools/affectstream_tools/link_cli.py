@@ -13,7 +13,7 @@ import typer
 
 from affectstream_tools.experiments.command_line import command_line
 from affectstream_tools.experiments_cli import REPORTS, AsJson, Out, Saved
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.hosts.cases import LinkReport
@@ -69,18 +69,6 @@ def _compute(data: Path, count: int, seed: int) -> LinkReport:
 
 
 def _print(report: LinkReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from affectstream_tools.hosts.report import HEADINGS, TITLE, cells, remarks
 
-    table = Table(title=TITLE)
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if number else "left")
-    for row in report.rows:
-        table.add_row(*cells(row))
-    console = Console(stderr=True)
-    console.width = max(console.width, 140)  # a narrow pipe would cut the names
-    console.print(table)
-    for remark in remarks(report):
-        console.print(remark, highlight=False, soft_wrap=True)
+    print_table(TITLE, HEADINGS, map(cells, report.rows), remarks(report), width=140)

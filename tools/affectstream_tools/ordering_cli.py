@@ -23,7 +23,7 @@ from affectstream_tools.experiments_cli import (
     place_of,
     run_shown,
 )
-from affectstream_tools.terminal import fail
+from affectstream_tools.terminal import fail, print_table
 
 if TYPE_CHECKING:
     from affectstream_tools.experiments.ordering_report import OrderingReport
@@ -74,18 +74,7 @@ def _compute(
 
 
 def _print(report: OrderingReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from affectstream_tools.experiments.ordering_report import HEADINGS, TITLE, cells, remarks
 
-    table = Table(title=TITLE)
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if number > 2 else "left")
-    for row in report.rows:
-        table.add_row(*cells(row))
-    console = Console(stderr=True)
-    console.width = max(console.width, 120)  # a narrow pipe would cut the names
-    console.print(table)
-    for remark in remarks(report):
-        console.print(remark, highlight=False, soft_wrap=True)
+    rows = map(cells, report.rows)
+    print_table(TITLE, HEADINGS, rows, remarks(report), width=120, names=3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,6 +30,35 @@ def epochs(total: int) -> Iterator[Callable[[str, int, float], None]]:
             bar.update(task, advance=1, description=f"{name}, epoch {epoch + 1}, loss {loss:.3f}")
 
         yield step
+
+
+def print_table(
+    title: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    remarks: Iterable[str] = (),
+    *,
+    width: int,
+    names: int = 1,
+) -> None:
+    """Print a table and remarks on stderr: the first ``names`` columns left, the others right.
+
+    Args:
+        width: at least so many columns; a narrow pipe would cut the names.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number >= names else "left")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(stderr=True)
+    console.width = max(console.width, width)
+    console.print(table)
+    for remark in remarks:
+        console.print(remark, highlight=False, soft_wrap=True)
 
 
 def fail(message: str, *, status: int = 2) -> NoReturn:

@@ -18,7 +18,14 @@ from collections.abc import Callable, Mapping
 import msgpack
 import zmq
 
-from affectstream.bus.address import AddressInUseError, BusError, Endpoint, bind_all, close
+from affectstream.bus.address import (
+    AddressInUseError,
+    BusError,
+    Endpoint,
+    bind_all,
+    close,
+    is_told,
+)
 from affectstream.bus.gatekeeper import Gatekeeper
 from affectstream.bus.handshakes import failures, name_of
 from affectstream.bus.outlet import Outlet
@@ -192,9 +199,8 @@ class GuardedLoop:
         if not name:
             return
         self._counts[name] += 1
-        count = self._counts[name]
-        if count in (1, 10, 100) or count % 1000 == 0:
-            log.warning("%s (%d); see docs/security.md", name, count)
+        if is_told(self._counts[name]):
+            log.warning("%s (%d); see docs/security.md", name, self._counts[name])
 
     def _cut(self) -> None:
         """End every connection; who is on the list and behaves comes back at once."""

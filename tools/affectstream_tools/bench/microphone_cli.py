@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affectstream_tools.experiments_cli import REPORTS, AsJson, Out, Saved
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.bench.microphone_report import MicrophoneReport
@@ -64,16 +64,6 @@ def _measure(only: str) -> MicrophoneReport:
 
 
 def _print(report: MicrophoneReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from affectstream_tools.bench.microphone_report import HEADINGS, TITLE, cells
 
-    table = Table(title=TITLE)
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if number else "left")
-    for row in report.rows:
-        table.add_row(*cells(row))
-    console = Console(stderr=True)
-    console.width = max(console.width, 120)  # a narrow pipe would cut the names
-    console.print(table)
+    print_table(TITLE, HEADINGS, map(cells, report.rows), width=120)
