@@ -14,7 +14,7 @@ import typer
 
 from affectstream_tools.experiments.command_line import command_line
 from affectstream_tools.experiments_cli import REPORTS, AsJson, Out, Saved, Workers
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.fuzzing.coverage_guided import Guided
@@ -111,22 +111,10 @@ def _compute(
 
 
 def _print(report: FuzzReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from affectstream_tools.fuzzing.report import HEADINGS, TITLE, cells, remarks
 
-    table = Table(title=TITLE)
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if number else "left")
-    for found in report.found:
-        table.add_row(*cells(found))
-    console = Console(stderr=True)
-    console.width = max(console.width, 110)
-    console.print(table)
-    for remark in remarks(report):
-        console.print(remark, highlight=False, soft_wrap=True)
+    print_table(TITLE, HEADINGS, map(cells, report.found), remarks(report), width=110)
     for found in report.found:
         for failure in found.failures:
             said = f"{failure.target} {failure.number}: {failure.error} ({failure.where})"
-            console.print(said, highlight=False, markup=False, soft_wrap=True)
+            typer.echo(said, err=True)
