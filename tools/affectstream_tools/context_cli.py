@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.terminal import epochs, fail, progress_bar
+from affectstream_tools.terminal import epochs, fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.context_checkpoint import Progress, Recipe, Trainer
@@ -95,7 +95,7 @@ def evaluate_context_scenarios(
             rows = evaluate_scenarios(trainer, session=test_session, groups=groups)
     except ValueError as error:
         fail(str(error))
-    _print_table(f"{recipe}, unseen scenarios", str(test_session), rows)
+    _print_rows(f"{recipe}, unseen scenarios", str(test_session), rows)
     if as_json:
         summary = {"recipe": recipe, "groups": groups, "seed": seed}
         typer.echo(json.dumps({**summary, "rows": [row.to_dict() for row in rows]}))
@@ -114,7 +114,8 @@ def evaluate_context(
     import torch
 
     from affectstream.sources.iemocap import CorpusError, read_derived
-    from affectstream_models.checkpoints import CheckpointError, load, load_pretrained
+    from affectstream_models.checkpoints import load, load_pretrained
+    from affectstream_models.tensor_file import CheckpointError
     from affectstream_tools.evaluate import evaluate
     from affectstream_tools.splits import of_sessions
 
@@ -129,7 +130,7 @@ def evaluate_context(
             )
     except (CheckpointError, CorpusError, ValueError) as error:
         fail(str(error))
-    _print_table(scored.id, sessions, rows)
+    _print_rows(scored.id, sessions, rows)
     if as_json:
         summary = {"model": scored.id, "sha256": scored.sha256, "sessions": sessions}
         typer.echo(json.dumps({**summary, "rows": [row.to_dict() for row in rows]}))
@@ -171,23 +172,24 @@ def _trainer(
     return Trainer(sources, recipe, seed, step)
 
 
-def _print_table(model: str, sessions: str, rows: Sequence[Row]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{model}, session {sessions} (four classes, chance UAR 0.25)")
-    for heading in ("look-ahead", "modalities", "part", "n", "UAR", "WA", "F1", "ECE", "CCC v/a/d"):
-        table.add_column(heading)
-    for row in rows:
-        found = row.scores
-        table.add_row(
-            "full" if row.look_ahead is None else str(row.look_ahead),
-            "+".join(row.modalities),
-            row.part,
-            str(found.utterances),
-            *(f"{value:.3f}" for value in (found.uar, found.wa, found.f1, found.ece)),
-            " ".join(f"{value:.2f}" for value in row.concordance.values()),
-        )
-    console = Console(stderr=True)
-    console.width = max(console.width, 100)  # a narrow pipe would cut the names
-    console.print(table)
+def _print_rows(model: str, sessions: str, rows: Sequence[Row]) -> None:
+    print_table(
+        f"{model}, session {sessions} (four classes, chance UAR 0.25)",
+        ("look-ahead", "modalities", "part", "n", "UAR", "WA", "F1", "ECE", "CCC v/a/d"),
+        [
+            (
+                "full" if row.look_ahead is None else str(row.look_ahead),
+                "+".join(row.modalities),
+                row.part,
+                str(row.scores.utterances),
+                *(
+                    f"{value:.3f}"
+                    for value in (row.scores.uar, row.scores.wa, row.scores.f1, row.scores.ece)
+                ),
+                " ".join(f"{value:.2f}" for value in row.concordance.values()),
+            )
+            for row in rows
+        ],
+        width=100,
+        names=3,
+    )

@@ -23,7 +23,7 @@ from affectstream_tools.experiments_cli import (
     place_of,
     run_shown,
 )
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.experiments.context_report import Report
@@ -105,22 +105,9 @@ def _compute(
 
 
 def _print(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from affectstream_tools.experiments.context_report import lines_of, remarks, task_lines
 
-    console = Console(stderr=True)
-    console.width = max(console.width, 130)  # a narrow pipe would cut the names
-    for title, rows in (
-        (f"{report['protocol']} protocol, four classes", lines_of(report)),
-        ("levels and clusters", task_lines(report)),
-    ):
-        table = Table(title=title)
-        for number, heading in enumerate(rows[0]):
-            table.add_column(heading, justify="right" if number else "left")
-        for row in rows[1:]:
-            table.add_row(*row)
-        console.print(table)
-    for remark in remarks(report):
-        console.print(remark, highlight=False, soft_wrap=True)
+    scores, tasks = lines_of(report), task_lines(report)
+    title = f"{report['protocol']} protocol, four classes"
+    print_table(title, scores[0], scores[1:], width=130)
+    print_table("levels and clusters", tasks[0], tasks[1:], remarks(report), width=130)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream.pretrained import PretrainedModel
@@ -82,15 +82,7 @@ def _play(
 
 
 def _print(summary: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"{summary['n']} clips, {summary['speakers']} speakers, {summary['runs']} runs, "
-        f"chance UAR {summary['chance']:.2f}"
-    )
-    for heading in ("", "UAR", "ECE", *summary["classes"]):
-        table.add_column(heading)
+    rows = []
     for name, words in (
         ("live", "live, first estimate (look-ahead 0)"),
         ("live_final", "live, final estimate"),
@@ -98,15 +90,21 @@ def _print(summary: dict[str, Any]) -> None:
     ):
         row = summary[name]
         figures = (row["uar"], row["ece"], *row["recall"].values())
-        table.add_row(words, *(f"{value:.3f}" for value in figures))
-    console = Console(stderr=True)
-    console.width = max(console.width, 100)  # a narrow pipe would cut the names
-    console.print(table)
-    left_out, unheard = summary["left_out"], summary["unheard"]
+        rows.append((words, *(f"{value:.3f}" for value in figures)))
+    left_out = summary["left_out"]
     trained = ", ".join(left_out["trained_speakers"]) or "none"
-    for line in (
-        f"left out: {left_out['other_emotions']} clips of other emotions, "
-        f"{left_out['unlabelled']} files without a label, speakers the model knows: {trained}",
-        *(f"no utterance was found in {path}, which counts as wrong" for path in unheard),
-    ):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_table(
+        f"{summary['n']} clips, {summary['speakers']} speakers, {summary['runs']} runs, "
+        f"chance UAR {summary['chance']:.2f}",
+        ("", "UAR", "ECE", *summary["classes"]),
+        rows,
+        (
+            f"left out: {left_out['other_emotions']} clips of other emotions, "
+            f"{left_out['unlabelled']} files without a label, speakers the model knows: {trained}",
+            *(
+                f"no utterance was found in {path}, which counts as wrong"
+                for path in summary["unheard"]
+            ),
+        ),
+        width=100,
+    )

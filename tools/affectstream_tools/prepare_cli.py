@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affectstream_tools.experiments_cli import AsJson, Cache
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream.sources.iemocap import Corpus
@@ -135,25 +135,20 @@ def _peak_mib() -> dict[str, float]:
 
 
 def _print(summary: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"{summary['corpus']}: {summary['dialogues']} dialogues, "
-        f"{summary['utterances']} utterances"
-    )
-    for heading in ("front end", "utterances", "new dialogues", "MiB", "missing"):
-        table.add_column(heading)
+    rows = []
     for name, row in summary["front_ends"].items():
         missing = "; ".join(f"{count}: {why}" for why, count in row["missing"].items())
         figures = (row["utterances"], row["dialogues_made"], row["mib"])
-        table.add_row(name, *map(str, figures), missing)
-    console = Console(stderr=True)
-    console.width = max(console.width, 100)  # a narrow pipe would cut the names
-    console.print(table)
+        rows.append((name, *map(str, figures), missing))
     there = ", ".join(f"{name} {count}" for name, count in summary["modalities"].items() if count)
     told = [*summary["impossible"].values(), *summary["warnings"], *summary["notes"]]
     more = [f"and {len(told) - _SHOWN} more; --json has all of them"] if told[_SHOWN:] else []
     speed = f"{summary['extracted_s']:.0f} s of speech in {summary['wall_s']:.1f} s"
-    for line in (f"utterances with: {there}", *told[:_SHOWN], *more, speed, summary["folder"]):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_table(
+        f"{summary['corpus']}: {summary['dialogues']} dialogues, "
+        f"{summary['utterances']} utterances",
+        ("front end", "utterances", "new dialogues", "MiB", "missing"),
+        rows,
+        (f"utterances with: {there}", *told[:_SHOWN], *more, speed, summary["folder"]),
+        width=100,
+    )

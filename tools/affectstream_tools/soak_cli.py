@@ -13,7 +13,7 @@ import typer
 
 from affectstream_tools.experiments.command_line import command_line
 from affectstream_tools.experiments_cli import REPORTS, AsJson, Out, Saved
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.soak.day import Day, Plan
@@ -74,20 +74,9 @@ def _live_through(plans: dict[str, Plan]) -> dict[str, Day]:
 
 
 def _print(report: SoakReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from affectstream_tools.soak.words import HEARD, MEMORY, heard_rows, memory_rows, remarks
 
-    console = Console(stderr=True)
-    console.width = max(console.width, 110)  # a narrow pipe would cut the names
     for name, day in report.days.items():
-        for remark in remarks(name.capitalize(), day):
-            console.print(remark, highlight=False, soft_wrap=True)
-        for headings, rows in ((MEMORY, memory_rows(day)), (HEARD, heard_rows(day))):
-            table = Table()
-            for number, heading in enumerate(headings):
-                table.add_column(heading, justify="right" if number else "left")
-            for row in rows:
-                table.add_row(*row)
-            console.print(table)
+        title = f"a day: {name}"
+        print_table(title, MEMORY, memory_rows(day), width=110)
+        print_table(title, HEARD, heard_rows(day), remarks(name.capitalize(), day), width=110)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affectstream_tools.experiments_cli import AsJson
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.synthesis.dialogue_model import DialogueModel
@@ -121,23 +121,20 @@ def _rows(model: DialogueModel, drawn: Any, utterances: int, seed: int) -> list[
 
 
 def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{folder}: synthetic, not IEMOCAP; the best that can be scored, per cent")
-    for heading in ("modalities", "look-ahead"):
-        table.add_column(heading)
-    for heading in ("accuracy here", "any corpus (sd)", "UAR here", "any corpus"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(
-            "+".join(row["modalities"]),
-            row["look_ahead"],
-            f"{100 * row['realised_accuracy']:.1f}",
-            f"{100 * row['expected_accuracy']:.1f} ({100 * row['expected_accuracy_sd']:.2f})",
-            f"{100 * row['realised_uar']:.1f}",
-            f"{100 * row['expected_uar']:.1f}",
-        )
-    console = Console(stderr=True)
-    console.width = max(console.width, 100)  # a narrow pipe would cut the names
-    console.print(table)
+    print_table(
+        f"{folder}: synthetic, not IEMOCAP; the best that can be scored, per cent",
+        ("modalities", "look-ahead", "accuracy here", "any corpus (sd)", "UAR here", "any corpus"),
+        [
+            (
+                "+".join(row["modalities"]),
+                row["look_ahead"],
+                f"{100 * row['realised_accuracy']:.1f}",
+                f"{100 * row['expected_accuracy']:.1f} ({100 * row['expected_accuracy_sd']:.2f})",
+                f"{100 * row['realised_uar']:.1f}",
+                f"{100 * row['expected_uar']:.1f}",
+            )
+            for row in rows
+        ],
+        width=100,
+        names=2,
+    )

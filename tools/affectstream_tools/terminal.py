@@ -58,7 +58,7 @@ def print_table(
     console.width = max(console.width, width)
     console.print(table)
     for remark in remarks:
-        console.print(remark, highlight=False, soft_wrap=True)
+        console.print(remark, highlight=False, markup=False, soft_wrap=True)
 
 
 def fail(message: str, *, status: int = 2) -> NoReturn:
