@@ -3,16 +3,13 @@
 Knows: the file's layout, the shipped files. Refuses to know: training.
 
 Layout: the tensors of ``ContextNetwork.state_dict()`` (float16 for the n-gram table and the word
-vectors) and one metadata entry ``affectstream``: JSON with ``format``, ``id``, ``look_ahead``,
+vectors) and metadata with ``format``, ``id``, ``look_ahead``,
 ``speaker_prior``, ``sure_above``, ``trained_speakers``, ``config`` (sizes) and ``trained`` (how).
-One entry, because safetensors writes several in random order, and the same weights should give
-the same file.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,23 +19,17 @@ from typing import Any
 
 import torch
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from affectstream_models.context import ContextModel
 from affectstream_models.context_network import ContextConfig, ContextNetwork
+from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
 
 FORMAT = "affectstream-context/2"
 PRETRAINED = {"live": "live.safetensors", "replay": "replay.safetensors"}
 """For a stranger's conversation, and for IEMOCAP's own scenarios spoken by others."""
 
-_KEY = "affectstream"
 _LONGEST_ID, _LONGEST_SAID = 120, 200
 _HALF = ("ngram_table.weight", "word_vectors")
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be used, said in one sentence with a remedy."""
 
 
 def load_pretrained(name: str = "live") -> ContextModel:
@@ -62,7 +53,7 @@ def load(path: Path | str) -> ContextModel:
     """
     content = content_of(path)
     try:
-        metadata = metadata_of(content)
+        metadata = metadata_of(content, form=FORMAT)
         config = ContextConfig.from_dict(metadata["config"])
         _check_size(config, len(content))
         network = ContextNetwork(config)
@@ -153,38 +144,3 @@ def save(
         "trained": dict(trained),
     }
     return write(path, tensors, metadata)
-
-
-def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """Write a safetensors file with one entry of metadata, and return the SHA-256 of the file."""
-    content = save_tensors(dict(tensors), metadata={_KEY: json.dumps(metadata, sort_keys=True)})
-    Path(path).write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
-
-
-def content_of(path: Path | str) -> bytes:
-    """The bytes of a checkpoint file.
-
-    Raises:
-        CheckpointError: it cannot be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror}") from error
-
-
-def metadata_of(content: bytes, *, form: str = FORMAT) -> dict[str, Any]:
-    """The metadata in a safetensors file's header.
-
-    Raises:
-        ValueError: the bytes are no safetensors file, or of another format than ``form``.
-    """
-    size = int.from_bytes(content[:8], "little")
-    if not 2 <= size <= len(content) - 8:
-        raise ValueError("its header is cut off")
-    entries = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    metadata: dict[str, Any] = json.loads(entries.get(_KEY, "{}"))
-    if metadata.get("format") != form:
-        raise ValueError(f"its format is {metadata.get('format')!r}")
-    return metadata

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import nn
 
-from affectstream_models.checkpoints import CheckpointError, content_of, metadata_of, write
+from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
 from affectstream_models.tripathi import NETWORKS, Sizes, build
 
 FORMAT = "affectstream-tripathi/1"

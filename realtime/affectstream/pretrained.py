@@ -42,14 +42,10 @@ class PretrainedModel:
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
         import torch
 
-        from affectstream_models.checkpoints import (
-            PRETRAINED,
-            CheckpointError,
-            load,
-            load_pretrained,
-        )
+        from affectstream_models.checkpoints import PRETRAINED, load, load_pretrained
         from affectstream_models.context import Encoded, Estimate, ForwardState
         from affectstream_models.context_memory import Memory
+        from affectstream_models.tensor_file import CheckpointError
 
         torch.set_num_threads(1)  # a dialogue's step is too small to share out
         try:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from affectstream_models.checkpoints import CheckpointError, load, load_pretrained, save
+from affectstream_models.checkpoints import load, load_pretrained, save
 from affectstream_models.context import (
     CLASSES,
     ContextModel,
@@ -20,6 +20,7 @@ from affectstream_models.context import (
     UtteranceInputs,
 )
 from affectstream_models.context_network import ContextConfig, ContextNetwork
+from affectstream_models.tensor_file import CheckpointError
 from affectstream_models.text_encoder import count_ngrams, tokens_of, word_table
 
 WORDS = ["i", "you", "we", "love", "hate", "what", "why", "no", "yes", "happy", "sad", "great"]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from affectstream_models.checkpoints import CheckpointError
+from affectstream_models.tensor_file import CheckpointError
 from affectstream_models.tripathi import NETWORKS, build
 from affectstream_models.tripathi_checkpoints import Description, load, save
 

@@ -104,7 +104,7 @@ def evaluate_network(
     import torch
 
     from affectstream.errors import AffectstreamError
-    from affectstream_models.checkpoints import CheckpointError
+    from affectstream_models.tensor_file import CheckpointError
     from affectstream_models.tripathi_checkpoints import load
     from affectstream_tools.experiments.tripathi_experiment import evaluate
 

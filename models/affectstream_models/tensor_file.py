@@ -1,0 +1,60 @@
+"""Weights in a safetensors file, nothing pickled, with one entry of metadata.
+
+Knows: the entry ``affectstream``: JSON that names the file's format, and what its writer adds.
+Refuses to know: whose weights they are.
+
+One entry, because safetensors writes several in random order, and the same weights should give
+the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+_KEY = "affectstream"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used, said in one sentence with a remedy."""
+
+
+def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Write a safetensors file with one entry of metadata, and return the SHA-256 of the file."""
+    content = save_tensors(dict(tensors), metadata={_KEY: json.dumps(metadata, sort_keys=True)})
+    Path(path).write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def content_of(path: Path | str) -> bytes:
+    """The bytes of a checkpoint file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+
+
+def metadata_of(content: bytes, *, form: str) -> dict[str, Any]:
+    """The metadata in a safetensors file's header.
+
+    Raises:
+        ValueError: the bytes are no safetensors file, or of another format than ``form``.
+    """
+    size = int.from_bytes(content[:8], "little")
+    if not 2 <= size <= len(content) - 8:
+        raise ValueError("its header is cut off")
+    entries = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    metadata: dict[str, Any] = json.loads(entries.get(_KEY, "{}"))
+    if metadata.get("format") != form:
+        raise ValueError(f"its format is {metadata.get('format')!r}")
+    return metadata
