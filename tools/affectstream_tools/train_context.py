@@ -180,7 +180,7 @@ def _draw(dialogue: Prepared, schedule: Schedule, rng: np.random.Generator) -> _
 
 
 class _Losses:
-    """What a batch of dialogues costs; classes are balanced within each corpus."""
+    """What a batch of dialogues costs; classes are balanced within each corpus, levels in all."""
 
     def __init__(self, dialogues: Sequence[Prepared], schedule: Schedule) -> None:
         self._schedule = schedule
@@ -188,6 +188,7 @@ class _Losses:
         for dialogue in dialogues:
             found[dialogue.corpus].append(dialogue.emotion)
         self._classes = {name: _class_weights(np.concatenate(all_)) for name, all_ in found.items()}
+        self._levels = _level_weights(np.concatenate([d.scales for d in dialogues]))
 
     def __call__(
         self, member: ContextMember, dialogues: Sequence[_Drawn], rng: np.random.Generator
@@ -259,9 +260,11 @@ class _Losses:
         first += len(SCALES)
         levels = outputs[:, first : first + LEVEL_COUNT * len(SCALES)]
         levels = levels.reshape(-1, LEVEL_COUNT)  # (3 B, 3)
-        costs = functional.cross_entropy(levels, level_of(scales).reshape(-1), reduction="none")
+        truth = level_of(scales)  # (B, 3)
+        costs = functional.cross_entropy(levels, truth.reshape(-1), reduction="none")
+        balanced = costs.reshape(truth.shape) * self._levels.gather(1, truth.T).T
         return self._schedule.scale_weight * _mean(((means - scales) ** 2).mean(1), weight) + (
-            self._schedule.level_weight * _mean(costs.reshape(-1, len(SCALES)).mean(1), weight)
+            self._schedule.level_weight * _mean(balanced.mean(1), weight)
         )
 
 
@@ -276,6 +279,13 @@ def _class_weights(emotion: np.ndarray) -> Tensor:
     weights = np.full(CLASS_COUNT + OTHER_COUNT + 1, 0.5)
     weights[:CLASS_COUNT] = four.sum() / (CLASS_COUNT * np.maximum(four, 1))
     return torch.from_numpy(weights.astype(np.float32))
+
+
+def _level_weights(scales: np.ndarray) -> Tensor:
+    """Balanced weights (3 scales, 3 levels) of annotators' means (N, 3), NaN where unknown."""
+    levels = level_of(torch.from_numpy(scales[np.isfinite(scales).all(axis=1)]))  # (R, 3)
+    counts = functional.one_hot(levels, LEVEL_COUNT).sum(dim=0)  # (3, 3)
+    return (len(levels) / (LEVEL_COUNT * counts.clamp(min=1).float())).sqrt()
 
 
 def member_outputs(
