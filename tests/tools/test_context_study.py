@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from affectstream.sources.iemocap import read_derived
 from affectstream_models.context_features import collate
 from affectstream_models.context_network import ContextConfig, ContextMember
-from affectstream_models.sentence_encoder import ALL_MINILM, ALL_MINILM_DIM
+from affectstream_models.sentence_encoder import EMOTION_MINILM, MINILM_DIM
 from affectstream_models.text_encoder import TextFeatures
 from affectstream_tools.cli import app
 from affectstream_tools.experiments.context import (
@@ -26,12 +26,11 @@ from affectstream_tools.experiments.context import (
     known_speakers,
     score_fold,
     split_of,
-    texts_of,
 )
 from affectstream_tools.experiments.context_counts import Counts
 from affectstream_tools.experiments.context_report import at, load, report_of, save
 from affectstream_tools.experiments.jobs import Outcome
-from affectstream_tools.sentences import KeptSentences
+from affectstream_tools.sentences import KeptSentences, file_of, texts_of
 from affectstream_tools.train_context import member_outputs, outputs_alone
 from derived_copy import WORDS, write_derived
 
@@ -44,17 +43,17 @@ DIALOGUES = (
 class Letters:
     """A sentence encoder that counts letters."""
 
-    name = ALL_MINILM
+    name = EMOTION_MINILM
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         self.asked += texts
-        rows = np.zeros((len(texts), ALL_MINILM_DIM), dtype=np.float32)
+        rows = np.zeros((len(texts), MINILM_DIM), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             for letter in text:
-                row[ord(letter) % ALL_MINILM_DIM] += 1
+                row[ord(letter) % MINILM_DIM] += 1
         return rows
 
 
@@ -67,7 +66,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vectors = {word: [float(len(word)), 0.5] for word in WORDS}
     vectors = {word: [*values, *([0.0] * 48)] for word, values in vectors.items()}
     (root / "glove-50d-5k" / "glove-50d-5k.json").write_text(json.dumps(vectors))
-    kept = KeptSentences(root / "cache" / "sentences", ALL_MINILM, Letters)
+    path = file_of(root / "cache" / "sentences", EMOTION_MINILM)
+    kept = KeptSentences(path, EMOTION_MINILM, Letters)
     kept.keep(texts_of(read_derived(derived)), lambda done, of: None)
     return root
 
@@ -205,12 +205,12 @@ def test_without_data_or_report_the_command_says_what_to_do(tmp_path: Path) -> N
 
 def test_a_kept_sentence_is_not_encoded_again(tmp_path: Path) -> None:
     first, second = Letters(), Letters()
-    kept = KeptSentences(tmp_path, "letters", lambda: first)
+    kept = KeptSentences(tmp_path / "letters.npz", "letters", lambda: first)
     heard: list[tuple[int, int]] = []
     kept.keep(["a", "b", "a"], lambda done, of: heard.append((done, of)))
     assert first.asked == ["a", "b"]
     assert heard == [(2, 2)]
-    again = KeptSentences(tmp_path, "letters", lambda: second)
+    again = KeptSentences(tmp_path / "letters.npz", "letters", lambda: second)
     np.testing.assert_array_equal(again.encode(["b", "a"]), first.encode(["b", "a"]))
     assert second.asked == []
     again.encode(["c"])
@@ -220,10 +220,12 @@ def test_a_kept_sentence_is_not_encoded_again(tmp_path: Path) -> None:
 def test_a_broken_file_of_sentences_is_made_anew(tmp_path: Path) -> None:
     letters = Letters()
     (tmp_path / "letters.npz").write_bytes(b"PK\x03\x04 cut off")
-    kept = KeptSentences(tmp_path, "letters", lambda: letters)
+    kept = KeptSentences(tmp_path / "letters.npz", "letters", lambda: letters)
     kept.keep(["a"], lambda done, of: None)
     assert letters.asked == ["a"]
-    assert KeptSentences(tmp_path, "letters", Letters).encode(["a"])[0, ord("a")] == 1
+    assert (
+        KeptSentences(tmp_path / "letters.npz", "letters", Letters).encode(["a"])[0, ord("a")] == 1
+    )
 
 
 def test_an_utterance_alone_is_a_dialogue_of_one() -> None:

@@ -24,6 +24,7 @@ from affectstream_tools.live_cli import live
 from affectstream_tools.network_cli import evaluate_network, train_network
 from affectstream_tools.ordering_cli import ordering
 from affectstream_tools.prepare_cli import prepare
+from affectstream_tools.sentences_cli import train_sentence_encoder
 from affectstream_tools.soak_cli import soak
 from affectstream_tools.synthesis_cli import synthesise
 from affectstream_tools.tables_cli import tables
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 train_app.command("network")(train_network)
+train_app.command("sentences")(train_sentence_encoder)
 evaluate_app.command("network")(evaluate_network)
 evaluate_app.command("classifier")(evaluate_classifier)
 app.add_typer(train_app, name="train")

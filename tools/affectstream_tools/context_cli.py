@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ import typer
 from affectstream_tools.terminal import epochs, fail, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.context_checkpoint import Progress, Recipe, Trainer
+    from affectstream_tools.context_checkpoint import Recipe, Sources
     from affectstream_tools.evaluate import Row
     from affectstream_tools.recipes import Shipped
 
@@ -54,14 +55,19 @@ def train_context(
     as_json: AsJson = False,
 ) -> None:
     """Train a context model as the shipped one of that recipe was trained."""
-    from affectstream_tools.context_checkpoint import train_checkpoint
+    from affectstream_tools.context_checkpoint import Trainer, train_checkpoint
 
     chosen = _shipped(recipe)
-    with epochs(_epochs(chosen.recipe, 5)) as step:
-        trainer = _trainer(data, chosen.recipe, others, seed, threads, step, leave_out)
-        left_out = f"-{leave_out}" if leave_out else ""
+    asked, left_out = chosen.recipe, f"-{leave_out}" if leave_out else ""
+    if leave_out:
+        try:
+            asked = asked.without(leave_out)
+        except ValueError as error:
+            fail(str(error))
+    sources = _sources(data, asked, others, seed, threads)
+    with epochs(_epochs(asked, 5)) as step:
         result = train_checkpoint(
-            trainer,
+            Trainer(sources, asked, seed, step),
             out,
             name=f"context-{recipe}-without-{test_session}{left_out}",
             test_session=test_session,
@@ -86,12 +92,14 @@ def evaluate_context_scenarios(
     as_json: AsJson = False,
 ) -> None:
     """Train and score with neither the test session nor the test scenarios in training."""
+    from affectstream_tools.context_checkpoint import Trainer
     from affectstream_tools.scenario_protocol import evaluate_scenarios
 
     chosen = _shipped(recipe).recipe
+    sources = _sources(data, chosen, others, seed, threads)
     try:
         with epochs(_epochs(chosen, groups)) as step:
-            trainer = _trainer(data, chosen, others, seed, threads, step)
+            trainer = Trainer(sources, chosen, seed, step)
             rows = evaluate_scenarios(trainer, session=test_session, groups=groups)
     except ValueError as error:
         fail(str(error))
@@ -139,7 +147,7 @@ def evaluate_context(
 def _shipped(name: str) -> Shipped:
     from affectstream_tools.recipes import SHIPPED
 
-    return SHIPPED.get(name) or fail(f"there is no recipe {name!r}; use live or replay")
+    return SHIPPED.get(name) or fail(f"there is no recipe {name!r}; there are {', '.join(SHIPPED)}")
 
 
 def _epochs(recipe: Recipe, rounds: int) -> int:
@@ -147,29 +155,31 @@ def _epochs(recipe: Recipe, rounds: int) -> int:
     return recipe.members * (rounds * recipe.schedule.epochs + words)
 
 
-def _trainer(
-    data: Path,
-    recipe: Recipe,
-    others: Path | None,
-    seed: int,
-    threads: int,
-    step: Progress,
-    leave_out: str | None = None,
-) -> Trainer:
+def _sources(data: Path, recipe: Recipe, others: Path | None, seed: int, threads: int) -> Sources:
+    """What the recipe is learned from, its sentences already read by the encoder."""
     import torch
 
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.context_checkpoint import Trainer
+    from affectstream_tools.experiments.folders import cache_folder
+    from affectstream_tools.sentences import keep_sentences, texts_of
     from affectstream_tools.training_sources import Folders, read_sources
 
     torch.set_num_threads(threads)
     try:
-        if leave_out:
-            recipe = recipe.without(leave_out)
         sources = read_sources(Folders(data, others or data.parent), recipe, seed=seed)
+        name = recipe.sizes.get("sentence_encoder")
+        if not name:
+            return sources
+        kept = keep_sentences(cache_folder() / "sentences", name)
+        with progress_bar() as bar:
+            reading = bar.add_task("sentences", total=None)
+            kept.keep(
+                texts_of([*sources.dialogues, *sources.others]),
+                lambda done, of: bar.update(reading, completed=done, total=of),
+            )
+        return replace(sources, sentence_encoder=kept)
     except (AffectstreamError, ValueError) as error:
         fail(str(error))
-    return Trainer(sources, recipe, seed, step)
 
 
 def _print_rows(model: str, sessions: str, rows: Sequence[Row]) -> None:

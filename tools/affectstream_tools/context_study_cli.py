@@ -85,10 +85,10 @@ def _compute(
         centres_of,
         jobs,
         kept_sentences,
-        texts_of,
     )
     from affectstream_tools.experiments.context_report import report_of
     from affectstream_tools.experiments.folders import cache_folder
+    from affectstream_tools.sentences import texts_of
 
     where = (cache or cache_folder()).absolute()
     asked = jobs(data.absolute(), where, protocol, seed=seed, small=small)

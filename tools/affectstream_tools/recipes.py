@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from affectstream.sources.iemocap import CorpusDialogue
-from affectstream_models.sentence_encoder import ALL_MINILM, ALL_MINILM_DIM
+from affectstream_models.sentence_encoder import EMOTION_MINILM, MINILM_DIM
 from affectstream_tools.context_checkpoint import Folds, Recipe
 from affectstream_tools.context_targets import Augmentation
 from affectstream_tools.splits import Split, hold_out_scenarios, leave_one_session_out
@@ -41,7 +41,10 @@ LIVE = Recipe(
 )
 """For a stranger's conversation: new words, new voices, a new room."""
 
-REPLAY = Recipe(sizes={"evidence_dim": 0})
+_LEVELS = Schedule(level_weight=0.6, level_balance=0.5)
+"""Most utterances are of the middle level; the others should be found too."""
+
+REPLAY = Recipe(sizes={"evidence_dim": 0, "memory": (3.0,)}, schedule=_LEVELS)
 """For IEMOCAP's own scenarios, spoken by others: what the words give away is used."""
 
 
@@ -74,10 +77,11 @@ SHIPPED = {
     "replay": Shipped(REPLAY, unseen_sessions, "unseen sessions"),
 }
 
-_SENTENCES = {"sentence_encoder": ALL_MINILM, "sentence_dim": ALL_MINILM_DIM}
+_SENTENCES = {"sentence_encoder": EMOTION_MINILM, "sentence_dim": MINILM_DIM}
 
 NEW_SESSION = Recipe(
     sizes={**_SENTENCES, "memory": (3.0,), "clusters": (3, 4, 5), "evidence_dim": 0},
+    schedule=_LEVELS,
 )
 """The study's, where speakers are new and scenarios are not: words may give a scenario away."""
 
@@ -92,6 +96,7 @@ NEW_SCENARIOS = Recipe(
         "encoder_dim": 32,
         "hidden_dim": 32,
     },
+    schedule=_LEVELS,
     members=2,
     least_ngrams=60,
 )

@@ -17,7 +17,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_models.sentence_encoder import SentenceEncoder
+from affectstream.sources.iemocap import CorpusDialogue
+from affectstream_models.sentence_encoder import SentenceEncoder, changes_of, sentence_encoder
 
 _AT_ONCE = 256
 
@@ -26,13 +27,13 @@ class KeptSentences:
     """A sentence encoder that remembers.
 
     Args:
-        folder: where ``<encoder>.npz`` is kept.
+        path: the ``.npz`` in which it is kept.
         make: gives the encoder itself; it is called only if a text is new.
     """
 
-    def __init__(self, folder: Path, name: str, make: Callable[[], SentenceEncoder]) -> None:
+    def __init__(self, path: Path, name: str, make: Callable[[], SentenceEncoder]) -> None:
         self.name = name
-        self._path, self._make = folder / f"{name}.npz", make
+        self._path, self._make = path, make
         self._encoder: SentenceEncoder | None = None
         self._known: dict[int, NDArray[np.float32]] = {}
         if self._path.is_file():
@@ -70,6 +71,30 @@ class KeptSentences:
         with part.open("wb") as file:
             np.savez(file, texts=texts, vectors=vectors)
         os.replace(part, self._path)  # whole or not at all
+
+
+def keep_sentences(folder: Path, name: str) -> KeptSentences:
+    """The encoder of that name, with what is kept of it in a folder.
+
+    Raises:
+        ValueError: there is no encoder of that name.
+    """
+    return KeptSentences(file_of(folder, name), name, lambda: sentence_encoder(name))
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """Where an encoder's vectors are kept; another file if its adapter is trained again.
+
+    Raises:
+        ValueError: there is no encoder of that name.
+    """
+    version = "".join(f"-{hashlib.sha256(one).hexdigest()[:12]}" for one in changes_of(name))
+    return folder / f"{name}{version}.npz"
+
+
+def texts_of(dialogues: Sequence[CorpusDialogue]) -> list[str]:
+    """Every text that is read, the empty one of an utterance without words among them."""
+    return ["", *(u.text for d in dialogues for u in d.utterances if u.text)]
 
 
 def _key(text: str) -> int:

@@ -59,6 +59,7 @@ class Schedule:
         shuffle: chance that a dialogue's utterances come in random order, so that its course
             cannot be learned by heart.
         parts: the other corpora, by name.
+        level_balance: exponent of the levels' inverse frequency as their weight in the loss.
         alone: whether each utterance is learned as a dialogue of its own.
     """
 
@@ -78,6 +79,7 @@ class Schedule:
     label_smoothing: float = 0.1
     scale_weight: float = 0.3
     level_weight: float = 0.2
+    level_balance: float = 0.0
     cluster_weight: float = 0.1
     average_from: float = 0.6
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -180,7 +182,7 @@ def _draw(dialogue: Prepared, schedule: Schedule, rng: np.random.Generator) -> _
 
 
 class _Losses:
-    """What a batch of dialogues costs; classes are balanced within each corpus, levels in all."""
+    """What a batch of dialogues costs; classes are balanced within each corpus."""
 
     def __init__(self, dialogues: Sequence[Prepared], schedule: Schedule) -> None:
         self._schedule = schedule
@@ -188,7 +190,8 @@ class _Losses:
         for dialogue in dialogues:
             found[dialogue.corpus].append(dialogue.emotion)
         self._classes = {name: _class_weights(np.concatenate(all_)) for name, all_ in found.items()}
-        self._levels = _level_weights(np.concatenate([d.scales for d in dialogues]))
+        rated = np.concatenate([d.scales for d in dialogues])
+        self._levels = _level_weights(rated, schedule.level_balance)
 
     def __call__(
         self, member: ContextMember, dialogues: Sequence[_Drawn], rng: np.random.Generator
@@ -281,11 +284,13 @@ def _class_weights(emotion: np.ndarray) -> Tensor:
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def _level_weights(scales: np.ndarray) -> Tensor:
-    """Balanced weights (3 scales, 3 levels) of annotators' means (N, 3), NaN where unknown."""
+def _level_weights(scales: np.ndarray, balance: float) -> Tensor:
+    """Weights (3 scales, 3 levels) of the levels of annotators' means (N, 3), NaN if unknown."""
     levels = level_of(torch.from_numpy(scales[np.isfinite(scales).all(axis=1)]))  # (R, 3)
     counts = functional.one_hot(levels, LEVEL_COUNT).sum(dim=0)  # (3, 3)
-    return (len(levels) / (LEVEL_COUNT * counts.clamp(min=1).float())).sqrt()
+    even = len(levels) / (LEVEL_COUNT * counts.clamp(min=1).float())
+    weights: Tensor = even**balance
+    return weights
 
 
 def member_outputs(

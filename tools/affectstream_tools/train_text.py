@@ -34,11 +34,13 @@ class Sentence:
     Attributes:
         emotion: index of ``EMOTIONS``, or ``UNKNOWN``.
         scales: valence, activation, dominance on 1..5, or None.
+        part: ``train``, ``dev`` or ``test``, where its corpus has parts.
     """
 
     text: str
     emotion: int
     scales: tuple[float, float, float] | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def train_text(
     emotion = torch.tensor([s.emotion for s in sentences])
     blank = (float("nan"),) * len(SCALES)
     scales = torch.tensor([s.scales or blank for s in sentences])
-    weights = _class_weights(emotion.numpy(), schedule.balance)
+    weights = class_weights(emotion.numpy(), schedule.balance)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         reader = _Reader(member).train()
@@ -126,7 +128,8 @@ def train_text(
     _scale_evidence(reader, [one[0] for one in features])
 
 
-def _class_weights(emotion: NDArray[np.int64], balance: float) -> Tensor:
+def class_weights(emotion: NDArray[np.int64], balance: float) -> Tensor:
+    """Weights (7,) of the emotions in the loss, by their inverse frequency to the ``balance``."""
     counts = np.bincount(emotion[emotion >= 0], minlength=len(EMOTIONS))
     even = counts.sum() / (len(EMOTIONS) * np.maximum(counts, 1))
     return torch.from_numpy((even**balance).astype(np.float32))

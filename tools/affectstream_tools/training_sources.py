@@ -71,6 +71,20 @@ def read_sources(
     return replace(sources, others=others)
 
 
+def emotional_sentences(beside: Path) -> dict[str, list[Sentence]]:
+    """MELD's and EmoBank's sentences by part: ``train``, ``dev`` and ``test``.
+
+    Raises:
+        CorpusError: one of them is missing or broken.
+    """
+    parts: dict[str, list[Sentence]] = {"train": [], "dev": [], "test": []}
+    for dialogue in read_meld(beside / "meld-text"):
+        parts[dialogue.id.split("/")[1]] += sentences_of([dialogue])
+    for sentence in read_emobank(beside / "emobank"):
+        parts[sentence.part].append(sentence)
+    return parts
+
+
 def _chosen_clips(folder: Path) -> list[Clip]:
     if not folder.is_dir():
         raise CorpusError(f"{folder} is missing; name the folder it is in with --others")

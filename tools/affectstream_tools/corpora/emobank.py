@@ -11,6 +11,8 @@ from pathlib import Path
 from affectstream.sources.iemocap import CorpusError
 from affectstream_tools.train_text import UNKNOWN, Sentence
 
+_PARTS = ("train", "dev", "test")
+
 
 def read_emobank(folder: Path) -> list[Sentence]:
     """Read all sentences; scales run from 1 to 5, as IEMOCAP's do, but readers use less of them.
@@ -26,7 +28,8 @@ def read_emobank(folder: Path) -> list[Sentence]:
         for line, row in enumerate(csv.DictReader(table), 2):
             try:
                 scales = (float(row["V"]), float(row["A"]), float(row["D"]))
-                sentences.append(Sentence(row["text"], UNKNOWN, scales))
+                part = _PARTS[_PARTS.index(row["split"])]
+                sentences.append(Sentence(row["text"], UNKNOWN, scales, part))
             except (KeyError, ValueError, TypeError) as error:
                 raise CorpusError(
                     f"{path}, line {line} is no sentence ({error}); copy the table again"

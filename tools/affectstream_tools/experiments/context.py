@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from affectstream.sources.iemocap import CorpusDialogue, CorpusError, read_derived
 from affectstream_models.context import ContextModel
-from affectstream_models.sentence_encoder import sentence_encoder
 from affectstream_tools.context_checkpoint import Recipe, Sources, Trainer
 from affectstream_tools.context_targets import clusterings_of
 from affectstream_tools.experiments.context_counts import count_offline
@@ -32,7 +31,7 @@ from affectstream_tools.experiments.jobs import Job
 from affectstream_tools.experiments.woellmer_data import speaker_normalised
 from affectstream_tools.experiments.woellmer_folds import few
 from affectstream_tools.recipes import NEW_SCENARIOS, NEW_SESSION
-from affectstream_tools.sentences import KeptSentences
+from affectstream_tools.sentences import KeptSentences, keep_sentences
 from affectstream_tools.splits import Split, hold_out_scenarios, hold_out_session
 
 PROTOCOLS = {"session": NEW_SESSION, "scenario": NEW_SCENARIOS}
@@ -113,15 +112,9 @@ def word_vectors(data: Path) -> dict[str, list[float]]:
     return found
 
 
-def texts_of(dialogues: Sequence[CorpusDialogue]) -> list[str]:
-    """Every text that is read, the empty one of an utterance without words among them."""
-    return ["", *(u.text for d in dialogues for u in d.utterances if u.text)]
-
-
 def kept_sentences(cache: Path, recipe: Recipe) -> KeptSentences:
     """The sentence encoder of a recipe, with what the cache keeps of it."""
-    name = recipe.sizes["sentence_encoder"]
-    return KeptSentences(cache / "sentences", name, lambda: sentence_encoder(name))
+    return keep_sentences(cache / "sentences", recipe.sizes["sentence_encoder"])
 
 
 def known_speakers(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:

@@ -1,0 +1,87 @@
+"""Low-rank changes to a sentence encoder's layers, small enough to ship (LoRA: Hu et al. 2021).
+
+Knows: the linear layers of a transformer's blocks, two thin matrices beside each, a file of them.
+Refuses to know: what they are learned from, and what the encoder is used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from torch import Tensor, nn
+from torch.nn import functional
+
+from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
+
+FORMAT = "affectstream-sentence-adapter/1"
+
+
+class LowRank(nn.Module):
+    """A linear layer that stays as it is, and what is added to it; at first nothing."""
+
+    def __init__(self, layer: nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.layer = layer.requires_grad_(False)
+        self.down = nn.Parameter(torch.randn(rank, layer.in_features) / layer.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, T, in) -> (B, T, out)."""
+        added = functional.linear(functional.linear(inputs, self.down), self.up)
+        result: Tensor = self.layer(inputs) + added
+        return result
+
+
+def linear_layers(transformer: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers of a transformer's blocks, by name."""
+    return {
+        name: layer
+        for name, layer in transformer.named_modules()
+        if isinstance(layer, nn.Linear) and ".layer." in name
+    }
+
+
+def adapt(transformer: nn.Module, rank: int) -> dict[str, LowRank]:
+    """Freeze a transformer and give its blocks' linear layers changes to learn, in place."""
+    transformer.requires_grad_(False)
+    changes = {name: LowRank(layer, rank) for name, layer in linear_layers(transformer).items()}
+    for name, change in changes.items():
+        parent, _, attribute = name.rpartition(".")
+        setattr(transformer.get_submodule(parent), attribute, change)
+    return changes
+
+
+def save(changes: Mapping[str, LowRank], path: Path | str, *, trained: Mapping[str, Any]) -> str:
+    """Write what was learned, as float16, and return the SHA-256 of the file."""
+    tensors = {
+        f"{name}.{side}": getattr(change, side).detach().to(torch.float16).contiguous()
+        for name, change in changes.items()
+        for side in ("down", "up")
+    }
+    return write(path, tensors, {"format": FORMAT, "trained": dict(trained)})
+
+
+def merge(transformer: nn.Module, path: Path | str) -> None:
+    """Add what a file holds to a transformer's weights, in place: it is as fast as before.
+
+    Raises:
+        CheckpointError: the file is missing, or does not fit the transformer.
+    """
+    content, layers = content_of(path), linear_layers(transformer)
+    try:
+        metadata_of(content, form=FORMAT)
+        tensors = {name: tensor.float() for name, tensor in load_tensors(content).items()}
+        sides = {f"{name}.{side}" for name in layers for side in ("down", "up")}
+        if set(tensors) != sides:
+            raise ValueError(f"{len(sides ^ set(tensors))} names differ")
+        with torch.no_grad():
+            for name, layer in layers.items():
+                layer.weight += tensors[f"{name}.up"] @ tensors[f"{name}.down"]
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} does not fit the sentence encoder; train it again ({error})"
+        ) from error
