@@ -24,9 +24,13 @@ from affectstream_models.sentence_adapter import merge
 
 ALL_MINILM = "all-MiniLM-L6-v2"
 EMOTION_MINILM = "all-MiniLM-L6-v2, emotion"
+BOTH_MINILM = "all-MiniLM-L6-v2, topic and emotion"
 MINILM_DIM = 384
 
-_ADAPTERS = {ALL_MINILM: None, EMOTION_MINILM: "emotion-minilm.safetensors"}
+NAMES = (ALL_MINILM, EMOTION_MINILM, BOTH_MINILM)
+"""What is spoken of, how it is meant, and both in a row."""
+
+_ADAPTER = "emotion-minilm.safetensors"
 
 _LENGTH = 8.0
 """Of a vector: near the other inputs' spread, so that one learning rate suits all."""
@@ -67,6 +71,18 @@ class MiniLm:
         return scaled * np.float32(_LENGTH)
 
 
+class InARow:
+    """Several encoders' vectors, one after another."""
+
+    def __init__(self, name: str, encoders: Sequence[SentenceEncoder]) -> None:
+        self.name = name
+        self._encoders = encoders
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors (N, sum of the encoders' numbers)."""
+        return np.concatenate([one.encode(texts) for one in self._encoders], axis=1)
+
+
 def minilm() -> Any:
     """The package's model: a sequence of a transformer, a mean over words, and a normalisation.
 
@@ -88,25 +104,28 @@ def sentence_encoder(name: str) -> SentenceEncoder:
     Raises:
         ValueError: there is none, or its package is not installed.
     """
-    adapter = _adapter(name)
-    if adapter is None:
+    _check(name)
+    if name == ALL_MINILM:
         return MiniLm()
-    with resources.as_file(adapter) as path:
-        return MiniLm(name, path)
+    with resources.as_file(_adapter()) as path:
+        emotion = MiniLm(EMOTION_MINILM, path)
+    return emotion if name == EMOTION_MINILM else InARow(name, (MiniLm(), emotion))
 
 
-def changes_of(name: str) -> tuple[bytes, ...]:
-    """The bytes of the adapter that an encoder has, if it has one.
+def changes_of(name: str) -> bytes:
+    """The bytes of the adapter that an encoder has; none if it has none.
 
     Raises:
         ValueError: there is no encoder of that name.
     """
-    adapter = _adapter(name)
-    return () if adapter is None else (adapter.read_bytes(),)
+    _check(name)
+    return b"" if name == ALL_MINILM else _adapter().read_bytes()
 
 
-def _adapter(name: str) -> Traversable | None:
-    if name not in _ADAPTERS:
-        raise ValueError(f"no sentence encoder {name!r}; there are {sorted(_ADAPTERS)}")
-    file = _ADAPTERS[name]
-    return None if file is None else resources.files("affectstream_models") / "pretrained" / file
+def _adapter() -> Traversable:
+    return resources.files("affectstream_models") / "pretrained" / _ADAPTER
+
+
+def _check(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"no sentence encoder {name!r}; there are {'; '.join(NAMES)}")

@@ -15,6 +15,7 @@ from affectstream_models.sentence_encoder import (
     ALL_MINILM,
     EMOTION_MINILM,
     MINILM_DIM,
+    NAMES,
     minilm,
     sentence_encoder,
 )
@@ -50,6 +51,13 @@ def test_sentences_that_mean_alike_are_near(name: str) -> None:
     assert np.linalg.norm(glad) == pytest.approx(8, abs=1e-3)
     assert glad @ happy > 2 * (glad @ form)
     np.testing.assert_allclose(encoder.encode(SAID[:1])[0], glad, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("installed")
+def test_both_are_what_is_spoken_of_and_then_how_it_is_meant() -> None:
+    topic, emotion, both = (sentence_encoder(name).encode(SAID) for name in NAMES)
+    np.testing.assert_allclose(both, np.concatenate((topic, emotion), axis=1), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")

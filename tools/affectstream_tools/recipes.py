@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from affectstream.sources.iemocap import CorpusDialogue
-from affectstream_models.sentence_encoder import EMOTION_MINILM, MINILM_DIM
+from affectstream_models.sentence_encoder import BOTH_MINILM, EMOTION_MINILM, MINILM_DIM
 from affectstream_tools.context_checkpoint import Folds, Recipe
 from affectstream_tools.context_targets import Augmentation
 from affectstream_tools.splits import Split, hold_out_scenarios, leave_one_session_out
@@ -77,17 +77,23 @@ SHIPPED = {
     "replay": Shipped(REPLAY, unseen_sessions, "unseen sessions"),
 }
 
-_SENTENCES = {"sentence_encoder": EMOTION_MINILM, "sentence_dim": MINILM_DIM}
-
 NEW_SESSION = Recipe(
-    sizes={**_SENTENCES, "memory": (3.0,), "clusters": (3, 4, 5), "evidence_dim": 0},
+    sizes={
+        "sentence_encoder": BOTH_MINILM,
+        "sentence_dim": 2 * MINILM_DIM,
+        "memory": (3.0,),
+        "clusters": (3, 4, 5),
+        "evidence_dim": 0,
+    },
     schedule=_LEVELS,
+    members=4,
 )
 """The study's, where speakers are new and scenarios are not: words may give a scenario away."""
 
 NEW_SCENARIOS = Recipe(
     sizes={
-        **_SENTENCES,
+        "sentence_encoder": EMOTION_MINILM,
+        "sentence_dim": MINILM_DIM,
         "memory": (3.0,),
         "clusters": (3, 4, 5),
         "evidence_dim": 0,

@@ -88,7 +88,8 @@ def file_of(folder: Path, name: str) -> Path:
     Raises:
         ValueError: there is no encoder of that name.
     """
-    version = "".join(f"-{hashlib.sha256(one).hexdigest()[:12]}" for one in changes_of(name))
+    changes = changes_of(name)
+    version = f"-{hashlib.sha256(changes).hexdigest()[:12]}" if changes else ""
     return folder / f"{name}{version}.npz"
 
 
