@@ -25,8 +25,9 @@ from affectstream_models.context_network import ContextConfig, ContextNetwork
 from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
 
 FORMAT = "affectstream-context/2"
-PRETRAINED = {"live": "live.safetensors", "replay": "replay.safetensors"}
-"""For a stranger's conversation, and for IEMOCAP's own scenarios spoken by others."""
+PRETRAINED = {name: f"{name}.safetensors" for name in ("live", "live-sentences", "replay")}
+"""For a stranger's conversation, the same with a sentence encoder, and for IEMOCAP's own scenarios
+spoken by others."""
 
 _LONGEST_ID, _LONGEST_SAID = 120, 200
 _HALF = ("ngram_table.weight", "word_vectors")

@@ -11,6 +11,7 @@ here, its vectors say more of how it is meant; neither was shown any of IEMOCAP.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -27,10 +28,14 @@ EMOTION_MINILM = "all-MiniLM-L6-v2, emotion"
 BOTH_MINILM = "all-MiniLM-L6-v2, topic and emotion"
 MINILM_DIM = 384
 
-NAMES = (ALL_MINILM, EMOTION_MINILM, BOTH_MINILM)
-"""What is spoken of, how it is meant, and both in a row."""
+HEARD_MINILM = "all-MiniLM-L6-v2, emotion, as heard"
+NAMES = (ALL_MINILM, EMOTION_MINILM, BOTH_MINILM, HEARD_MINILM)
+"""What is spoken of; how it is meant; both in a row; how the words alone are meant."""
 
 _ADAPTER = "emotion-minilm.safetensors"
+
+_MARK = re.compile(r"\[[A-Za-z]+\]")
+_NOT_A_WORD = re.compile(r"[^a-z' ]")
 
 _LENGTH = 8.0
 """Of a vector: near the other inputs' spread, so that one learning rate suits all."""
@@ -71,6 +76,24 @@ class MiniLm:
         return scaled * np.float32(_LENGTH)
 
 
+class AsHeard:
+    """An encoder that sees no more of a transcript than a recognizer writes: the words."""
+
+    def __init__(self, name: str, encoder: SentenceEncoder) -> None:
+        self.name = name
+        self._encoder = encoder
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors (N, S) of the texts' words."""
+        plain = [text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") for text in texts]
+        return self._encoder.encode([as_heard(text) for text in plain])
+
+
+def as_heard(text: str) -> str:
+    """The words of a transcript: no case, no punctuation, no ``[LAUGHTER]``-like marks."""
+    return " ".join(_NOT_A_WORD.sub(" ", _MARK.sub(" ", text).lower()).split())
+
+
 class InARow:
     """Several encoders' vectors, one after another."""
 
@@ -109,6 +132,8 @@ def sentence_encoder(name: str) -> SentenceEncoder:
         return MiniLm()
     with resources.as_file(_adapter()) as path:
         emotion = MiniLm(EMOTION_MINILM, path)
+    if name == HEARD_MINILM:
+        return AsHeard(name, emotion)
     return emotion if name == EMOTION_MINILM else InARow(name, (MiniLm(), emotion))
 
 

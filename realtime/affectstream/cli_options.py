@@ -39,7 +39,7 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Skip what lies before now, after a restart.")
 ]
 Speed = Annotated[str, typer.Option(help="Event seconds per second, or max.")]
-Checkpoint = Annotated[str, typer.Option(help="Weights: live or replay (shipped), or a file.")]
+Checkpoint = Annotated[str, typer.Option(help="Weights: live, live-sentences, replay, or a file.")]
 VoskModel = Annotated[
     Path | None,
     typer.Option(envvar="AFFECTSTREAM_VOSK_MODEL", help="Folder of a Vosk model."),

@@ -14,6 +14,7 @@ from affectstream_models.sentence_adapter import adapt, linear_layers, merge, sa
 from affectstream_models.sentence_encoder import (
     ALL_MINILM,
     EMOTION_MINILM,
+    HEARD_MINILM,
     MINILM_DIM,
     NAMES,
     minilm,
@@ -56,8 +57,16 @@ def test_sentences_that_mean_alike_are_near(name: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("installed")
 def test_both_are_what_is_spoken_of_and_then_how_it_is_meant() -> None:
-    topic, emotion, both = (sentence_encoder(name).encode(SAID) for name in NAMES)
+    topic, emotion, both, _ = (sentence_encoder(name).encode(SAID) for name in NAMES)
     np.testing.assert_allclose(both, np.concatenate((topic, emotion), axis=1), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("installed")
+def test_as_heard_a_transcript_says_no_more_than_a_recognizer() -> None:
+    encoder = sentence_encoder(HEARD_MINILM)
+    written, heard = encoder.encode(["[LAUGHTER] Don\u2019t YOU, too?", "don't you too"])
+    np.testing.assert_allclose(written, heard, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore")

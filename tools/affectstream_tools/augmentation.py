@@ -6,18 +6,15 @@ Refuses to know: networks, and which of the alternatives a training step draws.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.normalisation import NOBODY, SpeakerNormaliser, Speakers
+from affectstream_models.sentence_encoder import as_heard
 
 Rows = NDArray[np.float32]
-
-_MARK = re.compile(r"\[[A-Za-z]+\]")
-_NOT_A_WORD = re.compile(r"[^a-z' ]")
 
 
 def as_recognised(
@@ -30,7 +27,7 @@ def as_recognised(
         drop, substitute: chances per word.
     """
     kept = []
-    for word in _NOT_A_WORD.sub(" ", _MARK.sub(" ", text).lower()).split():
+    for word in as_heard(text).split():
         chance = rng.random()
         if chance < drop:
             continue

@@ -32,7 +32,9 @@ Others = Annotated[
         help="Folder with glove-50d-5k, meld-text, emobank and ravdess16k. [default: beside --data]"
     ),
 ]
-RecipeName = Annotated[str, typer.Option("--recipe", help="live, or replay (IEMOCAP alone).")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="live, live-sentences, or replay (IEMOCAP alone).")
+]
 Threads = Annotated[
     int, typer.Option(min=1, help="Processor threads; another number changes the last digits.")
 ]
@@ -113,7 +115,7 @@ def evaluate_context_scenarios(
 def evaluate_context(
     data: Data,
     sessions: Annotated[str, typer.Option(help="Sessions to score, such as 5 or 1,2.")] = "5",
-    model: Annotated[str, typer.Option(help="A shipped model: live, or replay.")] = "live",
+    model: Annotated[str, typer.Option(help="live, live-sentences, or replay.")] = "live",
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint in its place.")] = None,
     threads: Threads = 1,
     as_json: AsJson = False,

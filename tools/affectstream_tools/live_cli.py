@@ -32,7 +32,7 @@ def live(
     runs: Annotated[int, typer.Option(min=1, help="Orders to play; scores are means.")] = 1,
     vad: Annotated[str, typer.Option(help="Voice detector: webrtc, or silero.")] = "webrtc",
     checkpoint: Annotated[
-        str, typer.Option(help="Weights: live or replay (shipped), or a file.")
+        str, typer.Option(help="Weights: live, live-sentences, replay, or a file.")
     ] = "live",
     everybody: Annotated[
         bool, typer.Option(help="Also speakers that the model has learned from.")
