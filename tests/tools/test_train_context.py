@@ -14,6 +14,10 @@ from typer.testing import CliRunner
 
 from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance, read_derived
 from affectstream_models.checkpoints import load, load_pretrained
+from affectstream_models.context_features import collate
+from affectstream_models.context_network import SCALES
+from affectstream_models.context_offline import dialogue_outputs
+from affectstream_models.context_steps import mean_scores
 from affectstream_tools.cli import app
 from affectstream_tools.context_checkpoint import (
     Recipe,
@@ -146,6 +150,32 @@ def test_context_only_emotions_are_masked_and_excitement_is_happiness() -> None:
 def test_levels_are_those_of_one_annotator() -> None:
     ratings = torch.tensor([1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
     assert level_of(ratings).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_rare_levels_weigh_more_when_they_are_balanced() -> None:
+    corpus = [
+        dataclasses.replace(
+            d, utterances=(structs(d.utterances[0], activation=4.5), *d.utterances[1:])
+        )
+        for d in make_corpus()
+    ]
+
+    def chance_of_the_rare_level(balance: float) -> float:
+        schedule = dataclasses.replace(
+            RECIPE.schedule, epochs=8, level_weight=1.0, level_balance=balance
+        )
+        source = Trainer(
+            Sources(corpus, VECTORS), dataclasses.replace(RECIPE, schedule=schedule), 4
+        )
+        network, fitted = source.train(corpus)
+        prepared = fitted.prepare(corpus[0], fitted.text_encoder())
+        batch = collate(prepared.acoustic[0], [one[0] for one in prepared.text])
+        with torch.inference_mode():
+            outputs = dialogue_outputs(network, [batch], prepared.speakers, None)
+        _, _, levels, _ = mean_scores(outputs, 1.0, len(prepared.speakers))
+        return float(levels[:, SCALES.index("activation"), 2].mean())
+
+    assert chance_of_the_rare_level(1.0) > 2 * chance_of_the_rare_level(0.0)
 
 
 def test_splits_share_no_dialogue() -> None:
