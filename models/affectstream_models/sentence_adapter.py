@@ -78,10 +78,14 @@ def merge(transformer: nn.Module, path: Path | str) -> None:
         sides = {f"{name}.{side}" for name in layers for side in ("down", "up")}
         if set(tensors) != sides:
             raise ValueError(f"{len(sides ^ set(tensors))} names differ")
-        with torch.no_grad():
-            for name, layer in layers.items():
-                layer.weight += tensors[f"{name}.up"] @ tensors[f"{name}.down"]
+        added = {name: tensors[f"{name}.up"] @ tensors[f"{name}.down"] for name in layers}
+        for name, layer in layers.items():
+            if added[name].shape != layer.weight.shape:
+                raise ValueError(f"{name} is {tuple(added[name].shape)}")
     except Exception as error:
         raise CheckpointError(
             f"{path} does not fit the sentence encoder; train it again ({error})"
         ) from error
+    with torch.no_grad():
+        for name, layer in layers.items():
+            layer.weight += added[name]

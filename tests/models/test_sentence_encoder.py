@@ -109,7 +109,10 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     broken.write_bytes(b"no tensors")
     changes = adapt(minilm()[0].auto_model, 2)
     save(dict(list(changes.items())[1:]), other, trained={})
-    for path in (broken, other, tmp_path / "missing.safetensors"):
+    narrow, last = tmp_path / "narrow.safetensors", list(changes)[-1]
+    changes[last].up = torch.nn.Parameter(torch.zeros(3, 2))
+    save(changes, narrow, trained={})
+    for path in (broken, other, narrow, tmp_path / "missing.safetensors"):
         with pytest.raises(CheckpointError):
             merge(transformer, path)
     for name, layer in linear_layers(transformer).items():

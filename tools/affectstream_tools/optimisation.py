@@ -5,9 +5,31 @@ Knows: gradients. Refuses to know: losses, batches, and what is learned.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+
+
+class Plan(Protocol):
+    """What a schedule says of it."""
+
+    @property
+    def epochs(self) -> int:
+        """How often everything is seen."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest rate of the cycle."""
+
+    @property
+    def weight_decay(self) -> float:
+        """AdamW's."""
+
+    @property
+    def average_from(self) -> float:
+        """Share of the epochs after which weights enter the mean (Izmailov et al. 2018)."""
 
 
 class Optimisation:
@@ -17,35 +39,31 @@ class Optimisation:
 
     Args:
         steps: in an epoch.
-        average_from: share of the epochs after which weights enter the mean (Izmailov et al. 2018).
         most_gradient: norm that a gradient is cut to; None cuts none.
     """
 
     def __init__(
         self,
         module: nn.Module,
+        plan: Plan,
         *,
-        learning_rate: float,
-        weight_decay: float,
-        epochs: int,
         steps: int,
-        average_from: float,
         most_gradient: float | None = None,
     ) -> None:
         self._module = module
         self._average = AveragedModel(module)
         self._learned = [p for p in module.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
-            self._learned, lr=learning_rate, weight_decay=weight_decay
+            self._learned, lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
         self._rate = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer,
-            learning_rate,
-            total_steps=steps * epochs,
+            plan.learning_rate,
+            total_steps=steps * plan.epochs,
             pct_start=0.1,
             cycle_momentum=False,
         )
-        self._averaged_epochs = average_from * epochs
+        self._averaged_epochs = plan.average_from * plan.epochs
         self._most_gradient = most_gradient
 
     def step(self, loss: Tensor) -> float:

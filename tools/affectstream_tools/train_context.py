@@ -120,15 +120,7 @@ def train_member(
             member.text_encoder.eval()
         main = sum(dialogue.corpus not in schedule.parts for dialogue in dialogues)
         steps = -(-main // schedule.dialogues_per_step)
-        optimisation = Optimisation(
-            member,
-            learning_rate=schedule.learning_rate,
-            weight_decay=schedule.weight_decay,
-            epochs=schedule.epochs,
-            steps=steps,
-            average_from=schedule.average_from,
-            most_gradient=1.0,
-        )
+        optimisation = Optimisation(member, schedule, steps=steps, most_gradient=1.0)
         for epoch in range(schedule.epochs):
             losses = []
             for chosen in _steps(dialogues, schedule, steps, rng):

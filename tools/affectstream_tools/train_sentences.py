@@ -99,15 +99,7 @@ def train_sentences(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         reader = SentenceReader(schedule).train()
-        optimisation = Optimisation(
-            reader,
-            learning_rate=schedule.learning_rate,
-            weight_decay=schedule.weight_decay,
-            epochs=schedule.epochs,
-            steps=steps,
-            average_from=schedule.average_from,
-            most_gradient=1.0,
-        )
+        optimisation = Optimisation(reader, schedule, steps=steps, most_gradient=1.0)
         for epoch in range(schedule.epochs):
             losses: list[float] = []
             for number, chosen in enumerate(_batches(sentences, schedule.batch, rng)):

@@ -107,14 +107,7 @@ def train_text(
         torch.manual_seed(seed)
         reader = _Reader(member).train()
         steps = -(-len(sentences) // schedule.batch)
-        optimisation = Optimisation(
-            reader,
-            learning_rate=schedule.learning_rate,
-            weight_decay=schedule.weight_decay,
-            epochs=schedule.epochs,
-            steps=steps,
-            average_from=schedule.average_from,
-        )
+        optimisation = Optimisation(reader, schedule, steps=steps)
         for epoch in range(schedule.epochs):
             losses = []
             for chosen in np.array_split(rng.permutation(len(sentences)), steps):
