@@ -110,4 +110,4 @@ def _print(report: Report) -> None:
     scores, tasks = lines_of(report), task_lines(report)
     title = f"{report['protocol']} protocol, four classes"
     print_table(title, scores[0], scores[1:], width=130)
-    print_table("levels and clusters", tasks[0], tasks[1:], remarks(report), width=130)
+    print_table("levels and clusters", tasks[0], tasks[1:], remarks(report), width=130, names=2)
