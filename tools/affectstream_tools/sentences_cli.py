@@ -64,8 +64,10 @@ def train_sentence_encoder(
     except (AffectstreamError, ValueError, OSError) as error:
         fail(str(error))
     rows = [(name, *(f"{value:.3f}" for value in row.values())) for name, row in scores.items()]
-    remarks = ["UAR, accuracy and F1 of MELD's seven emotions (chance UAR 0.143);", "r of EmoBank."]
-    print_table("sentences", ("part", *scores["dev"]), rows, [" ".join(remarks)], width=100)
+    remark = (
+        "UAR, accuracy and F1 of MELD's seven emotions (chance UAR 0.143); r of EmoBank's scales."
+    )
+    print_table("sentences", ("part", *scores["dev"]), rows, [remark], width=100)
     typer.echo(f"wrote {out}, sha256 {sha256}", err=True)
     if as_json:
         typer.echo(json.dumps({**trained, "sha256": sha256}))
