@@ -90,10 +90,10 @@ def test_a_replay_whose_processes_die_tells_the_same(tmp_path: Path, hub_alone: 
     corpus = write_derived(tmp_path / "corpus", utterances=12)
     replay = Replay(corpus, ("Ses01F_impro01", "Ses02M_script01_1"), hub_alone=hub_alone)
     expected = play(replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None)
-    deaths = Deaths(random.Random(3 + hub_alone), 5, mean_wait_s=0.7)
+    deaths = Deaths(random.Random(3 + hub_alone), 5, mean_wait_s=0.25)
     died: list[str] = []
     found = play(replay, tmp_path / "disturbed", deaths, died.append)
-    assert len(died) >= 3  # the last ones may come after the end
+    assert len(died) >= 2  # the last ones may come after the end
     comparison = compare(expected, found)
     assert comparison.finals == 24
     assert (comparison.lost, comparison.doubled, comparison.changed) == (0, 0, 0)
