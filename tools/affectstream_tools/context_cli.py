@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.terminal import epochs, fail, print_table, progress_bar
+from affectstream_tools.terminal import counted, epochs, fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.context_checkpoint import Recipe, Sources
@@ -173,12 +173,8 @@ def _sources(data: Path, recipe: Recipe, others: Path | None, seed: int, threads
         if not name:
             return sources
         kept = keep_sentences(cache_folder() / "sentences", name)
-        with progress_bar() as bar:
-            reading = bar.add_task("sentences", total=None)
-            kept.keep(
-                texts_of([*sources.dialogues, *sources.others]),
-                lambda done, of: bar.update(reading, completed=done, total=of),
-            )
+        with counted("sentences") as step:
+            kept.keep(texts_of([*sources.dialogues, *sources.others]), step)
         return replace(sources, sentence_encoder=kept)
     except (AffectstreamError, ValueError) as error:
         fail(str(error))

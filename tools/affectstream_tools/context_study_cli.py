@@ -23,7 +23,7 @@ from affectstream_tools.experiments_cli import (
     place_of,
     run_shown,
 )
-from affectstream_tools.terminal import fail, print_table, progress_bar
+from affectstream_tools.terminal import counted, fail, print_table
 
 if TYPE_CHECKING:
     from affectstream_tools.experiments.context_report import Report
@@ -93,12 +93,8 @@ def _compute(
     where = (cache or cache_folder()).absolute()
     asked = jobs(data.absolute(), where, protocol, seed=seed, small=small)
     dialogues = read_derived(data)
-    with progress_bar() as bar:
-        reading = bar.add_task("sentences", total=None)
-        kept_sentences(where, PROTOCOLS[protocol]).keep(
-            texts_of(dialogues),
-            lambda done, of: bar.update(reading, completed=done, total=of),
-        )
+    with counted("sentences") as step:
+        kept_sentences(where, PROTOCOLS[protocol]).keep(texts_of(dialogues), step)
     outcomes = run_shown(asked, where / "experiments", workers=workers, cluster=cluster)
     centres = centres_of(dialogues, protocol, small=small)
     return report_of(outcomes, protocol, command_line(), centres, small=small)

@@ -32,6 +32,14 @@ def epochs(total: int) -> Iterator[Callable[[str, int, float], None]]:
         yield step
 
 
+@contextmanager
+def counted(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over things of a kind, as the callback that hears how many of how many."""
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
 def print_table(
     title: str,
     headings: Sequence[str],
