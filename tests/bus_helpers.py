@@ -19,7 +19,7 @@ import msgpack
 import zmq
 
 from affectstream.bus import Inlet, Outlet
-from affectstream.core.retention import Ring
+from affectstream.core.delivery.retention import Ring
 from affectstream.messages import (
     Emotion,
     Gap,

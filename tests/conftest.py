@@ -15,7 +15,7 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # so that a test can say `from espeak import ...`
 
-from affectstream_tools.bench.virtual_microphone import VirtualMicrophone, missing_packages  # noqa: E402
+from affectstream_tools.bench.microphone.virtual import VirtualMicrophone, missing_packages  # noqa: E402
 from espeak import Espeak, Spoken, is_installed  # noqa: E402
 
 __all__ = ["Spoken"]

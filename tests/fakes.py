@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.aligned import AlignedUtterance
-from affectstream.core.normalisation import NOBODY, SpeakerNormaliser
-from affectstream.core.values import Foreign
+from affectstream.core.dialogue.aligned import AlignedUtterance
+from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser
+from affectstream.core.dialogue.values import Foreign
 from affectstream.messages import (
     Emotion,
     Message,

@@ -20,7 +20,7 @@ from affectstream.bus import Hub, Inlet, ports
 from affectstream.codec import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES
 from affectstream.data import demo_folder
 from affectstream.messages import Emotion, Gap, Observation, StreamClosed, UtteranceEnded
-from affectstream.processes import Processes, free_address
+from affectstream.run.processes import Processes, free_address
 from affectstream.timebase import WallClock
 from affectstream_tools.bench.load import DialogueLoad
 from commands import DEADLINE_S, Publisher, estimates, read_until, run, started

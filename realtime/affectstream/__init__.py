@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from affectstream.client import AsyncSubscriber, Subscriber, subscribe
-    from affectstream.core.revisions import RevisionBook
+    from affectstream.core.dialogue.revision_book import RevisionBook
     from affectstream.messages import Dimension, Emotion, Gap, StreamClosed
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ _HOMES = {
     "AsyncSubscriber": "affectstream.client",
     "Subscriber": "affectstream.client",
     "subscribe": "affectstream.client",
-    "RevisionBook": "affectstream.core.revisions",
+    "RevisionBook": "affectstream.core.dialogue.revision_book",
     "Dimension": "affectstream.messages",
     "Emotion": "affectstream.messages",
     "Gap": "affectstream.messages",

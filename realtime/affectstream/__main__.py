@@ -1,5 +1,5 @@
 """``python -m affectstream``."""
 
-from affectstream.cli import main
+from affectstream.commands.app import main
 
 main()

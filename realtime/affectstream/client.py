@@ -24,8 +24,8 @@ import zmq
 import zmq.asyncio
 
 from affectstream.bus import DEFAULT_ADDRESS, Endpoint, Inlet
-from affectstream.core.delivery import Positions
-from affectstream.core.revisions import RevisionBook
+from affectstream.core.delivery.reassembler import Positions
+from affectstream.core.dialogue.revision_book import RevisionBook
 from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, Message, StreamClosed
 from affectstream.timebase import NS_PER_MS

@@ -22,13 +22,13 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from affectstream_models.classical import (
+from affectstream_models.tripathi.networks import NETWORKS, Sizes, build
+from affectstream_models.woellmer.hmm_classifiers import (
     HmmClassifier,
     HmmLanguageModelClassifier,
 )
-from affectstream_models.support_vectors import SvmClassifier
-from affectstream_models.tripathi import NETWORKS, Sizes, build
-from affectstream_models.woellmer import DialogueBlstm, DialogueLstm
+from affectstream_models.woellmer.networks import DialogueBlstm, DialogueLstm
+from affectstream_models.woellmer.svm_classifier import SvmClassifier
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,14 +11,14 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.core.capture import CapturedAudio
-from affectstream.core.segmenter import UtteranceSegmenter
-from affectstream.core.transcripts import Transcriber
-from affectstream.core.voice_activity import VoiceActivity
+from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.speech.segmenter import UtteranceSegmenter
+from affectstream.core.speech.transcriber import Transcriber
+from affectstream.core.speech.voice_activity import VoiceActivity
 from affectstream.messages import Message, Transcript
 from affectstream.sources.asr import find_model, load_vosk, run_transcriber
 from affectstream.sources.errors import SourceError
-from affectstream.sources.voice import WebRtcDetector
+from affectstream.sources.webrtc import WebRtcDetector
 from espeak import Espeak
 
 MODEL = Path(__file__).parents[2] / "realtime" / "affectstream" / "data" / "vosk-tiny"

@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from affectstream.bus import Hub
-from affectstream.core.capture import AudioLost, Captured, CapturedAudio
+from affectstream.core.capture.clock import AudioLost, Captured, CapturedAudio
 from affectstream.messages import Audio, StreamClosed, UtteranceEnded
 from affectstream.sources.audio_file import AudioFile, run_audio_file
 from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
-from affectstream_tools.bench.virtual_microphone import write_wav
+from affectstream_tools.bench.microphone.virtual import write_wav
 from bus_listener import Listener, free_address
 
 NOW_NS = 1_700_000_000_000_000_000

@@ -23,7 +23,7 @@ from affectstream.messages import (
     Transcript,
     UtteranceEnded,
 )
-from affectstream_tools.bench.virtual_microphone import VirtualMicrophone, missing_packages
+from affectstream_tools.bench.microphone.virtual import VirtualMicrophone, missing_packages
 from bus_listener import Listener, free_address
 from conftest import lacks
 from espeak import Espeak
@@ -32,7 +32,7 @@ MODEL = Path(__file__).parents[2] / "realtime" / "affectstream" / "data" / "vosk
 RATE_HZ = 16_000
 MICROPHONE = """
 import logging, sys
-from affectstream.runner import stop_on_signals
+from affectstream.run.loop import stop_on_signals
 from affectstream.sources.microphone import run_microphone
 logging.basicConfig(level=logging.WARNING)
 with stop_on_signals() as stopping:
@@ -40,7 +40,7 @@ with stop_on_signals() as stopping:
 """
 TRANSCRIBER = """
 import sys
-from affectstream.runner import stop_on_signals
+from affectstream.run.loop import stop_on_signals
 from affectstream.sources.asr import run_transcriber
 with stop_on_signals() as stopping:
     run_transcriber(address=sys.argv[1], session="s1", model=sys.argv[2], stopping=stopping)

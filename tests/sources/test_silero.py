@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.core.capture import CapturedAudio
-from affectstream.core.segmenter import UtteranceSegmenter
-from affectstream.core.voice_activity import VoiceActivity
+from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.speech.segmenter import UtteranceSegmenter
+from affectstream.core.speech.voice_activity import VoiceActivity
 from affectstream.messages import Message, UtteranceEnded
 from affectstream.sources import silero
 from affectstream.sources.errors import SourceError

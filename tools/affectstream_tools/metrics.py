@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.scoring import Confusion
+from affectstream.corpus.scoring import Confusion
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import zmq
 
+from affectstream.bus.keys import Keys, open_keys
 from affectstream.codec import MAX_PAYLOAD_BYTES
 from affectstream.errors import AffectstreamError
-from affectstream.security import Keys, open_keys
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 HIGH_WATER = 10_000

@@ -17,7 +17,7 @@ import zmq
 from zmq.utils import z85
 
 from affectstream.bus.handshakes import BLOCKED, NOT_ALLOWED
-from affectstream.security import HUB, Keys, Peer, SecurityError, read_allowed
+from affectstream.bus.keys import HUB, Keys, Peer, SecurityError, read_allowed
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from affectstream.bus.address import (
     connect,
     ports,
 )
-from affectstream.bus.guarded import GuardedLoop, switch
+from affectstream.bus.guard import GuardedLoop, switch
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import unpack_map
 from affectstream.core.peers import Limits

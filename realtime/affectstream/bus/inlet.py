@@ -24,9 +24,9 @@ from affectstream.bus.address import (
 )
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import MAX_PAYLOAD_BYTES, DecodeError, decode, unpack_map
-from affectstream.core.delivery import Positions, Reassembler
-from affectstream.core.requests import AskHistory, Request, Resend
-from affectstream.core.retention import MAX_PREFIXES
+from affectstream.core.delivery.reassembler import Positions, Reassembler
+from affectstream.core.delivery.requests import AskHistory, Request, Resend
+from affectstream.core.delivery.retention import MAX_PREFIXES
 from affectstream.errors import brief
 from affectstream.messages import Message
 from affectstream.timebase import WallClock

@@ -19,8 +19,8 @@ import zmq
 from affectstream.bus.address import DEFAULT_ADDRESS, Endpoint, close, connect, is_told, ports
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import MAX_HEADER_BYTES, encode, unpack_map
-from affectstream.core.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
-from affectstream.core.turns import Turns
+from affectstream.core.delivery.fairness import Turns
+from affectstream.core.delivery.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
 from affectstream.errors import brief
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, WallClock

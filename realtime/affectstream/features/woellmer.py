@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.features.framing import SAMPLE_RATE_HZ, Framer, Frames, Samples
-from affectstream.features.periodicity import (
+from affectstream.features.praat_pitch import (
     DELAY_FRAMES,
     FLOOR_HZ,
     LAGS,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from affectstream.bus import Endpoint
-from affectstream.core.capture import SAMPLE_RATE_HZ
-from affectstream.core.hearing import HeardWord
-from affectstream.core.transcripts import Transcriber
-from affectstream.runner import run
+from affectstream.core.capture.clock import SAMPLE_RATE_HZ
+from affectstream.core.speech.recognition import HeardWord
+from affectstream.core.speech.transcriber import Transcriber
+from affectstream.run.loop import run
 from affectstream.sources.errors import SourceError
 
 log = logging.getLogger(__name__)

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.bus import Endpoint, HubClock
-from affectstream.core.capture import AudioLost, Captured
+from affectstream.core.capture.clock import AudioLost, Captured
 from affectstream.errors import brief
-from affectstream.runner import run
+from affectstream.run.loop import run
+from affectstream.sources.backpressure import HeldBack, HeldInput
 from affectstream.sources.errors import SourceError
-from affectstream.sources.held_back import HeldBack, HeldInput
-from affectstream.sources.listening import speech_segmenter, take_at
 from affectstream.sources.resampling import TimelineResampler
+from affectstream.sources.speech import speech_segmenter, take_at
 from affectstream.timebase import NS_PER_MS, NS_PER_S, samples_to_ns
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from affectstream.core.capture import SAMPLE_RATE_HZ
+from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_S
 

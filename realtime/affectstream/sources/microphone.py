@@ -21,19 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.bus import Endpoint, HubClock
-from affectstream.core.capture import (
+from affectstream.core.capture.clock import (
     CaptureClock,
     Captured,
     DeviceLost,
     SilenceWatch,
 )
-from affectstream.core.holding import BlockHold
-from affectstream.runner import run
+from affectstream.core.capture.hold import BlockHold
+from affectstream.run.loop import run
 from affectstream.sources import devices
 from affectstream.sources.device_keeper import DeviceKeeper, Opened
 from affectstream.sources.errors import SourceError
-from affectstream.sources.listening import speech_segmenter, take_at
 from affectstream.sources.resampling import TimelineResampler
+from affectstream.sources.speech import speech_segmenter, take_at
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture import SAMPLE_RATE_HZ, AudioLost, CapturedAudio
+from affectstream.core.capture.clock import SAMPLE_RATE_HZ, AudioLost, CapturedAudio
 from affectstream.sources.errors import SourceError
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectstream.core.capture import SAMPLE_RATE_HZ
+from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.sources.errors import SourceError
 
 NETWORK = "silero_vad/data/silero_vad.onnx"

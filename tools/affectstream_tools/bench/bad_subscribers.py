@@ -22,7 +22,7 @@ import msgpack
 import zmq
 
 from affectstream.bus import ports
-from affectstream.processes import Processes
+from affectstream.run.processes import Processes
 
 SETTLE_S = 1.0
 PER_PROCESS = 33

@@ -13,7 +13,7 @@ import zmq
 
 from affectstream.bus import ports
 from affectstream.errors import AffectstreamError
-from affectstream.processes import Processes, free_address
+from affectstream.run.processes import Processes, free_address
 
 SIZE_BYTES = 900
 """About the size of an estimate."""

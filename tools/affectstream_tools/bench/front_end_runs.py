@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from affectstream.errors import AffectstreamError
 from affectstream.features import tripathi34, woellmer
 from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
-from affectstream.features.periodicity import CEILING_HZ, FLOOR_HZ
-from affectstream_tools import agreement_references as references
-from affectstream_tools.bench.clips import Clip, read_clips
+from affectstream.features.praat_pitch import CEILING_HZ, FLOOR_HZ
+from affectstream_tools.corpora.speech_clips import Clip, read_clips
+from affectstream_tools.evaluate import references
 
 CHUNK_SAMPLES = SAMPLE_RATE_HZ // 50
 STREAMING, BATCH, REFERENCE = "streaming_rtf", "batch_rtf", "rtf"
@@ -58,7 +58,7 @@ def _streaming(make: Callable[[], FrontEnd]) -> Run:
 
 
 def _egemaps() -> Runs:
-    from affectstream.features import egemaps
+    from affectstream.features.egemaps import front_end as egemaps
 
     return {STREAMING: _streaming(egemaps.Egemaps), BATCH: egemaps.extract}
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from affectstream.fusion_node import FusionNode
+from affectstream.fusion.node import FusionNode
+from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion
-from affectstream.pretrained import PretrainedModel
 from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.load import DialogueLoad
 

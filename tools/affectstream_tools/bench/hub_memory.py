@@ -10,9 +10,9 @@ import time
 
 from affectstream.bus import Outlet
 from affectstream.messages import Audio
-from affectstream.processes import Processes, free_address
+from affectstream.run.processes import Processes, free_address
 from affectstream_tools.bench.bad_subscribers import bad_subscribers
-from affectstream_tools.soak.footprint import footprint
+from affectstream_tools.bench.footprint import footprint
 
 BLOCK_BYTES = 3_200
 """A microphone's block of 100 ms."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.errors import AffectstreamError
-from affectstream.processes import Processes, free_address
+from affectstream.run.processes import Processes, free_address
 from affectstream_tools.bench.latency_processes import STAGES, Plan, Stamps, publish, subscribe
 
 ALONE_S = 0.06

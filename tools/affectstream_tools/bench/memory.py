@@ -16,7 +16,7 @@ from affectstream.bus import Inlet, Outlet
 from affectstream.data import demo_folder
 from affectstream.errors import AffectstreamError
 from affectstream.messages import Emotion, Message, StreamClosed
-from affectstream.processes import Processes, free_address
+from affectstream.run.processes import Processes, free_address
 from affectstream.timebase import WallClock
 from affectstream_tools.bench.load import DialogueLoad
 

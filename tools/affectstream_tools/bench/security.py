@@ -24,12 +24,12 @@ import zmq
 
 from affectstream.bus import Endpoint, Hub, ports
 from affectstream.bus.address import close, connect
+from affectstream.bus.keys import Keys, allow, new_keys
 from affectstream.codec import encode
 from affectstream.core.peers import Limits
 from affectstream.errors import AffectstreamError
 from affectstream.messages import Transcript
-from affectstream.processes import free_address
-from affectstream.security import Keys, allow, new_keys
+from affectstream.run.processes import free_address
 
 HUBS = ("proxy", "proxy, encrypted", "guarded")
 AT_ONCE = 200

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from affectstream.processes import Processes
+from affectstream.run.processes import Processes
 from affectstream_tools.bench.bad_subscribers import bad_subscribers
+from affectstream_tools.bench.footprint import Footprint, footprint
 from affectstream_tools.bench.latency import Latency, measure
-from affectstream_tools.soak.footprint import Footprint, footprint
 
 COMPANY: Mapping[str, Mapping[str, int]] = {
     "nobody else": {},

@@ -15,24 +15,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture import CapturedAudio
-from affectstream.core.segmenter import UtteranceSegmenter
-from affectstream.features.egemaps import extract
-from affectstream.features.statistics import utterance_statistics
-from affectstream.messages import UtteranceEnded
-from affectstream.sources.audio_file import AudioFile
-from affectstream.sources.errors import SourceError
-from affectstream.sources.iemocap import (
+from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.speech.segmenter import UtteranceSegmenter
+from affectstream.corpus.dialogues import (
     Corpus,
     CorpusDialogue,
     CorpusError,
     CorpusUtterance,
     DialogueRecording,
 )
-from affectstream.sources.listening import voice_activity
+from affectstream.features.egemaps.front_end import extract
+from affectstream.features.egemaps.statistics import utterance_statistics
+from affectstream.messages import UtteranceEnded
+from affectstream.sources.audio_file import AudioFile
+from affectstream.sources.errors import SourceError
+from affectstream.sources.speech import voice_activity
 from affectstream.timebase import NS_PER_S
+from affectstream_tools.corpora.labelled_clips import OTHER, Clip, find_clips
 from affectstream_tools.corpora.utterance_audio import read_clip
-from affectstream_tools.labelled_clips import OTHER, Clip, find_clips
 
 _EMOTIONS = {"anger": "ang", "happiness": "hap", "neutral": "neu", "sadness": "sad"}
 _RATE_HZ = 16_000

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from affectstream.sources.iemocap import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
-from affectstream.sources.iemocap_raw import find_sessions, is_derived, read_raw
-from affectstream.sources.iemocap_raw import open_corpus as open_iemocap
+from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
+from affectstream.corpus.raw import find_sessions, is_derived, read_raw
+from affectstream.corpus.raw import open_corpus as open_iemocap
 from affectstream_tools.corpora.acted import read_acted
+from affectstream_tools.corpora.labelled_clips import SUFFIXES
 from affectstream_tools.corpora.meld import is_meld, read_meld_corpus
-from affectstream_tools.labelled_clips import SUFFIXES
 
 MODALITIES = ("speech", "text", "words", "mocap", "statistics", "emotion", "votes", "scales")
 """What an utterance may have: sound; text; words with times; motion of the dialogue's wearer;

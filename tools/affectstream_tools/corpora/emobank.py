@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from affectstream.sources.iemocap import CorpusError
-from affectstream_tools.train_text import UNKNOWN, Sentence
+from affectstream.corpus.dialogues import CorpusError
+from affectstream_tools.train.word_encoder import UNKNOWN, Sentence
 
 _PARTS = ("train", "dev", "test")
 

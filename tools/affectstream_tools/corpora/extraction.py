@@ -28,14 +28,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.describing import FrontEnd, SpeechDescriber
+from affectstream.core.speech.descriptors import FrontEnd, SpeechDescriber
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream.features import tripathi34
-from affectstream.features.egemaps import Egemaps
+from affectstream.features.egemaps.front_end import Egemaps
+from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.features.functionals import FUNCTIONALS, functionals
-from affectstream.features.statistics import utterance_statistics
 from affectstream.features.tripathi34 import Tripathi34
 from affectstream.features.woellmer import Woellmer
-from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance
 from affectstream_tools.corpora.utterance_audio import DialogueSound, MissingFeatureError
 from affectstream_tools.corpora.utterance_motion import DialogueMotion
 

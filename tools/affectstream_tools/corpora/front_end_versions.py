@@ -21,7 +21,7 @@ _RECIPE = 1
 """Raised where ``extraction`` feeds the front ends differently, or does more with their rows."""
 
 _MODULES = {
-    "egemaps47": ("egemaps", "statistics"),
+    "egemaps47": ("egemaps.front_end", "egemaps.statistics"),
     "tripathi34": ("tripathi34",),
     "woellmer": ("woellmer",),
     "functionals-voice": ("woellmer", "functionals"),
@@ -53,7 +53,15 @@ def front_end_version(name: str) -> str:
 def _imported(source: bytes) -> Iterator[str]:
     """Yield the modules of the package that a module imports."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
-            yield from (f"{_PACKAGE}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_PACKAGE}."):
-            yield node.module or ""
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        if node.module == _PACKAGE or node.module.startswith(f"{_PACKAGE}."):
+            named = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if _is_module(name) else node.module for name in named)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # what it would lie in is a module, not a package
+        return False

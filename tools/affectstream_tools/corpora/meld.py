@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from pathlib import Path
 
-from affectstream.sources.iemocap import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
+from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
 from affectstream.timebase import NS_PER_S
 
 EMOTIONS = {

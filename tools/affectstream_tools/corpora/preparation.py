@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from affectstream.sources.iemocap import Corpus, CorpusDialogue
+from affectstream.corpus.dialogues import Corpus, CorpusDialogue
 from affectstream.timebase import ns_to_seconds
 from affectstream_tools.corpora.extraction import (
     FRONT_ENDS,
@@ -34,7 +34,7 @@ from affectstream_tools.corpora.extraction import (
 )
 from affectstream_tools.corpora.feature_store import FeatureStore, StoredAbout
 from affectstream_tools.corpora.front_end_versions import front_end_version
-from affectstream_tools.corpora.prepared import Prepared
+from affectstream_tools.corpora.utterance_features import Prepared
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture import SAMPLE_RATE_HZ, CapturedAudio
+from affectstream.core.capture.clock import SAMPLE_RATE_HZ, CapturedAudio
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
+from affectstream.corpus.raw_media import audio_blocks, find_channels
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.errors import SourceError
-from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance
-from affectstream.sources.iemocap_media import audio_blocks, find_channels
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import ns_to_samples
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance, DialogueRecording
+from affectstream.corpus.raw_media import MocapBlock, mocap_blocks
 from affectstream.features.face_markers import FaceMarkers
 from affectstream.features.mocap import IEMOCAP_COLUMNS, ChronologicalMeans
 from affectstream.sources.errors import SourceError
-from affectstream.sources.iemocap import CorpusDialogue, CorpusUtterance, DialogueRecording
-from affectstream.sources.iemocap_media import MocapBlock, mocap_blocks
-from affectstream.sources.mocap_frames import MocapLoss
+from affectstream.sources.mocap.frames import MocapLoss
 from affectstream_tools.corpora.utterance_audio import UNREADABLE, MissingFeatureError
 
 NO_MOTION = "no motion in the copy"

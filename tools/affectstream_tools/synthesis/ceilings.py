@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from affectstream.scoring import Confusion
+from affectstream.corpus.scoring import Confusion
 from affectstream_tools.metrics import confusion
 from affectstream_tools.synthesis.dialogue_model import (
     LOOK_AHEADS,

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.sources.iemocap import CLASSES
+from affectstream.corpus.dialogues import CLASSES
 
 Floats = NDArray[np.float64]
 Cues = NDArray[np.int64]

@@ -4,7 +4,7 @@ Knows: the form of EmoEvaluation, transcriptions, ForcedAlignment, the three kin
 and the wav.
 Refuses to know: what is said, heard and shown in them, and where it comes from.
 
-Reading them back is ``affectstream.sources.iemocap_raw`` and ``iemocap_media``.
+Reading them back is ``affectstream.corpus.raw`` and ``iemocap_media``.
 """
 
 from __future__ import annotations

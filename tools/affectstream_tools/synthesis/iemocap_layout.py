@@ -5,7 +5,7 @@ emotions and the cues, so that the ceiling of any part can be computed.
 Refuses to know: chances (``dialogue_model``), and how a cue is heard, said and shown (``rendered_``
 modules).
 
-It reads like a raw copy (``affectstream.sources.iemocap_raw``): five sessions of two speakers each;
+It reads like a raw copy (``affectstream.corpus.raw``): five sessions of two speakers each;
 half of the dialogues improvised; scenarios that recur in every session; in half of the dialogues
 the woman wears the markers. Whoever wears them shows the motion's cue at every turn, also at the
 partner's. Happiness is labelled ``exc``, so that protocols with and without ``hap`` see the same.
@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.corpus.dialogues import CLASSES
 from affectstream.errors import AffectstreamError
-from affectstream.sources.iemocap import CLASSES
 from affectstream_tools.synthesis.dialogue_model import MISSING, MODALITIES, DialogueModel
 from affectstream_tools.synthesis.iemocap_files import (
     MOTION,

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from affectstream.corpus.dialogues import CLASSES
 from affectstream.errors import AffectstreamError
-from affectstream.sources.iemocap import CLASSES
 from affectstream_tools.synthesis.dialogue_model import MISSING, MODALITIES, DialogueModel, Drawn
 from affectstream_tools.synthesis.iemocap_files import write_text
 

@@ -1,0 +1,144 @@
+"""Checkpoints of the networks of Tripathi and Beigi (2018): one safetensors file, nothing pickled.
+
+Knows: the file's layout, and what a network must be given beside its weights.
+Refuses to know: training, corpora, and how inputs are made of sounds, words and frames.
+
+Layout: the tensors of the network's ``state_dict()``, and the metadata that ``checkpoints`` writes
+as one entry: ``format``, ``network`` (a name of ``tripathi.NETWORKS``), ``sizes``, ``classes``,
+``vocabulary`` (the tokens from number 2 on), ``vectors`` (which word vectors the embedding started
+at), ``normalisation`` (mean and standard deviation by input) and ``trained`` (how).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from torch import nn
+
+from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
+from affectstream_models.tripathi.networks import NETWORKS, Sizes, build
+
+FORMAT = "affectstream-tripathi/1"
+FIRST_WORD = 2
+"""Number of the first token: 0 fills up, 1 is unknown."""
+
+Moments = tuple[list[float], list[float]]
+"""Mean and standard deviation of each column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a network must be given beside its weights.
+
+    Attributes:
+        name: of ``tripathi.NETWORKS``.
+        classes: of its outputs, in order.
+        frames, length, rows: as in ``tripathi.Sizes``.
+        vocabulary: the tokens it knows, in the order of their numbers, from ``FIRST_WORD`` on;
+            empty for a network without text.
+        vectors: which word vectors its embedding started at; empty where it started at random.
+        dimensions: of these vectors; 0 where it started at random.
+        normalisation: by input (``speech``, ``mocap``).
+        trained: how it was trained, JSON values.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    frames: int
+    length: int
+    rows: int
+    vocabulary: tuple[str, ...] = ()
+    vectors: str = ""
+    dimensions: int = 0
+    normalisation: Mapping[str, Moments] = field(default_factory=dict)
+    trained: Mapping[str, Any] = field(default_factory=dict)
+
+    def sizes(self) -> Sizes:
+        """What to build the network with; vectors are zeros, for the weights to fill."""
+        words = len(self.vocabulary) + FIRST_WORD if self.vocabulary else None
+        vectors = torch.zeros(words, self.dimensions) if words and self.dimensions else None
+        return Sizes(self.frames, self.length, self.rows, words, vectors)
+
+    def numbers(self) -> dict[str, int]:
+        """The number of each token of the vocabulary."""
+        return {token: number for number, token in enumerate(self.vocabulary, FIRST_WORD)}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedNetwork:
+    """A network with its weights, in evaluation mode.
+
+    Attributes:
+        sha256: of the file.
+    """
+
+    description: Description
+    network: nn.Module
+    sha256: str
+
+
+def load(path: Path | str) -> TrainedNetwork:
+    """The network in a checkpoint file.
+
+    Raises:
+        CheckpointError: the file is missing, or is no checkpoint of these networks.
+    """
+    content = content_of(path)
+    try:
+        description = _described(metadata_of(content, form=FORMAT))
+        network = build(description.name, description.sizes())
+        network.load_state_dict(load_tensors(content))
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of format {FORMAT}; train it again with "
+            f"`affectstream-lab train network` ({error})"
+        ) from error
+    return TrainedNetwork(description, network.eval(), hashlib.sha256(content).hexdigest())
+
+
+def save(description: Description, network: nn.Module, path: Path | str) -> str:
+    """Write a checkpoint, and return the SHA-256 of the file."""
+    metadata = {
+        "format": FORMAT,
+        "network": description.name,
+        "classes": list(description.classes),
+        "sizes": {
+            "frames": description.frames,
+            "length": description.length,
+            "rows": description.rows,
+            "dimensions": description.dimensions,
+        },
+        "vocabulary": list(description.vocabulary),
+        "vectors": description.vectors,
+        "normalisation": {name: list(both) for name, both in description.normalisation.items()},
+        "trained": dict(description.trained),
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    return write(path, tensors, metadata)
+
+
+def _described(metadata: Mapping[str, Any]) -> Description:
+    if metadata["network"] not in NETWORKS:
+        raise ValueError(f"there is no network {metadata['network']!r}")
+    sizes = metadata["sizes"]
+    return Description(
+        name=metadata["network"],
+        classes=tuple(metadata["classes"]),
+        frames=int(sizes["frames"]),
+        length=int(sizes["length"]),
+        rows=int(sizes["rows"]),
+        dimensions=int(sizes["dimensions"]),
+        vocabulary=tuple(metadata["vocabulary"]),
+        vectors=metadata["vectors"],
+        normalisation={
+            name: (list(map(float, mean)), list(map(float, sd)))
+            for name, (mean, sd) in metadata["normalisation"].items()
+        },
+        trained=metadata["trained"],
+    )

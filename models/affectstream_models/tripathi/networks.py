@@ -1,0 +1,214 @@
+"""The networks of Tripathi and Beigi (2018), by name.
+
+Knows: which network is which row of the paper, what it takes in, and how it was trained.
+Refuses to know: data, training, and results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from affectstream_models.tripathi import combined, mocap, speech, text
+
+Input = Literal["speech", "tokens", "mocap"]
+Optimiser = Literal["adadelta", "adam"]
+Embedding = Literal["glove", "learned"]
+
+FACE = (0, mocap.FACE_COLUMNS)
+HAND = (FACE[1], FACE[1] + mocap.HAND_COLUMNS)
+HEAD = (HAND[1], HAND[1] + mocap.HEAD_COLUMNS)
+EVERYTHING = (0, mocap.ALL_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a network is built for; the paper's sizes, except for the words.
+
+    Attributes:
+        frames: rows of speech.
+        length: tokens of a text.
+        rows: rows of MoCap.
+        vocabulary: V, token numbers, for the networks that learn their embeddings.
+        vectors: (V, D) float32, for those that start at GloVe's.
+    """
+
+    frames: int = speech.FRAMES
+    length: int = text.TOKENS
+    rows: int = mocap.ROWS
+    vocabulary: int | None = None
+    vectors: Tensor | None = None
+
+    def words(self) -> int:
+        """The vocabulary; ValueError without one."""
+        if self.vocabulary is None:
+            raise ValueError("this network learns its embeddings: say the vocabulary's size")
+        return self.vocabulary
+
+    def glove(self) -> Tensor:
+        """The word vectors; ValueError without them."""
+        if self.vectors is None:
+            raise ValueError("this network starts at word vectors: give them")
+        return self.vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network of the paper.
+
+    Attributes:
+        make: builds it, with weights from torch's generator.
+        inputs: the names of ``forward``'s arguments; where there are several, a mask (B, 1) of
+            each may be given as ``<name>_mask``.
+        optimiser: the one the paper used for its kind.
+        row: the paper's table row, modality and model.
+        embedding: where its word vectors come from, which says what ``Sizes`` must hold.
+        columns: which of the 189 MoCap columns (face, hand, head) its ``mocap`` holds.
+        ignores_padding: whether tokens that fill up leave the logits as they are.
+    """
+
+    make: Callable[[Sizes], nn.Module]
+    inputs: tuple[Input, ...]
+    optimiser: Optimiser
+    row: str
+    embedding: Embedding | None = None
+    columns: tuple[int, int] | None = None
+    ignores_padding: bool = False
+
+
+def optimiser_of(name: Optimiser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Adadelta with Zeiler's (2012) decay at rate 1, or Adam at 0.001.
+
+    The published code names them and no rates; these are the defaults of Keras, which it used.
+    """
+    if name == "adadelta":
+        return torch.optim.Adadelta(parameters, lr=1.0, rho=0.95)
+    return torch.optim.Adam(parameters, lr=1e-3)
+
+
+def build(name: str, sizes: Sizes | None = None) -> nn.Module:
+    """A network by its name in ``NETWORKS``, at the paper's sizes unless others are given.
+
+    Raises:
+        ValueError: there is none of that name, or it needs words that ``sizes`` does not hold.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+    return NETWORKS[name].make(sizes or Sizes())
+
+
+def _speech(make: Callable[[Sizes], nn.Module], optimiser: Optimiser, row: str) -> Network:
+    return Network(make, ("speech",), optimiser, row)
+
+
+def _mocap(
+    make: Callable[[Sizes], nn.Module], optimiser: Optimiser, row: str, columns: tuple[int, int]
+) -> Network:
+    return Network(make, ("mocap",), optimiser, row, columns=columns)
+
+
+def _text(
+    make: Callable[[Sizes], nn.Module],
+    optimiser: Optimiser,
+    row: str,
+    embedding: Embedding,
+    *,
+    ignores_padding: bool,
+) -> Network:
+    return Network(make, ("tokens",), optimiser, row, embedding, ignores_padding=ignores_padding)
+
+
+def _pair(
+    make: Callable[[Sizes], nn.Module], row: str, embedding: Embedding, *, ignores_padding: bool
+) -> Network:
+    inputs: tuple[Input, ...] = ("speech", "tokens")
+    return Network(make, inputs, "adam", row, embedding, ignores_padding=ignores_padding)
+
+
+def _trio(make: Callable[[Sizes], nn.Module], row: str) -> Network:
+    inputs: tuple[Input, ...] = ("speech", "tokens", "mocap")
+    return Network(make, inputs, "adam", row, "glove", EVERYTHING, ignores_padding=True)
+
+
+NETWORKS: dict[str, Network] = {
+    "speech-1": _speech(lambda s: speech.Speech1(s.frames), "adam", "Speech, model 1"),
+    "speech-2": _speech(lambda s: speech.Speech2(), "adadelta", "Speech, model 2"),
+    "speech-3": _speech(lambda s: speech.Speech3(s.frames), "adadelta", "Speech, model 3"),
+    "speech-4": _speech(lambda s: speech.Speech4(s.frames), "adadelta", "Speech, model 4"),
+    "text-1": _text(
+        lambda s: text.Text1(s.glove(), s.length),
+        "adam",
+        "Text, model 1",
+        "glove",
+        ignores_padding=False,
+    ),
+    "text-2": _text(
+        lambda s: text.Text2(s.glove()),
+        "adadelta",
+        "Text, model 2",
+        "glove",
+        ignores_padding=True,
+    ),
+    "text-3": _text(
+        lambda s: text.Text3(s.words()),
+        "adadelta",
+        "Text, model 3",
+        "learned",
+        ignores_padding=True,
+    ),
+    "mocap-head-1": _mocap(
+        lambda s: mocap.SmallLstm(mocap.HEAD_COLUMNS), "adadelta", "MoCap head, model 1", HEAD
+    ),
+    "mocap-head-2": _mocap(
+        lambda s: mocap.SmallDense(mocap.HEAD_COLUMNS, s.rows), "adam", "MoCap head, model 2", HEAD
+    ),
+    "mocap-hand-1": _mocap(
+        lambda s: mocap.SmallLstm(mocap.HAND_COLUMNS), "adadelta", "MoCap hand, model 1", HAND
+    ),
+    "mocap-hand-2": _mocap(
+        lambda s: mocap.SmallDense(mocap.HAND_COLUMNS, s.rows), "adam", "MoCap hand, model 2", HAND
+    ),
+    "mocap-face-1": _mocap(lambda s: mocap.Face1(), "adadelta", "MoCap face, model 1", FACE),
+    "mocap-face-2": _mocap(lambda s: mocap.Face2(s.rows), "adam", "MoCap face, model 2", FACE),
+    "mocap-face-3": _mocap(lambda s: mocap.Face3(s.rows), "adam", "MoCap face, model 3", FACE),
+    "mocap-combined-3": _mocap(
+        lambda s: mocap.Face3(s.rows, mocap.ALL_COLUMNS),
+        "adam",
+        "MoCap combined, model 3",
+        EVERYTHING,
+    ),
+    "text-speech-1": _pair(
+        lambda s: combined.TextSpeech1(s.words(), s.frames, s.length),
+        "Text + speech, model 1",
+        "learned",
+        ignores_padding=False,
+    ),
+    "text-speech-2": _pair(
+        lambda s: combined.TextSpeech2(s.words(), s.frames),
+        "Text + speech, model 2",
+        "learned",
+        ignores_padding=True,
+    ),
+    "text-speech-3": _pair(
+        lambda s: combined.TextSpeech3(s.glove(), s.frames),
+        "Text + speech, model 3",
+        "glove",
+        ignores_padding=True,
+    ),
+    "text-speech-mocap-4": _trio(
+        lambda s: combined.TextSpeechMocap4(s.glove(), s.frames, s.rows),
+        "Text + speech + MoCap, model 4",
+    ),
+    "text-speech-mocap-5": _trio(
+        lambda s: combined.TextSpeechMocap5(s.glove(), s.frames),
+        "Text + speech + MoCap, model 5",
+    ),
+    "text-speech-mocap-6": _trio(
+        lambda s: combined.TextSpeechMocap6(s.glove(), s.frames, s.rows),
+        "Text + speech + MoCap, model 6",
+    ),
+}

@@ -1,0 +1,209 @@
+"""Where captured audio lies in event time.
+
+Knows: what a capture device hands over, sample positions on one timeline, and how to keep them
+true when samples are lost, the device goes away, or its clock drifts from ours.
+Refuses to know: PortAudio, files, and what the samples say.
+
+A position is a count of samples at one rate from the stream's start, so event time is always
+``start_ns + position / rate``. Lost samples keep their place: the position jumps over them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.core.capture.lateness import Lateness
+from affectstream.timebase import NS_PER_MS, NS_PER_S, ns_to_samples, samples_to_ns
+
+SAMPLE_RATE_HZ = 16_000
+"""The one rate of captured audio; sources resample to it."""
+
+DRIFT_NS = 5 * NS_PER_MS
+"""How far a device's clock may run from ours before its positions are corrected."""
+
+HOLE_NS = 60 * NS_PER_MS
+"""A shorter hole that nobody reported is found as drift is, in a longer time."""
+
+DOUBTFUL_NS = 300 * NS_PER_MS
+"""A block so late comes after a hold-up: it may be old, or samples may be missing before it."""
+
+MUTED_NS = 10 * NS_PER_S
+"""A device that hands over zeros for so long is called muted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedAudio:
+    """Samples from a device or a file.
+
+    Attributes:
+        first_sample: position of the first one on the stream's timeline, at 16 kHz.
+        samples: int16, shape (n,).
+    """
+
+    first_sample: int
+    samples: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLost:
+    """Samples that were never captured.
+
+    Attributes:
+        first_sample: position where the hole begins.
+        resumes_at: position of the next sample that will come; it equals ``first_sample`` where
+            samples were thrown away because the device's clock ran ahead.
+        samples: how many are missing.
+        reason: ``overflow``, ``device lost``, ``device changed``, ``clock``, ``truncated``.
+    """
+
+    first_sample: int
+    resumes_at: int
+    samples: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLost:
+    """The device is gone; an ``AudioLost`` will say how much is missing once one is back.
+
+    Attributes:
+        detail: why, for a person.
+        reason: ``device lost``, or ``device changed`` where another one is opened in its place.
+    """
+
+    detail: str
+    reason: str = "device lost"
+
+
+Captured = CapturedAudio | AudioLost | DeviceLost
+"""What a source of audio hands to the segmenter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a block goes: at ``first_sample``, without its first ``skip`` samples.
+
+    ``lost`` samples are missing before it (or thrown away, where ``skip`` is not 0).
+    """
+
+    first_sample: int
+    skip: int = 0
+    lost: int = 0
+    reason: str = ""
+
+
+class CaptureClock:
+    """Places the blocks of one run of a device on the timeline, at the device's own rate.
+
+    The samples are counted; the time at which a block says that it was captured only decides how
+    many went missing, and whether the device's clock has drifted from ours: then the count is
+    corrected by a few milliseconds, forwards over a hole or by leaving samples out.
+
+    Args:
+        start_ns: event time of position 0.
+        sample_rate_hz: the device's.
+        resume_ns: where the run before ended; the time since then counts as lost.
+        reason: why it ended.
+    """
+
+    def __init__(
+        self,
+        start_ns: int,
+        sample_rate_hz: int,
+        *,
+        resume_ns: int | None = None,
+        reason: str = "device lost",
+    ) -> None:
+        self._start_ns = start_ns
+        self._rate_hz = sample_rate_hz
+        self._tolerance = ns_to_samples(DRIFT_NS, sample_rate_hz)
+        self._doubtful = ns_to_samples(DOUBTFUL_NS, sample_rate_hz)
+        self._hole = ns_to_samples(HOLE_NS, sample_rate_hz)
+        self._lateness = Lateness(self._tolerance, self._hole)
+        self._resumes = resume_ns is not None
+        self._reason = reason
+        self._next = 0
+        if resume_ns is not None:
+            self._next = ns_to_samples(resume_ns - start_ns, sample_rate_hz)
+        self._running = False
+        self._skip_left = 0
+
+    @property
+    def next_ns(self) -> int:
+        """Event time of the sample that is expected next."""
+        return self._start_ns + samples_to_ns(self._next, self._rate_hz)
+
+    def doubts(self, captured_ns: int) -> bool:
+        """Whether a block is so late that those after it are to be seen before it is placed."""
+        return not self._running or self._position(captured_ns) - self._next > self._doubtful
+
+    def place(
+        self,
+        samples: int,
+        captured_ns: int,
+        *,
+        overflow: bool = False,
+        dropped: int = 0,
+        sure: bool = False,
+    ) -> Placement:
+        """Return where a block of ``samples`` goes.
+
+        Args:
+            samples: how many the block holds.
+            captured_ns: event time at which the first of them was captured, or later.
+            overflow: the device says that it lost samples before this block.
+            dropped: samples we had to throw away before this block, known exactly.
+            sure: ``captured_ns`` is not late; those after this block have shown it.
+        """
+        measured = self._position(captured_ns)
+        if not self._running:
+            return self._begin(samples, measured)
+        late = measured - self._next - dropped + self._skip_left
+        if sure:
+            off = late if abs(late) > (self._tolerance if overflow else self._hole) else 0
+            if off:
+                self._lateness.begin()
+        else:
+            off = self._lateness.judge(late)
+        if off < 0:
+            self._skip_left = -off
+            return self._advance(samples, lost=dropped - off, reason="clock", jump=dropped)
+        reason = "overflow" if overflow or dropped or (sure and off) else "clock" if off else ""
+        return self._advance(samples, lost=dropped + off, reason=reason, jump=dropped + off)
+
+    def _position(self, captured_ns: int) -> int:
+        return (captured_ns - self._start_ns) * self._rate_hz // NS_PER_S
+
+    def _begin(self, samples: int, measured: int) -> Placement:
+        first = max(self._next, measured)
+        lost = first - self._next if self._resumes else 0
+        self._running = True
+        self._next = first
+        return self._advance(samples, lost=lost, reason=self._reason if lost else "", jump=0)
+
+    def _advance(self, samples: int, *, lost: int, reason: str, jump: int) -> Placement:
+        skip = min(self._skip_left, samples)
+        self._skip_left -= skip
+        first = self._next + jump
+        self._next = first + samples - skip
+        return Placement(first, skip, lost, reason)
+
+
+class SilenceWatch:
+    """Notices a device that hands over nothing but zeros: it is muted, or the wrong one."""
+
+    def __init__(self) -> None:
+        self._zeros_ns = 0
+        self.muted = False
+
+    def hear(self, samples: NDArray[np.int16], rate_hz: int) -> bool:
+        """Take a block; return whether ``muted`` has changed."""
+        if samples.any():
+            self._zeros_ns = 0
+        else:
+            self._zeros_ns += samples_to_ns(len(samples), rate_hz)
+        before, self.muted = self.muted, self._zeros_ns >= MUTED_NS
+        return self.muted != before

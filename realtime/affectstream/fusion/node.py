@@ -1,0 +1,307 @@
+"""Joins the bus, the core and a model: utterances in, estimates and their revisions out.
+
+Knows: which dialogues are open, whose clock each lives by, and how to step many as one batch.
+Refuses to know: sockets (``runner``), alignment and context (``core``), how a model computes
+(``pretrained``), and what it reads (``evidence``).
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from affectstream.core.dialogue.aligned import Change
+from affectstream.core.dialogue.emotions import Stamp
+from affectstream.core.dialogue.model import ContextModel
+from affectstream.core.dialogue.revising import advance, estimate_newest, estimate_windows
+from affectstream.core.dialogue.watermark import MAX_STREAMS
+from affectstream.fusion.evidence import UNREADABLE, claims_to_be_read, evidence_of, readable
+from affectstream.fusion.session import SOURCE, Session
+from affectstream.messages import (
+    Acoustic,
+    Emotion,
+    Gap,
+    Message,
+    Observation,
+    Progress,
+    StreamClosed,
+    StreamOpened,
+    Transcript,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+
+log = logging.getLogger(__name__)
+
+PREFIXES = (
+    "stream.",
+    "utterance.",
+    "transcript/",
+    "acoustic/",
+    "mocap/",
+    "observation/",
+    "progress/",
+    "gap/",
+)
+MAX_SESSIONS = 1_024
+_BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
+
+
+class FusionNode:
+    """The machine of the fusion node; ``runner.run`` runs it.
+
+    A session lives by the node's clock, or by that of a stream which says that it drives the
+    clock. Such a session is stepped exactly when its stream says what time it is, so that every
+    revision is the same at any speed.
+
+    Args:
+        model: what estimates.
+        look_ahead: L; None for the whole dialogue.
+        stopwatch: measures how long the model takes, in ns.
+
+    Attributes:
+        sessions: the dialogues that are open, by name.
+    """
+
+    def __init__(
+        self,
+        model: ContextModel,
+        look_ahead: int | None,
+        stopwatch: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._model, self._look_ahead = model, look_ahead
+        self._stopwatch = stopwatch
+        self.sessions: dict[str, Session] = {}
+        self._dirty: dict[str, Session] = {}
+        self._plans: list[tuple[int, str]] = []  # a heap; what a session plans, or earlier
+        self._refused: set[str] = set()
+
+    def receive(self, message: Message, now_ns: int) -> list[Message]:
+        """Take one message in; only a session whose stream drives the clock is stepped here."""
+        if message.source == SOURCE or isinstance(message, Emotion):
+            return []
+        if isinstance(message, StreamOpened) and message.modality == "emotion":
+            return []
+        said: list[Message] = []
+        session = self.sessions.get(message.session)
+        if session is None:
+            if not isinstance(message, _BEGINNINGS):
+                return self._homeless(message)
+            session = self._begin(message.session, now_ns, said)
+            if session is None:
+                return said
+        session.heard_ns = now_ns
+        self._dirty[message.session] = session
+        if isinstance(message, Gap):
+            return self._repeat(message)
+        if isinstance(message, Observation | Acoustic) and not readable(message):
+            return [*said, _gap(message, UNREADABLE)] if claims_to_be_read(message) else said
+        self._track_streams(session, message)
+        if session.driver is not None:
+            message = msgspec.structs.replace(message, sent_ns=0)  # another clock
+        is_tick = isinstance(message, Progress) and message.source == session.driver
+        if is_tick and isinstance(message, Progress) and message.now_ns is not None:
+            session.clock_ns = max(session.clock_ns, message.now_ns)
+        session.aligner.receive(message, session.now(now_ns))
+        if is_tick:
+            said += self._step([session], session.clock_ns)
+            said.append(_progress(message.session, session.clock_ns))
+        if session.closing and session.driver is not None:
+            said += self._step([session], session.clock_ns)
+        return said
+
+    def _begin(self, name: str, now_ns: int, said: list[Message]) -> Session | None:
+        if len(self.sessions) >= MAX_SESSIONS:
+            if name in self._refused:
+                return None
+            self._refused = {name} if len(self._refused) > MAX_SESSIONS else self._refused | {name}
+            reason = f"{MAX_SESSIONS} dialogues are open already; close some or start another node"
+            said.append(
+                Gap(session=name, source=SOURCE, of=SOURCE, lost="session", count=1, reason=reason)
+            )
+            return None
+        self._refused.discard(name)
+        session = self.sessions[name] = Session(name, self._model, self._look_ahead, now_ns)
+        said.append(
+            StreamOpened(
+                session=name,
+                source=SOURCE,
+                modality="emotion",
+                clock_id=self._model.identity.id,
+            )
+        )
+        return session
+
+    def _homeless(self, message: Message) -> list[Message]:
+        """Name a text that comes before its dialogue has begun, or after it was closed."""
+        if not isinstance(message, Transcript) or not message.final:
+            return []
+        if message.session in self._refused:
+            return []  # the dialogue was refused, and that was said
+        return [_gap(message, "its dialogue is not open")]
+
+    def _repeat(self, gap: Gap) -> list[Message]:
+        """Say on the bus what our own inlet lost; a worker's own gap is on the bus already."""
+        if gap.epoch:
+            return []
+        log.warning(
+            "%s: lost %d %s of %s: %s", gap.session, gap.count, gap.lost, gap.of, gap.reason
+        )
+        return [msgspec.structs.replace(gap, source=SOURCE)]
+
+    def _track_streams(self, session: Session, message: Message) -> None:
+        if isinstance(message, StreamOpened):
+            if len(session.open) < MAX_STREAMS:
+                session.open.add(message.source)
+            session.closing = False
+            if message.drives_clock:
+                session.driver = message.source
+                session.clock_ns = message.start_ns
+                session.aligner.watermarks.stall_ns = None
+        elif isinstance(message, StreamClosed):
+            session.open.discard(message.source)
+            session.closing = not session.open
+
+    def wake(self, now_ns: int) -> Iterator[Message]:
+        """Step, as one batch, every session on our clock that has something to do.
+
+        Messages are yielded as soon as they are known; the step ends with the last of them.
+        """
+        return self.step(self.due(now_ns), now_ns)
+
+    def due(self, now_ns: int) -> list[str]:
+        """Return the sessions that ``step`` must be called with now, and plan for the others."""
+        while self._plans and self._plans[0][0] <= now_ns:
+            planned_ns, name = heapq.heappop(self._plans)
+            session = self.sessions.get(name)
+            if session is not None and session.planned_ns == planned_ns:
+                session.planned_ns = None
+                self._dirty[name] = session
+        dirty, self._dirty = self._dirty, {}
+        due = []
+        for name, session in dirty.items():
+            if self.sessions.get(name) is not session:
+                continue
+            if session.driver is None or session.closing or session.is_idle(now_ns):
+                due.append(name)
+            else:
+                self._plan(session)
+        return due
+
+    def step(self, names: Sequence[str], now_ns: int) -> Iterator[Message]:
+        """Do what is due in some sessions, as one batch."""
+        sessions = [self.sessions[name] for name in names]
+        for session in sessions:
+            session.closing = session.closing or session.is_idle(now_ns)
+        if sessions:
+            yield from self._step(sessions, now_ns)
+        for session in sessions:
+            self._plan(session)
+
+    def resume(self, name: str, left_ns: int, now_ns: int) -> None:
+        """Go on with a session that another node left at ``left_ns``."""
+        session = self._dirty[name] = self.sessions[name]
+        session.resume(left_ns, now_ns)
+
+    def _plan(self, session: Session) -> None:
+        """Look at the session again when it has something to do, or earlier: see ``wake``."""
+        name, wake_ns = session.dialogue.session, session.next_wake_ns()
+        if name in self.sessions and (session.planned_ns is None or wake_ns < session.planned_ns):
+            session.planned_ns = wake_ns
+            heapq.heappush(self._plans, (wake_ns, name))
+
+    def next_wake_ns(self) -> int | None:
+        """Return when a session may have something to do; never later than it has."""
+        return self._plans[0][0] if self._plans else None
+
+    def close(self, now_ns: int) -> list[Message]:
+        """Make final what is open and close every stream."""
+        for session in self.sessions.values():
+            session.closing = True
+        return list(self._step(list(self.sessions.values()), now_ns))
+
+    def _step(self, sessions: Sequence[Session], now_ns: int) -> Iterator[Message]:
+        """Align, compute and say: the newest utterances first, then what they revise."""
+        for session in sessions:
+            yield from self._put(session, now_ns)
+            if session.closing:
+                session.dialogue.close()
+            for gap in session.aligner.gaps:
+                yield msgspec.structs.replace(gap, source=SOURCE)
+            session.aligner.gaps.clear()
+        moved = [session.dialogue for session in sessions if session.dialogue.dirty]
+        began = self._stopwatch()
+        stale = advance(moved, self._model)
+        estimate_newest(moved, stale, self._model)
+        for session in sessions:
+            yield from session.dialogue.first_estimates(self._stamp(session, now_ns, began))
+        estimate_windows(stale, self._model)
+        for session in sessions:
+            yield from session.dialogue.estimates(self._stamp(session, now_ns, began))
+            if session.closing:
+                yield from self._end(session, now_ns)
+
+    def _stamp(self, session: Session, now_ns: int, began: int) -> Stamp:
+        """Return which model, when, and for how long, unless the clock is not ours."""
+        identity, sure_above = self._model.identity, self._model.sure_above
+        if session.driver is not None:
+            return Stamp(identity, session.clock_ns, sure_above=sure_above)
+        model_ms = (self._stopwatch() - began) / 1e6
+        return Stamp(identity, session.now(now_ns), {"model": model_ms}, sure_above)
+
+    def _put(self, session: Session, now_ns: int) -> list[Message]:
+        """Hand the dialogue what is new; what came after a final is said as a gap."""
+        dialogue = session.dialogue
+        known_late = dialogue.late
+        for change in self._changes(session, now_ns):
+            dialogue.put(change)
+        if dialogue.late == known_late:
+            return []
+        return [
+            Gap(
+                session=dialogue.session,
+                source=SOURCE,
+                of=SOURCE,
+                lost="utterance",
+                count=dialogue.late - known_late,
+                reason="it came after utterances that end later were final; they do not know of it",
+            )
+        ]
+
+    def _changes(self, session: Session, now_ns: int) -> list[Change]:
+        changes = session.aligner.wake(session.now(now_ns))
+        if session.closing:
+            changes += session.aligner.close(session.now(now_ns))
+        frames = self._model.frame_modalities
+        return [replace(c, utterance=evidence_of(c.utterance, frames)) for c in changes]
+
+    def _end(self, session: Session, now_ns: int) -> list[Message]:
+        name = session.dialogue.session
+        del self.sessions[name]
+        end_ns = session.now(now_ns)
+        return [
+            _progress(name, end_ns),
+            StreamClosed(
+                session=name, source=SOURCE, reason="all its streams closed", end_ns=end_ns
+            ),
+        ]
+
+
+def _progress(session: str, watermark_ns: int) -> Progress:
+    return Progress(session=session, source=SOURCE, watermark_ns=watermark_ns)
+
+
+def _gap(message: Observation | Acoustic | Transcript, reason: str) -> Gap:
+    return Gap(
+        session=message.session,
+        source=SOURCE,
+        of=message.source,
+        lost=message.kind,
+        count=1,
+        reason=reason,
+    )

@@ -1,0 +1,67 @@
+"""A file of events says where to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from affectstream.errors import UsageError
+from affectstream.messages import Gap, Message
+from affectstream.show.event_file import EventFile
+from bus_helpers import emotion
+
+
+def numbered(number: int, seq: int, epoch: int = 7) -> Message:
+    return msgspec.structs.replace(emotion(number), epoch=epoch, seq=seq)
+
+
+def test_what_was_written_is_where_the_next_one_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with EventFile(path) as file:
+        assert file.positions == {}
+        file.append(numbered(1, 0))
+        file.append(numbered(2, 1))
+        file.append(numbered(3, 5, epoch=9))
+        file.append(Gap(session="s1", source="fusion", of="x", lost="audio", count=1, reason="r"))
+    with EventFile(path) as file:
+        topic = "emotion/s1/fusion"
+        assert file.positions == {7: {topic: 2}, 9: {topic: 6}}
+        file.append(numbered(4, 2))
+    lines = path.read_bytes().splitlines()
+    assert [msgspec.json.decode(line).get("utterance") for line in lines] == [
+        "anna-0001", "anna-0002", "anna-0003", None, "anna-0004"
+    ]  # fmt: skip
+
+
+def test_what_was_cut_short_is_cut_off_at_any_byte(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with EventFile(path) as file:
+        file.append(numbered(1, 0))
+        first = path.stat().st_size
+        file.append(numbered(2, 1))
+    whole = path.read_bytes()
+    for length in range(first, len(whole)):
+        path.write_bytes(whole[:length])
+        with EventFile(path) as file:
+            assert file.positions == {7: {"emotion/s1/fusion": 1}}
+        assert path.read_bytes() == whole[:first]
+
+
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("shopping\n")
+    with pytest.raises(UsageError, match=r"line 1 of .* is no event .*; choose another file"):
+        EventFile(path)
+    assert path.read_text() == "shopping\n"
+    with pytest.raises(UsageError, match="cannot be written"):
+        EventFile(tmp_path)
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    with EventFile(tmp_path / "events.jsonl") as file:
+        file._file.close()
+        file._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - always full
+        with pytest.raises(UsageError, match=r"No space left on device.*free some space"):
+            file.append(numbered(1, 0))

@@ -1,0 +1,126 @@
+"""A recording that waits for its listeners, by a clock in hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from affectstream.core.capture.clock import CapturedAudio
+from affectstream.messages import Gap, Message, Progress, StreamClosed
+from affectstream.sources import backpressure
+from affectstream.sources.backpressure import HeldBack, HeldInput
+
+S = 1_000_000_000
+LISTENER = "asr.mic.you"
+
+
+def progress(source: str, seconds: float) -> Progress:
+    return Progress(session="s", source=source, watermark_ns=int(seconds * S))
+
+
+class Microphone:
+    """Promises what it has heard, a second at a time."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def receive(self, message: CapturedAudio, now_ns: int) -> list[Message]:
+        self.heard += 1
+        return [progress("mic.you", self.heard)]
+
+    def wake(self, now_ns: int) -> list[Message]:
+        return []
+
+    def next_wake_ns(self) -> int | None:
+        return None
+
+    def close(self, now_ns: int) -> list[Message]:
+        return [StreamClosed(session="s", source="mic.you", reason="test")]
+
+
+@dataclass
+class Endless:
+    """A recording that always has the next second."""
+
+    closed: bool = False
+    exhausted: bool = False
+
+    def fileno(self) -> int:
+        return -1
+
+    def next_read_ns(self) -> int | None:
+        return 0
+
+    def read(self, now_ns: int) -> list[CapturedAudio]:
+        return [CapturedAudio(0, np.zeros(16_000, np.int16))]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def play(stream: HeldBack, recording: HeldInput, turns: int, now_ns: int = 0) -> int:
+    """Return how many of ``turns`` seconds could be played."""
+    played = 0
+    for _ in range(turns):
+        for item in recording.read(now_ns):
+            stream.receive(item, now_ns)  # type: ignore[arg-type]
+            played += 1
+    return played
+
+
+def held(listeners: int = 0) -> tuple[HeldBack, HeldInput]:
+    stream = HeldBack(Microphone(), "s", "mic.you", ahead_ns=20 * S, listeners=listeners)
+    return stream, HeldInput(Endless(), stream)
+
+
+def test_without_a_listener_nobody_is_waited_for() -> None:
+    stream, recording = held()
+    assert play(stream, recording, 100) == 100
+
+
+def test_it_stays_so_far_before_the_slowest_listener_and_goes_on_when_it_answers() -> None:
+    stream, recording = held()
+    stream.receive(progress(LISTENER, 0), 0)
+    assert play(stream, recording, 100) == 20
+    assert recording.next_read_ns() is None  # the answer wakes it, not the clock
+    stream.receive(progress(LISTENER, 5), 0)
+    assert play(stream, recording, 100) == 5
+    stream.receive(progress(LISTENER, 25), 0)
+    assert recording.read(0)
+    assert recording.next_read_ns() == 0
+
+
+def test_it_begins_when_those_who_are_expected_have_answered() -> None:
+    stream, recording = held(listeners=1)
+    assert play(stream, recording, 10) == 0
+    stream.receive(progress(LISTENER, 0), 0)
+    assert play(stream, recording, 10) == 10
+
+
+def test_a_listener_that_goes_is_not_waited_for() -> None:
+    stream, recording = held()
+    stream.receive(progress(LISTENER, 0), 0)
+    assert play(stream, recording, 100) == 20
+    stream.receive(StreamClosed(session="s", source=LISTENER, reason="test"), 0)
+    assert play(stream, recording, 100) == 100
+
+
+def test_a_listener_that_falls_silent_is_named_and_left_behind() -> None:
+    stream, recording = held()
+    stream.receive(progress(LISTENER, 0), 0)
+    assert play(stream, recording, 100) == 20
+    assert play(stream, recording, 1, backpressure.PATIENCE_NS - 1) == 0
+    assert play(stream, recording, 100, backpressure.PATIENCE_NS) == 100
+
+
+def test_other_messages_and_the_end_pass() -> None:
+    stream, recording = held()
+    gap = Gap(session="s", source=LISTENER, of=LISTENER, lost="progress", count=1, reason="test")
+    assert stream.receive(gap, 0) == []
+    assert stream.prefixes == (f"progress/s/{LISTENER}", f"stream.closed/s/{LISTENER}")
+    assert stream.wake(0) == []
+    assert stream.next_wake_ns() is None
+    assert [type(m) for m in stream.close(0)] == [StreamClosed]
+    assert (recording.exhausted, recording.fileno()) == (False, -1)
+    recording.close()

@@ -1,0 +1,161 @@
+"""The command ``affectstream-lab tables``, with small experiments of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from affectstream_tools.commands.studies.tables import tables
+from affectstream_tools.jobs.jobs import Job, Outcome
+from affectstream_tools.studies.tables.report import Confusion
+from affectstream_tools.studies.tables.rows import Row
+
+app = typer.Typer()
+app.command()(tables)
+
+TASKS = """
+import os
+
+def score(name):
+    if os.environ.get("TABLE_TASKS_FAIL"):
+        raise RuntimeError("no convergence")
+    return {"accuracy": 61.5}
+"""
+
+
+class Experiments(ModuleType):
+    """As ``experiments/tripathi.py``: one job each for t1 and t3."""
+
+    def jobs(self, data: Path, cache: Path, *, seeds: Sequence[int], small: bool) -> list[Job]:
+        return [
+            Job(f"t/{table}/seed-{seed}", "table_tasks:score", {"name": table})
+            for table in ("t1", "t3")
+            for seed in seeds
+        ]
+
+    def tables_of(self, job: Job) -> frozenset[str]:
+        return frozenset({job.options["name"]})
+
+    def rows(self, outcomes: Mapping[str, Outcome]) -> list[Row]:
+        return [
+            Row(
+                table=outcome.job.options["name"],
+                row="Model 3: LSTM, learned embeddings",
+                metric="accuracy",
+                paper=64.78,
+                ours=outcome.result["accuracy"],
+                data="synthetic corpus, not IEMOCAP",
+                protocol="session 5",
+            )
+            for outcome in outcomes.values()
+        ]
+
+    def confusions(self, outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+        tables = [outcome.job.options["name"] for outcome in outcomes.values()]
+        return [Confusion(table, "a row", ["a", "b"], [[1, 0], [0, 1]]) for table in tables]
+
+
+@pytest.fixture
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiments:
+    (tmp_path / "table_tasks.py").write_text(TASKS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("AFFECTSTREAM_DATA", raising=False)
+    module = Experiments("tripathi")
+    monkeypatch.setitem(sys.modules, "affectstream_tools.studies.tripathi.tables", module)
+    return module
+
+
+def run(folder: Path, *options: str) -> Result:
+    places = ["--data", str(folder), "--cache", str(folder / "cache"), "--out", str(folder / "out")]
+    return CliRunner().invoke(app, [*places, *options])
+
+
+def last_line(result: Result) -> list[dict[str, object]]:
+    return json.loads(result.stdout.splitlines()[-1])["rows"]
+
+
+def test_a_table_is_computed_shown_saved_and_shown_again(
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(tmp_path, "--table", "t3", "--json")
+    assert first.exit_code == 0, first.output
+    rows = last_line(first)
+    assert [row["ours"] for row in rows] == [None, None, 61.5]
+    assert {"table", "row", "paper", "ours", "data", "protocol", "look_ahead"} <= set(rows[0])
+    assert "61.50*" in first.stderr
+    assert "t/t3/seed-0" in first.stderr  # what it took
+    assert sorted(path.stem for path in (tmp_path / "cache").rglob("*.json")) == ["seed-0"]
+    assert (tmp_path / "out" / "t3-confusion.png").exists()
+    monkeypatch.setenv("TABLE_TASKS_FAIL", "1")
+    again = run(tmp_path, "--table", "t3", "--report", "--json")
+    assert again.exit_code == 0
+    assert last_line(again) == rows
+    assert "61.50*" in again.stderr
+    assert run(tmp_path, "--table", "t3").exit_code == 0  # what is kept is not run again
+    fresh = run(tmp_path, "--table", "t3", "--fresh")
+    assert (fresh.exit_code, "no convergence" in fresh.stderr) == (1, True)
+
+
+def test_a_failed_experiment_is_named_and_nothing_is_saved(
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TABLE_TASKS_FAIL", "1")
+    result = run(tmp_path, "--table", "t1,t3", "--seeds", "0,1", "--json")
+    assert result.exit_code == 1
+    assert "4 of 4 experiments failed" in result.stderr
+    assert "t/t1/seed-1: RuntimeError: no convergence" in result.stderr
+    assert all(row["ours"] is None for row in last_line(result))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_done_so_far_is_shown_without_running_the_rest(
+    experiments: Experiments, tmp_path: Path
+) -> None:
+    assert run(tmp_path, "--table", "t3").exit_code == 0
+    shown = run(tmp_path, "--table", "t1,t3", "--kept", "--json")
+    assert shown.exit_code == 0, shown.output
+    assert "1 of 2 experiments are done" in shown.stderr
+    assert {row["table"] for row in last_line(shown) if row["ours"] is not None} == {"t3"}
+
+
+def test_a_small_run_says_so_and_keeps_apart(experiments: Experiments, tmp_path: Path) -> None:
+    result = run(tmp_path, "--table", "t3", "--small", "--json")
+    assert "not IEMOCAP, a few utterances only" in str(last_line(result)[2]["data"])
+    saved = json.loads((tmp_path / "out" / "small" / "tables.json").read_text())["t3"]
+    assert [each["title"] for each in saved["confusions"]] == ["a row, a few utterances only"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["experiments-small"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small"]
+    again = run(tmp_path, "--table", "t3", "--small", "--report", "--json")
+    assert last_line(again) == last_line(result)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--table", "t9"], "there is no table 't9'; use t1, t2"),
+        (["--seeds", "one"], "seeds are whole numbers such as 0,1,2, not 'one'"),
+        (["--report"], "run the command without --report first"),
+        (["--data", "nowhere"], "there is no folder of corpora at nowhere; name it with --data"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(
+    experiments: Experiments, tmp_path: Path, options: list[str], words: str
+) -> None:
+    result = run(tmp_path, *options)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+def test_without_data_it_says_what_to_name(experiments: Experiments) -> None:
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 1
+    assert "name the folder of corpora with --data or $AFFECTSTREAM_DATA" in result.stderr

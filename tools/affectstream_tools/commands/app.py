@@ -1,0 +1,95 @@
+"""The command ``affectstream-lab``: train, evaluate and measure.
+
+Knows: options and how results are printed. Refuses to know: how anything is computed. Every
+command imports what it needs when it runs, so that ``--help`` is quick and a command works
+without the libraries of the others.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affectstream_tools.commands.corpora.prepare import prepare
+from affectstream_tools.commands.corpora.synthesise import synthesise
+from affectstream_tools.commands.models.classifier import evaluate_classifier
+from affectstream_tools.commands.models.context import evaluate_app, train_app
+from affectstream_tools.commands.models.live import live
+from affectstream_tools.commands.models.network import evaluate_network, train_network
+from affectstream_tools.commands.models.sentences import train_sentence_encoder
+from affectstream_tools.commands.studies.context import context
+from affectstream_tools.commands.studies.ordering import ordering
+from affectstream_tools.commands.studies.tables import tables
+from affectstream_tools.commands.trials.bench import bench_app
+from affectstream_tools.commands.trials.faults import faults
+from affectstream_tools.commands.trials.fuzz import fuzz
+from affectstream_tools.commands.trials.link import link
+from affectstream_tools.commands.trials.soak import soak
+from affectstream_tools.terminal import fail, progress_bar
+
+app = typer.Typer(
+    name="affectstream-lab",
+    help="Train and evaluate the models of affectstream.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+train_app.command("network")(train_network)
+train_app.command("sentences")(train_sentence_encoder)
+evaluate_app.command("network")(evaluate_network)
+evaluate_app.command("classifier")(evaluate_classifier)
+app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(bench_app, name="bench")
+app.command()(context)
+app.command()(faults)
+app.command()(fuzz)
+app.command()(link)
+app.command()(live)
+app.command()(prepare)
+app.command()(synthesise)
+app.command()(ordering)
+app.command()(soak)
+app.command()(tables)
+
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+
+@app.command()
+def agreement(
+    audio: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="A folder of recordings at 16 kHz.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Derived IEMOCAP set: score a classifier on RAVDESS too."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the front ends with openSMILE, Praat and pyAudioAnalysis."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.evaluate.agreement_table import print_agreement
+    from affectstream_tools.evaluate.opensmile_agreement import measure_agreement
+
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("agreement")
+            found = measure_agreement(
+                audio,
+                data,
+                lambda what, done, total: bar.update(
+                    task, description=what, completed=done, total=total
+                ),
+            )
+    except AffectstreamError as error:
+        fail(str(error), status=1)
+    print_agreement(found)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+
+
+def main() -> None:
+    """Entry point of ``affectstream-lab``."""
+    app()

@@ -1,0 +1,73 @@
+"""``affectstream-lab train sentences``: the sentence encoder's changes towards emotion.
+
+Knows: options and how results are printed. Refuses to know: how anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affectstream_tools.terminal import epochs, fail, print_table
+
+
+def train_sentence_encoder(
+    others: Annotated[Path, typer.Option(help="Folder with meld-text and emobank.")],
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("emotion-minilm.safetensors"),
+    threads: Annotated[
+        int,
+        typer.Option(min=1, help="Processor threads; another number changes the last digits."),
+    ] = 1,
+    small: Annotated[
+        bool, typer.Option("--small", help="A few sentences: whether it runs.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+) -> None:
+    """Turn the sentence encoder towards emotion, by MELD's and EmoBank's sentences.
+
+    Their development parts are for choices, their test parts for the scores alone.
+    """
+    import torch
+
+    from affectstream.errors import AffectstreamError
+    from affectstream_models.text.adapter import save
+    from affectstream_tools.train.sentence_encoder import (
+        SentenceSchedule,
+        score_sentences,
+        train_sentences,
+    )
+    from affectstream_tools.train.sources import emotional_sentences
+
+    torch.set_num_threads(threads)
+    schedule = SentenceSchedule()
+    try:
+        parts = emotional_sentences(others)
+        if small:
+            parts = {name: [*said[:96], *said[-96:]] for name, said in parts.items()}
+            schedule = replace(schedule, epochs=1, average_from=0.0)
+        steps = -(-len(parts["train"]) // schedule.batch)
+        with epochs(schedule.epochs * steps) as step:
+            reader = train_sentences(parts["train"], schedule, seed, progress=step)
+        scores = {name: score_sentences(reader, parts[name]) for name in ("dev", "test")}
+        trained = {
+            "sentences": len(parts["train"]),
+            "seed": seed,
+            "schedule": asdict(schedule),
+            "scores": scores,
+        }
+        sha256 = save(reader.changes, out, trained=trained)
+    except (AffectstreamError, ValueError, OSError) as error:
+        fail(str(error))
+    rows = [(name, *(f"{value:.3f}" for value in row.values())) for name, row in scores.items()]
+    remark = (
+        "UAR, accuracy and F1 of MELD's seven emotions (chance UAR 0.143); r of EmoBank's scales."
+    )
+    print_table("sentences", ("part", *scores["dev"]), rows, [remark], width=100)
+    typer.echo(f"wrote {out}, sha256 {sha256}", err=True)
+    if as_json:
+        typer.echo(json.dumps({**trained, "sha256": sha256}))

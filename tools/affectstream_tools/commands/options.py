@@ -1,0 +1,53 @@
+"""What the commands that run many experiments share: options, and progress on a terminal.
+
+Knows: how such options are named, and how jobs are run and shown. Refuses to know: which jobs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.jobs.jobs import Job, Outcome
+
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where features and finished experiments are kept; what is in it is not made again.",
+        show_default="~/.cache/affectstream",
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder of the report.")]
+Workers = Annotated[int, typer.Option(min=1, help="Experiments at once.")]
+Cluster = Annotated[
+    bool, typer.Option("--cluster", help="Run them as Ray tasks, on $RAY_ADDRESS if set.")
+]
+Saved = Annotated[bool, typer.Option("--report", help="Print the saved report; compute nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+REPORTS = Path("docs/reports")
+
+
+def place_of(out: Path, *, small: bool) -> Path:
+    """Where a report is saved: a trial's beside the others, so that it overwrites none of them."""
+    return out / "small" if small else out
+
+
+def run_shown(jobs: list[Job], folder: Path, *, workers: int, cluster: bool) -> dict[str, Outcome]:
+    """Run jobs as ``run_jobs`` does, with a progress bar."""
+    from affectstream_tools.jobs.jobs import run_jobs
+
+    with progress_bar() as bar:
+        task = bar.add_task(f"{len(jobs)} experiments", total=len(jobs))
+        return run_jobs(
+            jobs,
+            folder,
+            workers=workers,
+            cluster=cluster,
+            on_done=lambda job: bar.update(task, advance=1, description=f"done: {job.name}"),
+        )

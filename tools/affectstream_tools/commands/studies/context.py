@@ -1,0 +1,109 @@
+"""``affectstream-lab context``: what context is worth to the context model, on real labels.
+
+Knows: options and how the report is printed. Refuses to know: how anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.commands.options import (
+    REPORTS,
+    AsJson,
+    Cache,
+    Cluster,
+    Out,
+    Saved,
+    Workers,
+    place_of,
+    run_shown,
+)
+from affectstream_tools.jobs.command_line import command_line
+from affectstream_tools.terminal import counted, fail, print_table
+
+if TYPE_CHECKING:
+    from affectstream_tools.studies.context.report import Report
+
+
+def context(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Derived set; glove-50d-5k lies beside it."),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="session, or scenario: neither session nor scenario is known.")
+    ] = "scenario",
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    cache: Cache = None,
+    out: Out = REPORTS,
+    workers: Workers = 2,
+    cluster: Cluster = False,
+    small: Annotated[
+        bool, typer.Option("--small", help="One fold of a few dialogues: whether it runs.")
+    ] = False,
+    report: Saved = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train and score the context model by what it knows of the dialogue, and stream it."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.studies.context.report import load, save
+
+    folder = place_of(out, small=small)
+    try:
+        if report:
+            found = load(folder, protocol)
+        elif data is None:
+            fail("name the derived set with --data, or print the saved report with --report")
+        else:
+            found = _compute(data, protocol, seed, cache, workers, cluster, small)
+        _print(found)
+        if not report:
+            written = save(found, folder)
+            typer.echo(f"wrote {len(written)} files to {folder}", err=True)
+    except (AffectstreamError, ValueError) as error:
+        fail(str(error), status=1)
+    if as_json:
+        typer.echo(json.dumps(found))
+
+
+def _compute(
+    data: Path,
+    protocol: str,
+    seed: int,
+    cache: Path | None,
+    workers: int,
+    cluster: bool,
+    small: bool,
+) -> Report:
+    from affectstream.corpus.dialogues import read_derived
+    from affectstream_tools.jobs.folders import cache_folder
+    from affectstream_tools.studies.context.experiment import (
+        PROTOCOLS,
+        centres_of,
+        jobs,
+        kept_sentences,
+    )
+    from affectstream_tools.studies.context.report import report_of
+    from affectstream_tools.train.kept_sentences import texts_of
+
+    where = (cache or cache_folder()).absolute()
+    asked = jobs(data.absolute(), where, protocol, seed=seed, small=small)
+    dialogues = read_derived(data)
+    with counted("sentences") as step:
+        kept_sentences(where, PROTOCOLS[protocol]).keep(texts_of(dialogues), step)
+    outcomes = run_shown(asked, where / "experiments", workers=workers, cluster=cluster)
+    centres = centres_of(dialogues, protocol, small=small)
+    return report_of(outcomes, protocol, command_line(), centres, small=small)
+
+
+def _print(report: Report) -> None:
+    from affectstream_tools.studies.context.report import lines_of, remarks, task_lines
+
+    scores, tasks = lines_of(report), task_lines(report)
+    title = f"{report['protocol']} protocol, four classes"
+    print_table(title, scores[0], scores[1:], width=130)
+    print_table("levels and clusters", tasks[0], tasks[1:], remarks(report), width=130, names=2)

@@ -1,0 +1,80 @@
+"""``affectstream-lab ordering``: what context is worth, beside the best that it could be.
+
+Knows: options and how results are printed. Refuses to know: how anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.commands.options import (
+    REPORTS,
+    AsJson,
+    Cache,
+    Cluster,
+    Out,
+    Saved,
+    Workers,
+    place_of,
+    run_shown,
+)
+from affectstream_tools.jobs.command_line import command_line
+from affectstream_tools.terminal import fail, print_table
+
+if TYPE_CHECKING:
+    from affectstream_tools.studies.ordering.report import OrderingReport
+
+
+def ordering(
+    cache: Cache = None,
+    out: Out = REPORTS,
+    workers: Workers = 2,
+    cluster: Cluster = False,
+    runs: Annotated[int, typer.Option(min=1, help="Each draws dialogues of its own.")] = 3,
+    small: Annotated[
+        bool, typer.Option("--small", help="A few dialogues: whether it runs, in little time.")
+    ] = False,
+    report: Saved = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train recognizers with more and more context on synthetic dialogues, below their ceilings."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.studies.ordering.report import load, save
+
+    try:
+        folder = place_of(out, small=small)
+        if report:
+            found = load(folder)
+        else:
+            found = _compute(cache, workers, cluster, runs, small)
+        _print(found)
+        if not report:
+            written = save(found, folder)
+            typer.echo(f"wrote {len(written)} files to {folder}", err=True)
+    except (AffectstreamError, ValueError) as error:
+        fail(str(error), status=1)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+
+
+def _compute(
+    cache: Path | None, workers: int, cluster: bool, runs: int, small: bool
+) -> OrderingReport:
+    from affectstream_tools.jobs.folders import cache_folder
+    from affectstream_tools.studies.ordering.experiment import jobs
+    from affectstream_tools.studies.ordering.report import report_of
+
+    asked = jobs(range(runs), small=small)
+    kept = (cache or cache_folder()) / ("experiments-small" if small else "experiments")
+    return report_of(run_shown(asked, kept, workers=workers, cluster=cluster), command_line())
+
+
+def _print(report: OrderingReport) -> None:
+    from affectstream_tools.studies.ordering.report import HEADINGS, TITLE, cells, remarks
+
+    rows = map(cells, report.rows)
+    print_table(TITLE, HEADINGS, rows, remarks(report), width=120, names=3)

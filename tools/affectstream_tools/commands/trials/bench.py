@@ -1,0 +1,240 @@
+"""``affectstream-lab bench``: latency, what a long dialogue costs, and the front ends' speed.
+
+Knows: options and how results are printed. Refuses to know: how anything is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.commands.trials.microphone import microphone
+from affectstream_tools.terminal import fail, progress_bar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+bench_app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True)
+bench_app.command()(microphone)
+
+Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+
+@bench_app.command()
+def latency(
+    dialogues: Annotated[str, typer.Option(help="Dialogues at once, run by run.")] = "1,100",
+    utterances: Annotated[int, typer.Option(min=1, help="Measured in each run.")] = 1_500,
+    warm_up: Annotated[int, typer.Option(min=0, help="Before them, not measured.")] = 200,
+    every_s: Annotated[
+        float, typer.Option(min=0.05, help="Mean time between the utterances of one of many.")
+    ] = 3.0,
+    journal: Annotated[
+        bool, typer.Option("--journal", help="Each also with a node that keeps a journal.")
+    ] = False,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Time from utterance.ended sent to the first estimate received, across processes."""
+    from affectstream_tools.bench.floor import measure_hop
+    from affectstream_tools.bench.latency import measure
+
+    counts = _counts(dialogues)
+    with _reported() as bar:
+        floor = measure_hop(min(utterances, 1_000))
+        rows = []
+        for count, kept in product(counts, (False, True) if journal else (False,)):
+            name = f"{count} dialogues{', journal' if kept else ''}"
+            task = bar.add_task(name, total=utterances + warm_up)
+            row = measure(
+                count,
+                journal=kept,
+                utterances=utterances,
+                warm_up=warm_up,
+                seed=seed,
+                every_s=every_s,
+                on_progress=lambda done, task=task: bar.update(task, completed=done),
+            )
+            rows.append(row.to_dict() | {"journal": kept})
+    _print("utterance.ended sent -> first estimate received", rows)
+    typer.echo(f"floor: one hop through the hub {floor['hop_p50_ms']} ms", err=True)
+    if as_json:
+        typer.echo(json.dumps({"dialogues": rows, "floor": floor}))
+
+
+@bench_app.command()
+def growth(
+    utterances: Annotated[int, typer.Option(min=20, help="Of the long dialogue.")] = 10_000,
+    window: Annotated[int, typer.Option(min=1, help="Utterances timed at each end.")] = 101,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Cost and memory of a dialogue's last utterance over those of its 10th."""
+    from affectstream_tools.bench.growth import measure_growth
+    from affectstream_tools.bench.memory import measure_fusion_memory, measure_microphone_memory
+
+    with _reported() as bar:
+        steps = (
+            ("cost", measure_growth, {"window": window}),
+            ("fusion node's memory", measure_fusion_memory, {}),
+        )
+        result: dict[str, object] = {}
+        for name, measure, more in steps:
+            task = bar.add_task(name, total=utterances)
+            result |= measure(
+                utterances,
+                seed=seed,
+                on_progress=lambda done, task=task: bar.update(task, completed=done),
+                **more,
+            )
+        bar.add_task("microphone's memory", total=None)
+        result |= measure_microphone_memory(minutes=max(1, utterances // 500))
+    _print("a long dialogue", [result])
+    if as_json:
+        typer.echo(json.dumps(result))
+
+
+@bench_app.command("front-ends")
+def front_ends(
+    audio: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="A folder of recordings.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How much of it.")] = 60.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turns.")] = 5,
+    only: Annotated[str, typer.Option(help="Which, such as egemaps,opensmile.")] = "",
+    microphone: Annotated[bool, typer.Option(help="Measure the microphone worker too.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Seconds of work per second of audio: ours in 20 ms chunks and whole, references whole."""
+    from affectstream_tools.bench.front_end_runs import SUBJECTS
+    from affectstream_tools.bench.front_ends import measure_front_ends
+
+    chosen = only.split(",") if only else [*SUBJECTS]
+    if unknown := set(chosen) - set(SUBJECTS):
+        fail(
+            f"{', '.join(sorted(unknown))}: no such front end or reference; "
+            f"there are {', '.join(SUBJECTS)}"
+        )
+    with _reported() as bar:
+        task = bar.add_task("front ends", total=None)
+        speeds = measure_front_ends(
+            audio,
+            seconds=seconds,
+            repeats=repeats,
+            only=chosen,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        ).to_dict()
+        if microphone:
+            from affectstream_tools.bench.microphone.work import microphone_work
+
+            bar.add_task("microphone worker", total=None)
+            speeds["microphone"] = microphone_work().to_dict()
+    _print_speeds(speeds)
+    typer.echo(f"measured on: {speeds['measured']}", err=True)
+    if as_json:
+        typer.echo(json.dumps(speeds))
+
+
+@bench_app.command()
+def security(
+    messages: Annotated[int, typer.Option(min=1_000, help="Of each hub, each time.")] = 20_000,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds, in turns.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """What keys cost: a hub without, ZeroMQ's proxy with encryption alone, and a hub with keys."""
+    from affectstream_tools.bench.security import HUBS, measure_security
+
+    with _reported() as bar:
+        task = bar.add_task("hubs", total=repeats * len(HUBS))
+        rows = measure_security(
+            messages, repeats, on_progress=lambda done: bar.update(task, completed=done)
+        )
+    _print("the same messages through three hubs", rows)
+    if as_json:
+        typer.echo(json.dumps({"hubs": rows}))
+
+
+@bench_app.command()
+def subscribers(
+    rounds: Annotated[int, typer.Option(min=1, help="Runs beside each, in turns.")] = 5,
+    dialogues: Annotated[int, typer.Option(min=1, help="At once.")] = 100,
+    utterances: Annotated[int, typer.Option(min=1, help="Measured in each run.")] = 500,
+    warm_up: Annotated[int, typer.Option(min=0, help="Before them, not measured.")] = 100,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """What subscribers that are stopped, never read or ask without end do to the others."""
+    from affectstream_tools.bench.hub_memory import measure_hub_memory
+    from affectstream_tools.bench.subscribers import COMPANY, measure_subscribers
+
+    with _reported() as bar:
+        task = bar.add_task("subscribers", total=rounds * len(COMPANY))
+        found = measure_subscribers(
+            rounds=rounds,
+            dialogues=dialogues,
+            utterances=utterances,
+            warm_up=warm_up,
+            seed=seed,
+            on_progress=lambda done: bar.update(task, completed=done),
+        )
+        bar.add_task("a hub's memory", total=None)
+        memory = [measure_hub_memory(count) for count in (0, 100)]
+    rows = [beside.to_dict() for beside in found]
+    _print("end of utterance -> first estimate, beside others", rows)
+    _print("a hub that much audio passes through, and subscribers that are stopped", memory)
+    if as_json:
+        typer.echo(json.dumps({"beside": rows, "hub": memory}))
+
+
+@contextmanager
+def _reported() -> Iterator[Progress]:
+    """A progress bar; an error is one sentence and exit status 1."""
+    from affectstream.errors import AffectstreamError
+
+    try:
+        with progress_bar() as bar:
+            yield bar
+    except AffectstreamError as error:
+        fail(str(error), status=1)
+
+
+def _counts(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdigit() and int(part) for part in parts):
+        fail(f"{text!r} are not counts; write such as 1,100")
+    return [int(part) for part in parts]
+
+
+def _print(title: str, rows: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for _ in rows:
+        table.add_column(justify="right")
+    for name in rows[0]:
+        table.add_row(name, *(str(row[name]) for row in rows))
+    Console(stderr=True).print(table)
+
+
+def _print_speeds(speeds: dict[str, object]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="seconds of work per second of audio, one core", title_justify="left")
+    table.add_column("")
+    for heading in ("streaming", "batch"):
+        table.add_column(heading, justify="right")
+    for name, values in speeds.items():
+        if isinstance(values, dict) and name != "measured":
+            live = "rtf" if name == "microphone" else "streaming_rtf"
+            whole = "" if name == "microphone" else values.get("batch_rtf", values.get("rtf", ""))
+            table.add_row(name, str(values.get(live, "")), str(whole))
+    Console(stderr=True).print(table)

@@ -1,0 +1,70 @@
+"""``affectstream-lab faults``: kill the processes of a replay, and count what is lost.
+
+Knows: options and how results are printed. Refuses to know: how anything is done.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream_tools.jobs.command_line import command_line
+from affectstream_tools.terminal import fail, progress_bar
+
+
+def faults(
+    data: Annotated[
+        Path | None, typer.Option(help="The derived IEMOCAP set.", show_default="none")
+    ] = None,
+    kills: Annotated[int, typer.Option(min=1, help="How many processes die.")] = 200,
+    dialogues: Annotated[int, typer.Option(min=1, help="Of session 5, in each replay.")] = 6,
+    checkpoint: Annotated[str, typer.Option(help="Weights of the node.")] = "replay",
+    seed: Annotated[int, typer.Option(help="Of who dies, and when.")] = 0,
+    out: Out = REPORTS,
+    report: Saved = False,
+    as_json: AsJson = False,
+) -> None:
+    """Kill the fusion node, the replay, the subscriber and the hub at random moments."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.trials.faults.report import as_markdown, load, save
+
+    try:
+        if report:
+            found = load(out)
+        else:
+            made = _inject(data, kills, dialogues, checkpoint, seed)
+            found = made.to_dict()
+            typer.echo(f"wrote {len(save(made, out))} files to {out}", err=True)
+    except (AffectstreamError, ValueError) as error:
+        fail(str(error), status=1)
+    typer.echo(as_markdown(found), err=True)
+    if as_json:
+        typer.echo(json.dumps(found))
+
+
+def _inject(data: Path | None, kills: int, dialogues: int, checkpoint: str, seed: int) -> Any:
+    from affectstream.corpus.raw import open_corpus
+    from affectstream_tools.trials.faults.injection import Replay
+    from affectstream_tools.trials.faults.report import inject
+
+    if data is None:
+        raise ValueError("name the derived IEMOCAP set with --data")
+    corpus = open_corpus(data)
+    last = max(dialogue.session for dialogue in corpus.dialogues)
+    names = [d.id for d in corpus.dialogues if d.session == last][:dialogues]
+    with progress_bar() as bar, TemporaryDirectory(prefix="affectstream-faults-") as folder:
+        task = bar.add_task("undisturbed", total=kills)
+        return inject(
+            Replay(data, names, checkpoint),
+            Path(folder),
+            kills=kills,
+            seed=seed,
+            data=f"{corpus.kind} IEMOCAP, session {last}",
+            command=command_line(),
+            on_death=lambda role: bar.update(task, advance=1, description=f"killed: {role}"),
+        )

@@ -1,0 +1,125 @@
+"""``affectstream-lab fuzz``: what nobody should send, into the real parts.
+
+Knows: options and how results are printed. Refuses to know: how input is made and watched.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved, Workers
+from affectstream_tools.jobs.command_line import command_line
+from affectstream_tools.terminal import fail, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.trials.fuzzing.coverage_guided import Guided
+    from affectstream_tools.trials.fuzzing.report import FuzzReport
+    from affectstream_tools.trials.fuzzing.watching import Found
+
+CASES = Path("fuzz-cases")
+
+
+def fuzz(
+    messages: Annotated[
+        int,
+        typer.Option(min=1, help="To each of codec, inlet and node, and to all readers together."),
+    ] = 1_000_000,
+    target: Annotated[
+        str,
+        typer.Option(
+            help="all, codec, inlet, node, shipped-node, bus, wav, mocap, emo-evaluation, toml, "
+            "derived or checkpoint."
+        ),
+    ] = "all",
+    seed: Annotated[int, typer.Option(help="Of all choices: the same seed, the same cases.")] = 1,
+    workers: Workers = 2,
+    out: Out = REPORTS,
+    again: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Run one saved case again.")
+    ] = None,
+    cases: Annotated[Path, typer.Option(help="Folder for the cases of defects.")] = CASES,
+    report: Saved = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send generated and spoiled input into the wire, the node and the readers; none may break."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.trials.fuzzing.all_targets import names_of
+    from affectstream_tools.trials.fuzzing.report import FuzzReport, load, save, save_failures
+
+    try:
+        if again is not None:
+            _again(again)
+            return
+        if report:
+            made = load(out)
+        else:
+            names = names_of(target)
+            found, guided = _compute(names, messages, seed, workers)
+            made = FuzzReport(found, guided, seed, command_line())
+            if target == "all":
+                save(made, out)
+            for path in save_failures(found, cases):
+                typer.echo(f"saved {path}; `affectstream-lab fuzz --again {path}`", err=True)
+    except AffectstreamError as error:
+        fail(str(error), status=1)
+    _print(made)
+    if as_json:
+        typer.echo(json.dumps(made.to_dict()))
+    if made.defects:
+        raise typer.Exit(1)
+
+
+def _again(path: Path) -> None:
+    from affectstream_tools.trials.fuzzing.all_targets import TARGETS
+    from affectstream_tools.trials.fuzzing.watching import again, load_failure
+
+    failure = load_failure(path)
+    said = again(failure, TARGETS[failure.target].make())
+    typer.echo(f"{failure.target}: {said}; it was {failure.error}")
+
+
+def _compute(
+    names: tuple[str, ...], messages: int, seed: int, workers: int
+) -> tuple[list[Found], list[Guided]]:
+    from affectstream_tools.trials.fuzzing.all_targets import run_apart
+    from affectstream_tools.trials.fuzzing.coverage_guided import (
+        GUIDED,
+        SHARE,
+        available,
+        run_guided,
+    )
+
+    with progress_bar() as bar, ThreadPoolExecutor(workers) as pool:
+
+        def run(name: str) -> Found:
+            task = bar.add_task(name)
+
+            def show(done: int, count: int) -> None:
+                bar.update(task, completed=done, total=count)
+
+            return run_apart(name, messages, seed, show)
+
+        def guide(name: str) -> Guided:
+            task = bar.add_task(f"{name}, guided by coverage", total=None)
+            found = run_guided(name, max(100, round(SHARE * messages)), seed)
+            bar.update(task, total=1, completed=1)
+            return found
+
+        found = pool.map(run, names)
+        guided = pool.map(guide, [n for n in names if n in GUIDED] if available() else [])
+        return list(found), list(guided)
+
+
+def _print(report: FuzzReport) -> None:
+    from affectstream_tools.trials.fuzzing.report import HEADINGS, TITLE, cells, remarks
+
+    print_table(TITLE, HEADINGS, map(cells, report.found), remarks(report), width=110)
+    for found in report.found:
+        for failure in found.failures:
+            said = f"{failure.target} {failure.number}: {failure.error} ({failure.where})"
+            typer.echo(said, err=True)

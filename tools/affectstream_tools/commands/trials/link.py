@@ -1,0 +1,74 @@
+"""``affectstream-lab link``: two hosts, a bad link, and clocks that differ.
+
+Knows: options and how results are printed. Refuses to know: how anything is done.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream_tools.jobs.command_line import command_line
+from affectstream_tools.terminal import fail, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.trials.link.cases import LinkReport
+
+
+def link(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", exists=True, help="IEMOCAP, or what `synthesise` has written."),
+    ] = None,
+    dialogues: Annotated[int, typer.Option(min=1, help="How many of its last session.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of what happens to which packet.")] = 0,
+    out: Out = REPORTS,
+    report: Saved = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay from one host to another: packets lost, late and cut off, clocks apart (as root)."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.trials.link.report import load, save
+
+    try:
+        if report:
+            found = load(out)
+        elif data is None:
+            fail("which corpus is replayed? name its folder with --data")
+        else:
+            found = _compute(data, dialogues, seed)
+        _print(found)
+        if not report:
+            written = save(found, out)
+            typer.echo(f"wrote {len(written)} files to {out}", err=True)
+    except AffectstreamError as error:
+        fail(str(error), status=1)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+
+
+def _compute(data: Path, count: int, seed: int) -> LinkReport:
+    from affectstream.corpus.raw import open_corpus
+    from affectstream_tools.trials.link.cases import CASES, report_of, run_cases
+    from affectstream_tools.trials.link.trial import run_trial
+
+    corpus = open_corpus(data)
+    last = max(dialogue.session for dialogue in corpus.dialogues)
+    names = [dialogue.id for dialogue in corpus.dialogues if dialogue.session == last][:count]
+    rows = []
+    with progress_bar() as bar:
+        task = bar.add_task("two hosts", total=len(CASES))
+        for row in run_cases(CASES, lambda case: run_trial(case, data, names, seed=seed)):
+            rows.append(row)
+            bar.update(task, advance=1, description=f"done: {row.name}")
+    return report_of(rows, names, command_line())
+
+
+def _print(report: LinkReport) -> None:
+    from affectstream_tools.trials.link.report import HEADINGS, TITLE, cells, remarks
+
+    print_table(TITLE, HEADINGS, map(cells, report.rows), remarks(report), width=140)

@@ -1,0 +1,69 @@
+"""``affectstream-lab bench microphone``: a real worker, disturbed.
+
+Knows: options and how results are printed. Refuses to know: how anything is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream_tools.terminal import fail, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.bench.microphone.report import MicrophoneReport
+
+
+def microphone(
+    only: Annotated[str, typer.Option(help="Disturbances whose names hold this.")] = "",
+    out: Out = REPORTS,
+    report: Saved = False,
+    as_json: AsJson = False,
+) -> None:
+    """Unplug, replace and hold up a virtual microphone: what is lost, said, and out of place."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.bench.microphone.report import load, save
+
+    try:
+        found = load(out) if report else _measure(only)
+        _print(found)
+        if not report and not only:
+            written = save(found, out)
+            typer.echo(f"wrote {len(written)} files to {out}", err=True)
+    except AffectstreamError as error:
+        fail(str(error), status=1)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+
+
+def _measure(only: str) -> MicrophoneReport:
+    from affectstream_tools.bench.microphone.report import MicrophoneReport
+    from affectstream_tools.bench.microphone.stress import DISTURBANCES, measure_disturbance
+    from affectstream_tools.bench.microphone.virtual import missing_packages
+    from affectstream_tools.jobs.command_line import command_line
+
+    chosen = [disturbance for disturbance in DISTURBANCES if only in disturbance.name]
+    if not chosen:
+        fail(f"{only!r} is in no name; there are {', '.join(d.name for d in DISTURBANCES)}")
+    if missing := missing_packages():
+        fail(
+            f"the virtual microphone needs {' '.join(missing)}; install them with apt-get", status=1
+        )
+    rows = []
+    with progress_bar() as bar:
+        task = bar.add_task("microphone", total=len(chosen))
+        for disturbance in chosen:
+            bar.update(task, description=disturbance.name)
+            rows.append(measure_disturbance(disturbance))
+            bar.advance(task)
+    return MicrophoneReport(rows, datetime.now(UTC).isoformat(timespec="seconds"), command_line())
+
+
+def _print(report: MicrophoneReport) -> None:
+    from affectstream_tools.bench.microphone.report import HEADINGS, TITLE, cells
+
+    print_table(TITLE, HEADINGS, map(cells, report.rows), width=120)

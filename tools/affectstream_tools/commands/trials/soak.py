@@ -1,0 +1,82 @@
+"""``affectstream-lab soak``: a day of the live path, replayed fast.
+
+Knows: options and how results are printed. Refuses to know: how anything is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream_tools.jobs.command_line import command_line
+from affectstream_tools.terminal import fail, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.trials.soak.day import Day, Plan
+    from affectstream_tools.trials.soak.report import SoakReport
+
+
+def soak(
+    hours: Annotated[float, typer.Option(min=0.02, help="Of event time, of each day.")] = 24.0,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=0.5, help="Of the time, in which somebody speaks.")
+    ] = 0.15,
+    every_s: Annotated[
+        float, typer.Option(min=1, help="Event seconds from one look at the processes to the next.")
+    ] = 300.0,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    out: Out = REPORTS,
+    report: Saved = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let real processes hear a day with speech and a day of silence; see what they hold."""
+    from affectstream.errors import AffectstreamError
+    from affectstream_tools.trials.soak.day import Plan
+    from affectstream_tools.trials.soak.report import load, report_of, save
+
+    try:
+        if report:
+            found = load(out)
+        else:
+            plans = {
+                "speech": Plan(hours, share, every_s, seed),
+                "silence": Plan(hours, 0.0, every_s, seed),
+            }
+            found = report_of(_live_through(plans), command_line())
+            written = save(found, out)
+            typer.echo(f"wrote {len(written)} files to {out}", err=True)
+    except AffectstreamError as error:
+        fail(str(error), status=1)
+    _print(found)
+    if as_json:
+        typer.echo(json.dumps(found.summary()))
+
+
+def _live_through(plans: dict[str, Plan]) -> dict[str, Day]:
+    """Live through all days at once, each in processes of its own."""
+    from affectstream_tools.trials.soak.day import live_through
+
+    with progress_bar() as bar, ThreadPoolExecutor(len(plans)) as threads:
+        tasks = {
+            name: bar.add_task(f"a day: {name}", total=plan.hours) for name, plan in plans.items()
+        }
+        days = {
+            name: threads.submit(
+                live_through, plan, lambda done, name=name: bar.update(tasks[name], completed=done)
+            )
+            for name, plan in plans.items()
+        }
+        return {name: day.result() for name, day in days.items()}
+
+
+def _print(report: SoakReport) -> None:
+    from affectstream_tools.trials.soak.words import HEARD, MEMORY, heard_rows, memory_rows, remarks
+
+    for name, day in report.days.items():
+        title = f"a day: {name}"
+        print_table(title, MEMORY, memory_rows(day), width=110)
+        print_table(title, HEARD, heard_rows(day), remarks(name.capitalize(), day), width=110)

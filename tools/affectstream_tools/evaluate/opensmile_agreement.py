@@ -1,0 +1,212 @@
+"""How far ``egemaps`` agrees with openSMILE, and what that is worth to a classifier.
+
+Knows: the 47 utterance statistics of the same recordings by our front end and by the package
+``opensmile`` (eGeMAPSv01b), their correlation, and one classifier's recall through each.
+Refuses to know: the other front ends' references (``agreement_references``), and how results are
+printed.
+
+openSMILE is asked as a black box, and is needed for this alone: its licence is non-commercial.
+The 47th statistic, the share of silence, is none of openSMILE's; it is compared with librosa's
+definition, written out here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.errors import AffectstreamError
+from affectstream.features.egemaps import front_end as egemaps
+from affectstream.features.egemaps.statistics import SILENCE_SHARE, STATISTICS, utterance_statistics
+from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
+from affectstream_tools.corpora.speech_clips import Clip, read_clip, recordings_in
+from affectstream_tools.evaluate.cross_corpus import (
+    LabelledStatistics,
+    iemocap,
+    ravdess_label,
+    transfer_uar,
+)
+from affectstream_tools.evaluate.references import (
+    PraatAgreement,
+    installed,
+    tripathi34_errors,
+    woellmer_agreement,
+)
+from affectstream_tools.metrics import pearson
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it is, and of how much."""
+
+GROUPS = {
+    "spectral": egemaps.DESCRIPTORS[:10],
+    "f0": egemaps.DESCRIPTORS[10:11],
+    "voice_quality": egemaps.DESCRIPTORS[11:16],  # jitter, shimmer, HNR, H1-H2, H1-A3
+    "formants": egemaps.DESCRIPTORS[16:],
+}
+"""All descriptors; ``min_r`` is about their utterance means, ``r`` has the deviations too."""
+
+_LIBROSA_HZ, _LIBROSA_FRAME, _LIBROSA_HOP = 22_050, 2_048, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was found.
+
+    Attributes:
+        r: Pearson's r over the clips, by statistic.
+        min_r: the least r of the means of each of ``GROUPS``.
+        uar: of one classifier on our statistics and on openSMILE's; None without labels.
+        woellmer: pitch, voicing and energy beside Praat.
+        tripathi34: greatest relative error beside pyAudioAnalysis, by descriptor.
+        clips: how many were compared.
+    """
+
+    r: dict[str, float]
+    min_r: dict[str, float]
+    uar: dict[str, float] | None
+    woellmer: PraatAgreement
+    tripathi34: dict[str, float]
+    clips: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the attributes by name, as plain values."""
+        return asdict(self)
+
+
+class OpenSmile(Protocol):
+    """What can be asked for descriptors."""
+
+    def process_signal(self, signal: NDArray[np.float32], sampling_rate: int) -> object:
+        """Return a table of descriptors."""
+        ...
+
+
+def measure_agreement(
+    audio: Path, data: Path | None, on_progress: Progress = lambda what, done, total: None
+) -> Agreement:
+    """Compare all front ends with their references on the recordings in ``audio``.
+
+    Args:
+        audio: folder of wav or flac files at 16 kHz, searched whole.
+        data: the derived IEMOCAP set; with it, and with RAVDESS's file names in ``audio``, a
+            classifier is learned and scored.
+        on_progress: see ``Progress``.
+
+    Raises:
+        AffectstreamError: a reference, the data or the recordings are missing.
+    """
+    paths = recordings(audio)
+    train = iemocap(data) if data else None  # before the long work, for an error to come early
+    smile = opensmile()
+    clips: list[Clip] = []
+    ours, theirs = np.empty((2, len(paths), len(STATISTICS)))
+    for done, path in enumerate(paths):
+        on_progress("egemaps", done, len(paths))
+        clips.append(read_clip(path))
+        ours[done] = utterance_statistics(egemaps.extract(clips[-1]))
+        theirs[done] = opensmile_statistics(clips[-1], smile)
+    r = correlations(ours, theirs)
+    return Agreement(
+        r=r,
+        min_r=least(r),
+        uar=uar(train, [path.stem for path in paths], ours, theirs) if train else None,
+        woellmer=woellmer_agreement(_counted(clips, "woellmer", on_progress)),
+        tripathi34=tripathi34_errors(_counted(clips, "tripathi34", on_progress)),
+        clips=len(paths),
+    )
+
+
+def recordings(folder: Path) -> list[Path]:
+    """Return the recordings in ``folder``. Raises ``AffectstreamError`` for fewer than two."""
+    paths = recordings_in(folder)
+    if len(paths) < 2:
+        raise AffectstreamError(
+            f"{folder} holds {len(paths)} wav or flac files; a correlation needs two or more"
+        )
+    return paths
+
+
+def opensmile() -> OpenSmile:
+    """Return openSMILE's descriptors. Raises ``AffectstreamError`` where it is not installed."""
+    package = installed("opensmile", "opensmile")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would rather have a newer set
+        smile: OpenSmile = package.Smile(
+            package.FeatureSet.eGeMAPSv01b, package.FeatureLevel.LowLevelDescriptors
+        )
+    return smile
+
+
+def opensmile_rows(clip: Clip, smile: OpenSmile) -> NDArray[np.float64]:
+    """Return openSMILE's 23 descriptors, (n, 23), every 10 ms."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(smile.process_signal(as_signal(clip), SAMPLE_RATE_HZ), dtype=np.float64)
+
+
+def opensmile_statistics(clip: Clip, smile: OpenSmile) -> NDArray[np.float64]:
+    """Return the 47 statistics of openSMILE's descriptors and of librosa's level."""
+    rows = opensmile_rows(clip, smile)
+    return np.concatenate(
+        (rows.mean(axis=0), rows.std(axis=0, ddof=1), [librosa_silence(as_signal(clip))])
+    )
+
+
+def librosa_silence(signal: NDArray[np.float32]) -> float:
+    """Return the share of silence as the derived IEMOCAP set has it.
+
+    The signal at 22,050 Hz, 1e-4 added; root mean square of 2048 samples every 512, centred, zeros
+    beyond the ends; the share of frames at or below 0.3 of the mean.
+    """
+    wanted = round(len(signal) * _LIBROSA_HZ / SAMPLE_RATE_HZ)
+    spectrum = np.fft.rfft(signal.astype(np.float64))
+    resampled = np.fft.irfft(spectrum, wanted) * wanted / len(signal)  # brings no band but zeros
+    padded = np.pad(resampled + 1e-4, _LIBROSA_FRAME // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _LIBROSA_FRAME)[::_LIBROSA_HOP]
+    level = np.sqrt((frames**2).mean(axis=1))
+    return float((level <= SILENCE_SHARE * level.mean()).mean())
+
+
+def correlations(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict[str, float]:
+    """Return Pearson's r of each statistic over the clips, (n, 47) each; NaN where one is constant.
+
+    Clips that lack a statistic do not enter.
+    """
+    return {
+        name: pearson(one, other)
+        for name, one, other in zip(STATISTICS, ours.T, theirs.T, strict=True)
+    }
+
+
+def least(r: Mapping[str, float]) -> dict[str, float]:
+    """Return the least r of the means of each of ``GROUPS``."""
+    return {group: min(r[f"{name}_mean"] for name in names) for group, names in GROUPS.items()}
+
+
+def uar(
+    train: LabelledStatistics,
+    names: Sequence[str],
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+) -> dict[str, float] | None:
+    """Return one classifier's UAR through each extractor; None where files are not RAVDESS's."""
+    said = [ravdess_label(name) for name in names]
+    named = [place for place, what in enumerate(said) if what]
+    if not named:
+        return None
+    labels = np.array([what[0] for what in said if what])
+    speakers = tuple(what[1] for what in said if what)
+    tests = [LabelledStatistics(each[named], labels, speakers) for each in (ours, theirs)]
+    return dict(zip(("ours", "opensmile"), transfer_uar(train, tests), strict=True))
+
+
+def _counted(clips: Sequence[Clip], what: str, on_progress: Progress) -> Iterator[Clip]:
+    for done, clip in enumerate(clips):
+        on_progress(what, done, len(clips))
+        yield clip

@@ -1,0 +1,46 @@
+"""The context model scored on scenarios that it has not seen.
+
+Knows: which scenarios recur, how the model is trained. Refuses to know: the shipped weights,
+which have seen every scenario; this protocol trains its own.
+"""
+
+from __future__ import annotations
+
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
+from affectstream_models.context.model import MODALITIES, ContextModel, Estimate
+from affectstream_tools.corpora.splits import hold_out_scenarios, of_sessions
+from affectstream_tools.evaluate.dialogues import Row, predict, scores_of
+from affectstream_tools.train.checkpoint import Trainer
+
+
+def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> list[Row]:
+    """Score one session with neither it nor the scored scenario in training.
+
+    The scenarios are dealt into ``groups``, and one model is trained without each group. The
+    rows pool all groups: causal, and with the recipe's look-ahead.
+
+    Raises:
+        ValueError: the session has fewer scenarios than there are groups.
+    """
+    dialogues, recipe = trainer.sources.dialogues, trainer.recipe
+    names = sorted({dialogue.scenario for dialogue in of_sessions(dialogues, {session})})
+    if len(names) < groups:
+        raise ValueError(f"session {session} has {len(names)} scenarios; use at most that many")
+    look_aheads = (0, recipe.look_ahead)
+    answers: dict[int, list[tuple[CorpusDialogue, CorpusUtterance, Estimate]]] = {
+        look_ahead: [] for look_ahead in look_aheads
+    }
+    for group in range(groups):
+        split = hold_out_scenarios(dialogues, session, names[group::groups])
+        network, _ = trainer.train(split.train, name=split.name)
+        model = ContextModel(network, id=split.name, sha256="", speaker_prior=recipe.speaker_prior)
+        for look_ahead, found in answers.items():
+            found += predict(model, split.test, look_ahead, MODALITIES)
+    rows = []
+    for look_ahead, found in answers.items():
+        improvised = [answer for answer in found if answer[0].improvised]
+        for part, chosen in (("all", found), ("improvised", improvised)):
+            if chosen:
+                pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
+                rows.append(Row(look_ahead, MODALITIES, part, *scores_of(pairs)))
+    return rows

@@ -1,0 +1,199 @@
+"""The context model on real labels, by what it may know of the dialogue.
+
+Knows: the two protocols, the folds, and the job of one fold: train, score offline at every
+look-ahead, stream through the fusion node and compare.
+Refuses to know: how results are pooled and shown (``context_report``).
+
+*session*: one session is scored, the others are learned from; the speakers are new, the scenarios
+are not. *scenario*: one scenario of one session is scored; neither the session nor the scenario,
+in any session, is learned from. Statistics are normalised by all that a speaker says, which the
+session's own recordings give; no label is used for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_derived
+from affectstream_models.context.model import ContextModel
+from affectstream_tools.corpora.splits import Split, hold_out_scenarios, hold_out_session
+from affectstream_tools.jobs.jobs import Job
+from affectstream_tools.studies.context.counts import count_offline
+from affectstream_tools.studies.context.streamed import stream_and_compare
+from affectstream_tools.studies.woellmer.data import speaker_normalised
+from affectstream_tools.studies.woellmer.folds import few
+from affectstream_tools.train.checkpoint import Recipe, Sources, Trainer
+from affectstream_tools.train.kept_sentences import KeptSentences, keep_sentences
+from affectstream_tools.train.recipes import NEW_SCENARIOS, NEW_SESSION
+from affectstream_tools.train.targets import clusterings_of
+
+PROTOCOLS = {"session": NEW_SESSION, "scenario": NEW_SCENARIOS}
+"""What each protocol's networks are trained by."""
+
+KINDS = ("context", "alone")
+"""Networks that know a dialogue, and networks that know one utterance at a time."""
+
+_TASK = "affectstream_tools.studies.context.experiment:score_fold"
+
+
+def jobs(
+    data: Path, cache: Path, protocol: str, *, seed: int = 0, small: bool = False
+) -> list[Job]:
+    """One job for each fold of a protocol and each kind of network.
+
+    Raises:
+        ValueError: there is no such protocol.
+        CorpusError: the derived set or the word vectors cannot be read.
+    """
+    word_vectors(data)
+    dialogues = read_derived(data)
+    held_out = fold_names(few(dialogues) if small else dialogues, protocol)
+    return [
+        Job(
+            f"context-{'small-' if small else ''}{protocol}/{kind}/{name.replace(', ', '-')}"
+            f"/seed-{seed}".replace(" ", "-"),
+            _TASK,
+            {
+                "data": str(data),
+                "cache": str(cache),
+                "protocol": protocol,
+                "held_out": name,
+                "kind": kind,
+                "seed": seed,
+                "small": small,
+            },
+        )
+        for name in (held_out[:1] if small else held_out)
+        for kind in KINDS
+    ]
+
+
+def fold_names(dialogues: Sequence[CorpusDialogue], protocol: str) -> list[str]:
+    """What is held out in turn, such as ``session 5`` or ``session 5, impro01``.
+
+    Raises:
+        ValueError: there is no such protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if protocol == "session":
+        return [f"session {number}" for number in sorted({d.session for d in dialogues})]
+    return [f"session {n}, {s}" for n, s in sorted({(d.session, d.scenario) for d in dialogues})]
+
+
+def split_of(dialogues: Sequence[CorpusDialogue], held_out: str) -> Split:
+    """The fold of a name that ``fold_names`` gave."""
+    session, _, scenario = held_out.removeprefix("session ").partition(", ")
+    if scenario:
+        return hold_out_scenarios(dialogues, int(session), [scenario])
+    return hold_out_session(dialogues, int(session))
+
+
+def word_vectors(data: Path) -> dict[str, list[float]]:
+    """The word vectors beside a derived set.
+
+    Raises:
+        CorpusError: they cannot be read.
+    """
+    path = data.parent / "glove-50d-5k" / "glove-50d-5k.json"
+    try:
+        found: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"the word vectors {path} cannot be read ({error}); put glove-50d-5k beside the corpus"
+        ) from error
+    return found
+
+
+def kept_sentences(cache: Path, recipe: Recipe) -> KeptSentences:
+    """The sentence encoder of a recipe, with what the cache keeps of it."""
+    return keep_sentences(cache / "sentences", recipe.sizes["sentence_encoder"])
+
+
+def known_speakers(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
+    """The dialogues, statistics in deviations from each speaker's mean over all they say."""
+    found = speaker_normalised(
+        dialogues, {u.id: u.acoustic for d in dialogues for u in d.utterances}
+    )
+    return [
+        replace(
+            d,
+            utterances=tuple(
+                replace(u, acoustic=found[u.id].astype(np.float32)) for u in d.utterances
+            ),
+        )
+        for d in dialogues
+    ]
+
+
+def centres_of(
+    dialogues: Sequence[CorpusDialogue], protocol: str, *, small: bool = False
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """What each fold's clusters are: fold -> task -> centres (K, 2), as its training found them."""
+    if small:
+        dialogues = few(dialogues)
+    found = {}
+    for name in fold_names(dialogues, protocol):
+        train = split_of(dialogues, name).train
+        fitted = clusterings_of(train, PROTOCOLS[protocol].sizes["clusters"])
+        found[name] = {one.task: one.centres for one in fitted if one.centres is not None}
+    return found
+
+
+def score_fold(
+    data: str, cache: str, protocol: str, held_out: str, kind: str, seed: int, small: bool
+) -> dict[str, Any]:
+    """Train on all but a fold, and count what the network says of the fold: a job.
+
+    Returns:
+        ``counts`` by look-ahead, part and task, see ``Counts``; for networks that know a
+        dialogue, ``streamed``: the same of the fusion node, and how far it is from offline.
+    """
+    recipe, folder = PROTOCOLS[protocol], Path(data)
+    dialogues = known_speakers(read_derived(folder))
+    if small:
+        dialogues = few(dialogues)
+        recipe = replace(
+            recipe, members=1, schedule=replace(recipe.schedule, epochs=2, average_from=0.0)
+        )
+    split = split_of(dialogues, held_out)
+    train, test = list(split.train), list(split.test)
+    if kind == "alone":
+        test = list(_alone(test))
+        recipe = replace(recipe, schedule=replace(recipe.schedule, alone=True))
+    vectors = word_vectors(folder)
+    sentences = kept_sentences(Path(cache), recipe)
+    network, fitted = Trainer(
+        Sources(train, vectors, sentence_encoder=sentences), recipe, seed
+    ).train(train)
+    counts = count_offline(network, fitted, test, [0] if kind == "alone" else None)
+    result: dict[str, Any] = {
+        "counts": counts.to_dict(),
+        "learned": sum(len(d.utterances) for d in train),
+        "scored": sum(len(d.utterances) for d in test),
+        "recipe": recipe.to_dict(),
+    }
+    if kind == "context":
+        model = ContextModel(
+            network,
+            id=f"context, without {held_out}",
+            sha256="0" * 64,
+            look_ahead=recipe.look_ahead,
+            sentences=sentences,
+        )
+        result["streamed"] = stream_and_compare(model, test)
+    return result
+
+
+def _alone(dialogues: Sequence[CorpusDialogue]) -> Iterator[CorpusDialogue]:
+    """Each utterance as a dialogue of its own."""
+    for dialogue in dialogues:
+        for utterance in dialogue.utterances:
+            yield replace(dialogue, utterances=(utterance,))

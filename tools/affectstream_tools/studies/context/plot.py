@@ -1,0 +1,98 @@
+"""A picture of the context study: recall by look-ahead, and what is taken for what.
+
+Knows: matplotlib. Refuses to know: how the report was made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from affectstream.corpus.dialogues import CLASSES
+from affectstream.errors import AffectstreamError
+from affectstream_tools.studies.context.report import NAMES, at
+
+_INK, _GRID = "#2b2f36", "#d9dce1"
+_LINES = {"all": "#3b6fb6", "improvised": "#2f7d4f"}
+
+
+def plot_context(report: dict[str, Any], path: Path) -> Path:
+    """Draw the curve and the confusion of the full context.
+
+    Raises:
+        AffectstreamError: the picture cannot be written.
+    """
+    figure = Figure(figsize=(11.5, 4.6), layout="constrained", dpi=120)
+    curve, matrix = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    _draw_curve(curve, report)
+    _draw_confusion(matrix, at(report, "full")["confusion"])
+    figure.suptitle(
+        f"Context model on IEMOCAP, {report['protocol']} protocol, {report['folds']} folds"
+        + (" (a trial on a few dialogues)" if report["small"] else ""),
+        color=_INK,
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        FigureCanvasAgg(figure).print_png(path)
+    except OSError as error:
+        raise AffectstreamError(
+            f"{path} cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    return path
+
+
+def _draw_curve(axes: Any, report: dict[str, Any]) -> None:
+    places = range(len(NAMES))
+    found = [at(report, name) for name in NAMES]
+    values = {
+        "all": [one["uar"] for one in found],
+        "improvised": [one["improvised"]["uar"] for one in found],
+    }
+    values = {part: one for part, one in values.items() if None not in one}
+    for part, own in values.items():
+        colour = _LINES[part]
+        axes.plot(places, own, "o-", color=colour, label=part)
+        for place, value in zip(places, own, strict=True):
+            above = value == max(one[place] for one in values.values())
+            axes.annotate(
+                f"{value:.3f}",
+                (place, value),
+                textcoords="offset points",
+                xytext=(0, 7 if above else -14),
+                ha="center",
+                fontsize=8,
+                color=colour,
+            )
+    axes.axhline(0.25, color=_GRID, lw=1.2)
+    axes.annotate("chance", (0, 0.25), xytext=(0, 4), textcoords="offset points", fontsize=8)
+    axes.set_xticks(places, [f"L = {name}" if name.isdigit() else name for name in NAMES])
+    axes.set_ylim(0.2, 1.0)
+    axes.set_ylabel("unweighted average recall", color=_INK)
+    axes.set_xlabel("later utterances that an estimate may use", color=_INK)
+    axes.grid(axis="y", color=_GRID, lw=0.6)
+    axes.legend(frameon=False, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_confusion(axes: Any, counts: list[list[int]]) -> None:
+    table = np.array(counts)
+    shares = table / np.maximum(1, table.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*table.shape):
+        axes.text(
+            column,
+            row,
+            f"{shares[row, column]:.2f}\n{table[row, column]}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if shares[row, column] > 0.55 else _INK,
+        )
+    axes.set_xticks(range(len(CLASSES)), CLASSES, fontsize=8)
+    axes.set_yticks(range(len(CLASSES)), CLASSES, fontsize=8)
+    axes.set_xlabel("estimated (whole dialogue known)", color=_INK)
+    axes.set_ylabel("annotated", color=_INK)

@@ -1,0 +1,269 @@
+"""The context study's report: pooled scores by look-ahead, saved as JSON, Markdown and pictures.
+
+Knows: counts of folds and how they are pooled and shown. Refuses to know: how they were found.
+
+Scores of the four classes are of all folds' counts together: every labelled utterance of the corpus
+once. Those of the levels and clusters are means over sessions, as Wöllmer et al. (2010) print them.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+
+from affectstream.corpus.scoring import Confusion
+from affectstream.errors import AffectstreamError
+from affectstream_models.context.network import SCALES
+from affectstream_tools.jobs.jobs import Outcome, write_whole
+from affectstream_tools.studies.context.counts import LOOK_AHEADS, PARTS, Counts, name_of
+from affectstream_tools.studies.woellmer.folds import matched
+from affectstream_tools.studies.woellmer.scores import mean_scores
+
+NAMES = ("none", *(name_of(look_ahead) for look_ahead in LOOK_AHEADS))
+"""From no context to the whole dialogue."""
+
+TASKS = (*SCALES, "clusters-3", "clusters-4", "clusters-5")
+
+Report = dict[str, Any]
+
+
+def report_of(
+    outcomes: Mapping[str, Outcome],
+    protocol: str,
+    command: str,
+    centres: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    small: bool = False,
+) -> Report:
+    """Pool the folds' counts into the report, plain values throughout.
+
+    Args:
+        centres: fold -> task -> centres of its clusters. Folds' clusters differ a little, and
+            may be in another order; those of a session are put in the order of its first fold.
+    """
+    pooled, by_session = Counts(), defaultdict(Counts)
+    first: dict[str, str] = {}
+    for outcome in outcomes.values():
+        fold = str(outcome.job.options["held_out"])
+        session = fold.partition(",")[0]
+        reference = centres[first.setdefault(session, fold)]
+        counts = _counts(outcome).reordered(
+            {task: matched(own, reference[task]) for task, own in centres[fold].items()}
+        )
+        pooled.add(counts)
+        by_session[session].add(counts)
+    levels: dict[str, Any] = {str(n): {} for n in LOOK_AHEADS if n}
+    report: Report = {
+        "protocol": protocol,
+        "data": "IEMOCAP, derived set: 47 eGeMAPS statistics, transcripts",
+        "small": small,
+        "chance_uar": 0.25,
+        "folds": len({str(o.job.options["held_out"]) for o in outcomes.values()}),
+        "seeds": sorted({int(o.job.options["seed"]) for o in outcomes.values()}),
+        "command": command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": next(iter(outcomes.values())).machine,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "recipe": next(iter(outcomes.values())).result["recipe"],
+    }
+    for name in NAMES:
+        (levels if name in levels else report)[name] = _scores(pooled, by_session, name)
+    report["look_ahead"] = levels
+    report["sessions"] = {
+        session: {name: _four(counts, name, "all")["uar"] for name in NAMES}
+        for session, counts in sorted(by_session.items())
+    }
+    report["streamed"] = _streamed(outcomes.values())
+    report["cost"] = {
+        "wall_s": round(sum(o.wall_s for o in outcomes.values()), 1),
+        "longest_s": round(max(o.wall_s for o in outcomes.values()), 1),
+        "peak_mib": round(max(o.peak_mib for o in outcomes.values()), 1),
+        "jobs": len(outcomes),
+    }
+    return report
+
+
+def at(report: Report, name: str) -> dict[str, Any]:
+    """The scores under a name of ``NAMES``."""
+    found: dict[str, Any] = report["look_ahead"].get(name) or report[name]
+    return found
+
+
+def _counts(outcome: Outcome) -> Counts:
+    plain = outcome.result["counts"]
+    if outcome.job.options["kind"] == "alone":
+        plain = {"none": plain[name_of(0)]}
+    return Counts.from_dict(plain)
+
+
+def _scores(pooled: Counts, by_session: Mapping[str, Counts], name: str) -> dict[str, Any]:
+    parts = {part: _four(pooled, name, part) for part in PARTS}
+    tasks = {
+        task: {
+            part: {
+                metric: round(mean, 4)
+                for metric, (mean, _) in mean_scores(
+                    [counts.tables[name, part, task] for counts in by_session.values()]
+                ).items()
+            }
+            for part in PARTS
+            if all((name, part, task) in counts.tables for counts in by_session.values())
+        }
+        for task in TASKS
+    }
+    for scale in SCALES:
+        for part in tasks[scale]:
+            tasks[scale][part]["ccc"] = round(pooled.concordance(name, part, scale), 4)
+    return {**parts["all"], "improvised": parts["improvised"], "tasks": tasks}
+
+
+def _four(counts: Counts, name: str, part: str) -> dict[str, Any]:
+    table = counts.tables.get((name, part, "emotion"))
+    if table is None:
+        return {"uar": None, "wa": None, "weighted_f1": None, "utterances": 0, "confusion": []}
+    found = Confusion(table)
+    return {**found.as_dict(), "utterances": found.utterances, "confusion": table.tolist()}
+
+
+def _streamed(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """What the fusion node said, all folds together, and how far from offline it ever was."""
+    found = [o.result["streamed"] for o in outcomes if "streamed" in o.result]
+    tables: dict[str, dict[str, Confusion]] = defaultdict(lambda: defaultdict(Confusion))
+    for one in found:
+        for name, parts in one["counts"].items():
+            for part, table in parts.items():
+                tables[name][part].counts += table
+    total = {
+        key: sum(one[key] for one in found)
+        for key in ("revisions", "changes", "finals", "final_changes")
+    }
+    return {
+        "scores": {
+            name: {part: table.as_dict() for part, table in parts.items()}
+            for name, parts in tables.items()
+        },
+        "largest_difference": max(one["difference"] for one in found),
+        **total,
+        "revision_changes_label": round(total["changes"] / max(1, total["revisions"]), 4),
+        "final_changes_label": round(total["final_changes"] / max(1, total["finals"]), 4),
+    }
+
+
+def lines_of(report: Report) -> list[list[str]]:
+    """The table of the four classes: a heading, then a row for each of ``NAMES``."""
+    rows = [["context", "UAR", "WA", "wF1", "impr. UAR", "WA", "wF1", "streamed UAR"]]
+    for name in NAMES:
+        found = at(report, name)
+        cells = [found, found["improvised"]]
+        figures = [one[key] for one in cells for key in ("uar", "wa", "weighted_f1")]
+        streamed = report["streamed"]["scores"].get(name, {}).get("all", {}).get("uar")
+        rows.append([_label(name), *(_figure(value) for value in (*figures, streamed))])
+    return rows
+
+
+def task_lines(report: Report) -> list[list[str]]:
+    """The table of the other tasks: F1 in each context, and the scales' concordance."""
+    rows = [["task", "part", *(f"F1 {_label(name)}" for name in NAMES), "CCC full"]]
+    for task in TASKS:
+        for part in at(report, "full")["tasks"][task]:
+            each = [at(report, name)["tasks"][task][part] for name in NAMES]
+            figures = [*(one["f1"] for one in each), each[-1].get("ccc")]
+            rows.append([task, part, *(_figure(value) for value in figures)])
+    return rows
+
+
+def remarks(report: Report) -> list[str]:
+    """What must stand beside the tables."""
+    streamed, full = report["streamed"], at(report, "full")
+    held = {
+        "session": "Folds leave one session out: neither speaker was heard, the scenarios were.",
+        "scenario": "Folds leave out one scenario of one session: neither the session nor the "
+        "scenario, in any session, is learned from.",
+    }[report["protocol"]]
+    return [
+        f"{held} {report['folds']} folds, {full['utterances']} labelled utterances "
+        f"({full['improvised']['utterances']} improvised), chance UAR 0.25.",
+        "The recipe was chosen on sessions 1 to 4 alone, by folds of the same kind; session 5 was "
+        "in no choice. "
+        + ", ".join(
+            f"{session}: {figures['full']:.3f}" for session, figures in report["sessions"].items()
+        )
+        + " (UAR, full).",
+        f"Streamed through the fusion node, first estimates and finals differ from the offline "
+        f"model's by {streamed['largest_difference']:.1e} at most. "
+        f"{100 * streamed['revision_changes_label']:.1f} % of {streamed['revisions']} revisions "
+        f"name another class than the estimate before; "
+        f"{100 * streamed['final_changes_label']:.1f} % of the finals another than the first.",
+    ]
+
+
+def save(report: Report, folder: Path) -> list[Path]:
+    """Write ``context-<protocol>.json``, ``.md`` and ``.png``.
+
+    Raises:
+        AffectstreamError: they cannot be written.
+    """
+    from affectstream_tools.studies.context.plot import plot_context
+
+    stem = f"context-{report['protocol']}"
+    text = "\n\n".join(
+        [
+            f"# The context model, {report['protocol']} protocol",
+            *(["A trial on a few dialogues: no result."] if report["small"] else []),
+            *remarks(report),
+            _markdown(lines_of(report)),
+            f"![UAR by look-ahead, and what is taken for what]({stem}.png)",
+            "Three levels of the scales and clusters of valence and activation: F1 as Wöllmer et "
+            "al. (2010) average it, mean over sessions.",
+            _markdown(task_lines(report)),
+            f"Made {report['date']} by `{report['command']}` on {report['machine']}; "
+            f"{report['cost']['jobs']} jobs, {report['cost']['wall_s']:.0f} s together, at most "
+            f"{report['cost']['peak_mib']:.0f} MiB each.",
+        ]
+    )
+    return [
+        write_whole(folder / f"{stem}.json", json.dumps(report, indent=1) + "\n"),
+        write_whole(folder / f"{stem}.md", text + "\n"),
+        plot_context(report, folder / f"{stem}.png"),
+    ]
+
+
+def load(folder: Path, protocol: str) -> Report:
+    """The saved report.
+
+    Raises:
+        AffectstreamError: there is none, or it is not ours.
+    """
+    path = folder / f"context-{protocol}.json"
+    try:
+        found: Report = json.loads(path.read_text(encoding="utf-8"))
+        remarks(found), lines_of(found), task_lines(found)
+    except FileNotFoundError as error:
+        raise AffectstreamError(
+            f"no report of protocol {protocol} is saved in {folder}; run the command without "
+            "--report first"
+        ) from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
+    return found
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---" + "|--:" * (len(rows[0]) - 1) + "|", *lines[1:]])
+
+
+def _label(name: str) -> str:
+    return f"L = {name}" if name.isdigit() else name
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,213 @@
+"""Corpora as the networks of Tripathi and Beigi (2018) see them: utterances of four classes.
+
+Knows: which labels they took, which front end feeds which input, and the synthetic corpus that
+stands in where a recording is needed and there is none.
+Refuses to know: protocols, networks, and how a front end works.
+
+Their four classes are anger, excitement, neutral and sadness, 4,936 utterances: ``exc`` alone where
+nearly everyone else merges it with ``hap`` (their ``emotions_used`` says so, and their notebooks
+count as many). Single sentences that actors read have happiness in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusUtterance
+from affectstream_models.tripathi.mocap import ALL_COLUMNS, ROWS
+from affectstream_models.tripathi.speech import DESCRIPTORS, FRAMES
+from affectstream_tools.corpora.corpus import open_corpus
+from affectstream_tools.corpora.preparation import prepare
+from affectstream_tools.synthesis.ceilings import Ceiling, ceilings
+from affectstream_tools.synthesis.dialogue_model import DialogueModel, Shown
+from affectstream_tools.synthesis.kept_corpus import kept_corpus
+from affectstream_tools.synthesis.truth import is_synthetic, read_truth
+
+EXCITEMENT = {"ang": "anger", "exc": "excitement", "neu": "neutral", "sad": "sadness"}
+HAPPINESS = {"ang": "anger", "hap": "happiness", "neu": "neutral", "sad": "sadness"}
+
+FRONT_ENDS = {"speech": "tripathi34", "mocap": "mocap"}
+_SHAPES = {"speech": (FRAMES, DESCRIPTORS), "mocap": (ROWS, ALL_COLUMNS)}
+_SHOWN_IN = {"speech": "voice", "tokens": "words", "mocap": "motion"}
+
+_MODEL = DialogueModel(voice=Shown(0.7), words=Shown(0.7), motion=Shown(0.7))
+_SIZE, _FEW = (5, 12, 8, 30), (5, 2, 4, 30)
+
+
+class Labelled(NamedTuple):
+    """A labelled utterance and where it was said."""
+
+    dialogue: CorpusDialogue
+    utterance: CorpusUtterance
+
+
+@dataclass(frozen=True, slots=True)
+class Utterances:
+    """N utterances of four classes.
+
+    Attributes:
+        named: what they are, to stand beside a figure.
+        corpus: the corpus that they were taken from.
+        classes: of ``labels``.
+        labelled: in the order of the corpus's dialogues.
+        labels: (N,) of 0..3.
+        frames: by input: ``speech`` (N, 100, 34), ``mocap`` (N, 200, 189), those asked for; zeros
+            where an utterance has none, as in the published code.
+    """
+
+    named: str
+    corpus: Corpus
+    classes: tuple[str, ...]
+    labelled: tuple[Labelled, ...]
+    labels: NDArray[np.int64]
+    frames: dict[str, NDArray[np.float32]]
+
+    @property
+    def ids(self) -> list[str]:
+        """Of each utterance."""
+        return [each.utterance.id for each in self.labelled]
+
+    @property
+    def dialogues(self) -> list[str]:
+        """Of each utterance."""
+        return [each.dialogue.id for each in self.labelled]
+
+    @property
+    def sessions(self) -> NDArray[np.int64]:
+        """Of each utterance."""
+        return np.array([each.dialogue.session for each in self.labelled])
+
+    @property
+    def improvised(self) -> NDArray[np.bool_]:
+        """Whether each utterance is."""
+        return np.array([each.dialogue.improvised for each in self.labelled])
+
+    @property
+    def texts(self) -> list[str]:
+        """Of each utterance; empty where there is none."""
+        return [each.utterance.text or "" for each in self.labelled]
+
+
+def read_utterances(
+    folder: Path,
+    inputs: Collection[str],
+    cache: Path,
+    *,
+    improvised: bool = False,
+    small: bool = False,
+) -> Utterances:
+    """The utterances of a corpus that have one of the four classes.
+
+    Args:
+        folder: of the corpus: raw or derived IEMOCAP, or labelled clips.
+        inputs: of the network: ``tokens``, ``speech``, ``mocap``.
+        cache: where prepared features lie.
+        improvised: leave out what is read from plays.
+        small: one of each class of each dialogue.
+
+    Raises:
+        CorpusError: the corpus cannot be read.
+        ValueError: it lacks what an input is made of, or no utterance has one of the classes.
+    """
+    corpus = open_corpus(folder)
+    if small:
+        corpus = _thinned(corpus)
+        cache = cache / "small"
+    classes = EXCITEMENT if corpus.kind in ("raw", "derived") else HAPPINESS
+    labelled = _labelled(corpus, classes, improvised=improvised)
+    if "tokens" in inputs and not any(each.utterance.text for each in labelled):
+        raise ValueError(f"{folder} has no words; use a network without text, or another corpus")
+    names = tuple(classes.values())
+    labels = [names.index(classes[each.utterance.emotion]) for each in labelled]
+    wanted = [name for name in inputs if name != "tokens"]
+    return Utterances(
+        named=_named(corpus),
+        corpus=corpus,
+        classes=names,
+        labelled=labelled,
+        labels=np.array(labels, dtype=np.int64),
+        frames=_frames(corpus, labelled, wanted, cache) if wanted else {},
+    )
+
+
+def synthetic_corpus(cache: Path, *, small: bool = False) -> Path:
+    """The folder of the synthetic corpus, written if it is not there yet; it has words and motion.
+
+    Raises:
+        AffectstreamError: it cannot be written.
+    """
+    return kept_corpus(cache, _MODEL, _FEW if small else _SIZE)
+
+
+def ceiling_of(
+    utterances: Utterances, test: Iterable[int], inputs: Iterable[str]
+) -> Ceiling | None:
+    """The best that can be done on whole dialogues of a synthetic corpus; None on any other.
+
+    That is by one utterance alone, as these networks do it.
+    """
+    if not is_synthetic(utterances.corpus.path):
+        return None
+    truth = read_truth(utterances.corpus.path)
+    dialogues = sorted({utterances.labelled[i].dialogue.id for i in test})
+    shown = tuple(_SHOWN_IN[name] for name in inputs)
+    return next(ceilings(truth.model, truth.of(dialogues), subsets=(shown,), look_aheads=("none",)))
+
+
+def _labelled(corpus: Corpus, classes: dict[str, str], *, improvised: bool) -> tuple[Labelled, ...]:
+    found = tuple(
+        Labelled(dialogue, utterance)
+        for dialogue in corpus.dialogues
+        for utterance in dialogue.utterances
+        if utterance.emotion in classes and (dialogue.improvised or not improvised)
+    )
+    if not found:
+        raise ValueError(
+            f"{corpus.path} has no utterance of {', '.join(classes.values())}; use another"
+        )
+    return found
+
+
+def _thinned(corpus: Corpus) -> Corpus:
+    """A corpus of the first utterances of each class in each dialogue."""
+
+    def few(dialogue: CorpusDialogue) -> CorpusDialogue:
+        first = {u.emotion: u for u in reversed(dialogue.utterances)}
+        return replace(dialogue, utterances=tuple(first.values()))
+
+    return replace(corpus, dialogues=tuple(few(each) for each in corpus.dialogues))
+
+
+def _named(corpus: Corpus) -> str:
+    if is_synthetic(corpus.path):
+        return "synthetic corpus, not IEMOCAP"
+    if corpus.kind == "acted":
+        return f"{corpus.path.name}, sentences that actors read, not IEMOCAP"
+    if corpus.kind == "meld":
+        return "MELD, not IEMOCAP"
+    what = "IEMOCAP transcripts" if corpus.kind == "derived" else "IEMOCAP"
+    return f"{what}, 4 classes (exc alone)"
+
+
+def _frames(
+    corpus: Corpus, labelled: Sequence[Labelled], inputs: list[str], cache: Path
+) -> dict[str, NDArray[np.float32]]:
+    """Features are prepared of the whole corpus, as any other experiment on it asks for them."""
+    prepared = prepare(corpus, [FRONT_ENDS[name] for name in inputs], cache, workers=1)
+    frames = {}
+    for name in inputs:
+        found = [prepared.features(FRONT_ENDS[name], each.utterance.id) for each in labelled]
+        if all(each is None for each in found):
+            raise ValueError(
+                f"{corpus.path} has nothing to make {name} of; use a network of text alone, or a "
+                "corpus with recordings"
+            )
+        nothing = np.zeros(_SHAPES[name], dtype=np.float32)
+        frames[name] = np.stack([nothing if each is None else each for each in found])
+    return frames

@@ -1,0 +1,247 @@
+"""One experiment with a network of Tripathi and Beigi (2018): from a corpus to its scores.
+
+Knows: the order of the steps, and what is reported of them.
+Refuses to know: which experiments there are, and how each step is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from affectstream_models.tripathi.checkpoints import Description, TrainedNetwork
+from affectstream_models.tripathi.mocap import ROWS
+from affectstream_models.tripathi.networks import NETWORKS, Network, Optimiser
+from affectstream_models.tripathi.speech import FRAMES
+from affectstream_tools.studies.tripathi.data import (
+    Utterances,
+    ceiling_of,
+    read_utterances,
+    synthetic_corpus,
+)
+from affectstream_tools.studies.tripathi.inputs import (
+    encoded,
+    fitted,
+    longest,
+    longest_text,
+    read_vectors,
+    started,
+)
+from affectstream_tools.studies.tripathi.protocols import parts_of
+from affectstream_tools.studies.tripathi.training import (
+    Course,
+    Parts,
+    Schedule,
+    score,
+    train,
+)
+
+SYNTHETIC = "synthetic"
+"""In place of a corpus's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that an experiment depends on.
+
+    Attributes:
+        network: of ``tripathi.NETWORKS``.
+        corpus: a folder, or ``SYNTHETIC``.
+        vectors: a file of word vectors, for the networks that start at them.
+        protocol: of ``tripathi_protocols.PROTOCOLS``.
+        improvised: leave out what is read from plays, in training too.
+        optimiser: in place of the paper's; empty for the paper's.
+        small: a few utterances.
+    """
+
+    network: str
+    corpus: str
+    vectors: str
+    protocol: str
+    batch: int
+    epochs: int
+    patience: int
+    improvised: bool = False
+    optimiser: str = ""
+    seed: int = 0
+    small: bool = False
+
+    def chosen_optimiser(self) -> Optimiser:
+        """The one to train with.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        wanted = self.optimiser or _network(self.network).optimiser
+        if wanted == "adam":
+            return "adam"
+        if wanted == "adadelta":
+            return "adadelta"
+        raise ValueError(f"there is no optimiser {wanted!r}; use adadelta or adam")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An experiment that was run.
+
+    Attributes:
+        description: what the network must be given, for its checkpoint.
+    """
+
+    plan: Plan
+    utterances: Utterances
+    parts: Parts
+    description: Description
+    network: nn.Module
+    course: Course
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: what was learned from and scored, every epoch, and both choices of one."""
+        test = self.parts.test
+        improvised = self.utterances.improvised[test]
+        counts = np.bincount(self.utterances.labels[test])
+        ceiling = ceiling_of(self.utterances, test.tolist(), NETWORKS[self.plan.network].inputs)
+        return {
+            "network": self.plan.network,
+            "named": self.utterances.named,
+            "classes": list(self.utterances.classes),
+            "vectors": self.description.vectors,
+            "optimiser": self.plan.chosen_optimiser(),
+            "sizes": {
+                name: getattr(self.description, name) for name in ("frames", "length", "rows")
+            },
+            "utterances": {
+                name: len(getattr(self.parts, name)) for name in ("train", "development", "test")
+            },
+            "chance": round(float(counts.max() / counts.sum()), 6),
+            "ceiling": ceiling.to_dict() if ceiling else None,
+            **self.course.to_dict(improvised),
+        }
+
+
+def run(cache: str, **options: Any) -> dict[str, Any]:
+    """A job: options are those of ``Plan``."""
+    torch.set_num_threads(1)
+    return experiment(Plan(**options), Path(cache)).to_dict()
+
+
+def experiment(
+    plan: Plan, cache: Path, *, on_epoch: Callable[[int, float], None] = lambda epoch, loss: None
+) -> Finished:
+    """Train and score a network.
+
+    Raises:
+        AffectstreamError: the corpus or the vectors cannot be read.
+        ValueError: the plan and the corpus do not go together.
+    """
+    optimiser = plan.chosen_optimiser()
+    utterances = _utterances(plan, cache)
+    texts, frames = utterances.texts, utterances.frames
+    vectors, which = None, ""
+    if NETWORKS[plan.network].embedding == "glove":
+        vectors, which = read_vectors(Path(plan.vectors), texts)
+    parts = _parts(plan, utterances)
+    empty = replace(_described(plan, utterances), vectors=which)
+    description = fitted(empty, texts, frames, parts.train, vectors)
+    network = started(description, vectors, plan.seed)
+    course = train(
+        network,
+        optimiser,
+        encoded(description, texts, frames),
+        torch.from_numpy(utterances.labels),
+        parts,
+        Schedule(plan.batch, plan.epochs, plan.patience),
+        plan.seed,
+        on_epoch=on_epoch,
+    )
+    return Finished(plan, utterances, parts, description, network, course)
+
+
+def evaluate(trained: TrainedNetwork, cache: Path, *, corpus: str | None = None) -> dict[str, Any]:
+    """Score a checkpoint on the part that its training did not see.
+
+    Args:
+        corpus: a folder to score in the place of the one it was trained on; all of it is scored
+            then.
+
+    Raises:
+        AffectstreamError: the corpus cannot be read.
+        ValueError: the corpus does not have the classes, lacks what the network needs, or was
+            learned from.
+    """
+    description = trained.description
+    plan = Plan(**{k: v for k, v in description.trained.items() if k != "named"})
+    if corpus and Path(corpus).resolve() == Path(plan.corpus).resolve():
+        raise ValueError(
+            f"the network has learned from {corpus}; name no corpus, and what it has not learned "
+            "from is scored"
+        )
+    utterances = _utterances(replace(plan, corpus=corpus or plan.corpus), cache)
+    if utterances.classes != description.classes:
+        raise ValueError(
+            f"the network tells {', '.join(description.classes)}, and the corpus has "
+            f"{', '.join(utterances.classes)}; use another corpus"
+        )
+    test = np.arange(len(utterances.labels)) if corpus else _parts(plan, utterances).test
+    inputs = encoded(description, utterances.texts, utterances.frames)
+    labels = torch.from_numpy(utterances.labels)
+    scored = score(trained.network, inputs, labels, test)
+    improvised = utterances.improvised[test]
+    return {
+        "network": description.name,
+        "sha256": trained.sha256,
+        "named": utterances.named,
+        "protocol": "all of it" if corpus else plan.protocol,
+        "classes": list(description.classes),
+        "utterances": len(test),
+        **scored.to_dict(),
+        "improvised": scored.of(improvised).to_dict() if improvised.any() else None,
+    }
+
+
+def _network(name: str) -> Network:
+    if name not in NETWORKS:
+        raise ValueError(f"there is no network {name!r}; there are {', '.join(NETWORKS)}")
+    return NETWORKS[name]
+
+
+def _described(plan: Plan, utterances: Utterances) -> Description:
+    """What is known of a network before anything is fitted."""
+    speech = utterances.frames.get("speech")
+    return Description(
+        name=plan.network,
+        classes=utterances.classes,
+        frames=FRAMES if speech is None else longest(speech),
+        length=longest_text(utterances.texts),
+        rows=ROWS,
+        trained={**asdict(plan), "named": utterances.named},
+    )
+
+
+def _utterances(plan: Plan, cache: Path) -> Utterances:
+    folder = (
+        synthetic_corpus(cache, small=plan.small) if plan.corpus == SYNTHETIC else Path(plan.corpus)
+    )
+    return read_utterances(
+        folder,
+        _network(plan.network).inputs,
+        cache,
+        improvised=plan.improvised,
+        small=plan.small,
+    )
+
+
+def _parts(plan: Plan, utterances: Utterances) -> Parts:
+    return parts_of(
+        plan.protocol,
+        plan.seed,
+        ids=utterances.ids,
+        dialogues=utterances.dialogues,
+        sessions=utterances.sessions,
+    )

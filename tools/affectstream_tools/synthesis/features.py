@@ -1,0 +1,69 @@
+"""Dialogues of a ``DialogueModel`` as features, without sound, words or motion on any disk.
+
+Knows: how a cue is put into numbers from which it can be told, and into a word.
+Refuses to know: recognizers, and files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
+from affectstream.timebase import NS_PER_S
+from affectstream_tools.synthesis.dialogue_model import MISSING, Drawn, Floats
+from affectstream_tools.synthesis.rendered_words import CUE_WORDS
+
+_BLUR = 0.1
+_STATISTICS = 47
+_LABELS = ("ang", "exc", "neu", "sad")
+
+
+def rows_of(drawn: Drawn, rng: np.random.Generator) -> Floats:
+    """(N, T, 12), a column for each symbol of each modality: 1 where it is shown, blurred.
+
+    The blur (deviation 0.1) never makes a symbol another; a missing cue has none.
+    """
+    symbols = np.arange(len(_LABELS))
+    shown = (drawn.cues[..., None] == symbols).reshape(*drawn.emotions.shape, -1)
+    return np.asarray(shown + rng.normal(0, _BLUR, shown.shape))
+
+
+def corpus_dialogues(drawn: Drawn, rng: np.random.Generator) -> list[CorpusDialogue]:
+    """Dialogues of utterances with labels, a word each, and 47 statistics; motion is left out.
+
+    The statistics lie around one of four points that are the cues', the same in every corpus.
+    Turns last two seconds; sessions are 1 to 5 in turn, scales are not known.
+    """
+    points = np.random.default_rng(0).normal(0, 1, (len(_LABELS), _STATISTICS))
+    dialogues = []
+    for number, (emotions, cues) in enumerate(zip(drawn.emotions, drawn.cues, strict=True)):
+        session = 1 + number % 5
+        name = f"Ses{session:02d}F_impro{number // 5:02d}"
+        utterances = []
+        for turn, (emotion, (voice, words, _)) in enumerate(zip(emotions, cues, strict=True)):
+            sound: NDArray[np.float64] = points[voice] + rng.normal(0, 0.5, _STATISTICS)
+            letter = "FM"[turn % 2]
+            utterances.append(
+                CorpusUtterance(
+                    id=f"{name}_{letter}{turn // 2:03d}",
+                    dialogue=name,
+                    speaker=f"{name[:5]}{letter}",
+                    start_ns=2 * turn * NS_PER_S,
+                    end_ns=2 * (turn + 1) * NS_PER_S,
+                    emotion=_LABELS[emotion],
+                    valence=float("nan"),
+                    activation=float("nan"),
+                    dominance=float("nan"),
+                    text=None if words == MISSING else str(rng.choice(CUE_WORDS[words])),
+                    acoustic=None if voice == MISSING else sound.astype(np.float32),
+                )
+            )
+        dialogues.append(CorpusDialogue(name, session, tuple(utterances)))
+    return dialogues
+
+
+def word_vectors() -> dict[str, list[float]]:
+    """Vectors of all words that may be said: nothing but different."""
+    rng = np.random.default_rng(0)
+    return {word: rng.normal(0, 1, 8).tolist() for own in CUE_WORDS for word in own}

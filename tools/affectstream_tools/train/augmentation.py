@@ -1,0 +1,90 @@
+"""What a live stream does to utterances, done to a corpus before it is learned from.
+
+Knows: recognisers' mistakes, other rooms and microphones, speakers who were heard before.
+Refuses to know: networks, and which of the alternatives a training step draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser, Speakers
+from affectstream_models.text.sentence_encoder import as_heard
+
+Rows = NDArray[np.float32]
+
+
+def as_recognised(
+    text: str, words: Sequence[str], rng: np.random.Generator, *, drop: float, substitute: float
+) -> str:
+    """``text`` as a recogniser writes it: no case, no punctuation, no marks, some words wrong.
+
+    Args:
+        words: what a substituted word may become.
+        drop, substitute: chances per word.
+    """
+    kept = []
+    for word in as_heard(text).split():
+        chance = rng.random()
+        if chance < drop:
+            continue
+        swapped = chance < drop + substitute
+        kept.append(words[int(rng.integers(len(words)))] if swapped else word)
+    return " ".join(kept)
+
+
+def normalised(
+    statistics: Sequence[Rows | None],
+    speakers: Sequence[str],
+    normaliser: SpeakerNormaliser,
+    known: Speakers = NOBODY,
+) -> list[Rows | None]:
+    """Statistics (47,) of a dialogue, normalised as the stream does it; None stays None."""
+    rows: list[Rows | None] = []
+    for one, speaker in zip(statistics, speakers, strict=True):
+        if one is None:
+            rows.append(None)
+            continue
+        row, known = normaliser.carry(known, speaker, one)
+        rows.append(row)
+    return rows
+
+
+def in_another_room(
+    statistics: Sequence[Rows | None],
+    speakers: Sequence[str],
+    sd: Rows,
+    rng: np.random.Generator,
+    strength: float,
+) -> list[Rows | None]:
+    """Statistics shifted by a random room and microphone, and half as far by each speaker.
+
+    Args:
+        sd: (47,) the population's. strength: the shift's standard deviation, in those.
+    """
+    room = rng.normal(0, strength, len(sd))
+    shifts = {name: room + rng.normal(0, strength / 2, len(sd)) for name in sorted(set(speakers))}
+    return [
+        None if one is None else (one + shifts[speaker] * sd).astype(np.float32)
+        for one, speaker in zip(statistics, speakers, strict=True)
+    ]
+
+
+def heard_before(
+    speakers: Sequence[str],
+    recordings: Mapping[str, Sequence[Rows]],
+    normaliser: SpeakerNormaliser,
+    rng: np.random.Generator,
+    most: int = 60,
+) -> Speakers:
+    """Speakers who have already said 1 to ``most`` utterances, drawn from all their recordings."""
+    known = NOBODY
+    for speaker in sorted(set(speakers)):
+        said = recordings[speaker]
+        count = int(np.exp(rng.uniform(0, np.log(most))))
+        for place in rng.integers(0, len(said), count):
+            _, known = normaliser.carry(known, speaker, said[place])
+    return known

@@ -1,0 +1,136 @@
+"""The recipes of the shipped checkpoints, with their development folds.
+
+Knows: the numbers that were chosen, and on which folds. Refuses to know: how they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from affectstream.corpus.dialogues import CorpusDialogue
+from affectstream_models.text.sentence_encoder import (
+    BOTH_MINILM,
+    EMOTION_MINILM,
+    HEARD_MINILM,
+    MINILM_DIM,
+)
+from affectstream_tools.corpora.splits import Split, hold_out_scenarios, leave_one_session_out
+from affectstream_tools.train.checkpoint import Folds, Recipe
+from affectstream_tools.train.member import Part, Schedule
+from affectstream_tools.train.targets import Augmentation
+from affectstream_tools.train.word_encoder import TextSchedule
+
+ACTED_SPEAKERS = tuple(f"ravdess/{actor:02d}" for actor in range(1, 17))
+"""Who is learned from; the other eight of RAVDESS's actors are for scoring."""
+
+ACTED_COPIES = 6
+"""Dialogues per actor, each with the clips in another order."""
+
+LIVE = Recipe(
+    # So few numbers that a scenario's words and course are not worth learning by heart.
+    sizes={"ngram_dim": 32, "encoder_dim": 32, "fused_dim": 16, "hidden_dim": 24, "head_dim": 24},
+    schedule=Schedule(
+        modality_dropout=0.15,
+        without_text=0.3,
+        without_acoustic=0.15,
+        mistakes=0.5,
+        shuffle=0.5,
+        parts={"meld": Part(share=1 / 3, weight=0.5), "ravdess": Part(weight=0.5)},
+    ),
+    least_ngrams=3,
+    speaker_prior=12.0,
+    augmentation=Augmentation(),
+    text=TextSchedule(),
+    sure_accuracy=0.6,
+)
+"""For a stranger's conversation: new words, new voices, a new room."""
+
+LIVE_SENTENCES = Recipe(
+    sizes={
+        "sentence_encoder": HEARD_MINILM,
+        "sentence_dim": MINILM_DIM,
+        "memory": (3.0,),
+        "evidence_dim": 0,
+        "ngram_dim": 1,
+        "text_dim": 32,
+        "encoder_dim": 32,
+        "hidden_dim": 32,
+    },
+    schedule=replace(LIVE.schedule, mistakes=0.0, level_weight=0.6, level_balance=0.5),
+    least_ngrams=1_000_000,  # none is so frequent: sentences and word vectors alone
+    speaker_prior=LIVE.speaker_prior,
+    augmentation=Augmentation(mistakes=False),
+    sure_accuracy=LIVE.sure_accuracy,
+)
+"""The same, by whoever has the sentence encoder: it sees the words as a recognizer writes them."""
+
+_LEVELS = Schedule(level_weight=0.6, level_balance=0.5)
+"""Most utterances are of the middle level; the others should be found too."""
+
+REPLAY = Recipe(sizes={"evidence_dim": 0, "memory": (3.0,)}, schedule=_LEVELS)
+"""For IEMOCAP's own scenarios, spoken by others: what the words give away is used."""
+
+
+def unseen_sessions(dialogues: Sequence[CorpusDialogue]) -> list[Split]:
+    """Leave one session out: the speakers are new, the scenarios are not."""
+    return list(leave_one_session_out(dialogues))
+
+
+def unseen_sessions_and_scenarios(dialogues: Sequence[CorpusDialogue]) -> list[Split]:
+    """One fold per session, scored on every n-th scenario; it learns from neither."""
+    sessions = sorted({dialogue.session for dialogue in dialogues})
+    scenarios = sorted({dialogue.scenario for dialogue in dialogues})
+    return [
+        hold_out_scenarios(dialogues, session, scenarios[number :: len(sessions)])
+        for number, session in enumerate(sessions)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A shipped checkpoint: how it is made, and what it was chosen on."""
+
+    recipe: Recipe
+    folds: Folds
+    purpose: str
+
+
+SHIPPED = {
+    "live": Shipped(LIVE, unseen_sessions_and_scenarios, "unseen sessions and scenarios"),
+    "live-sentences": Shipped(
+        LIVE_SENTENCES, unseen_sessions_and_scenarios, "unseen sessions and scenarios"
+    ),
+    "replay": Shipped(REPLAY, unseen_sessions, "unseen sessions"),
+}
+
+NEW_SESSION = Recipe(
+    sizes={
+        "sentence_encoder": BOTH_MINILM,
+        "sentence_dim": 2 * MINILM_DIM,
+        "memory": (3.0,),
+        "clusters": (3, 4, 5),
+        "evidence_dim": 0,
+    },
+    schedule=_LEVELS,
+    members=4,
+)
+"""The study's, where speakers are new and scenarios are not: words may give a scenario away."""
+
+NEW_SCENARIOS = Recipe(
+    sizes={
+        "sentence_encoder": EMOTION_MINILM,
+        "sentence_dim": MINILM_DIM,
+        "memory": (3.0,),
+        "clusters": (3, 4, 5),
+        "evidence_dim": 0,
+        "ngram_dim": 16,
+        "text_dim": 32,
+        "encoder_dim": 32,
+        "hidden_dim": 32,
+    },
+    schedule=_LEVELS,
+    members=2,
+    least_ngrams=60,
+)
+"""The study's, where neither speakers nor scenarios are known: few numbers, frequent words only."""

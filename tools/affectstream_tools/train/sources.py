@@ -1,0 +1,102 @@
+"""What a shipped recipe is learned from, found in folders.
+
+Knows: which corpora a recipe needs and where they lie beside each other.
+Refuses to know: how they are used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_derived
+from affectstream_models.context.network import SCALES
+from affectstream_tools.corpora.acted import acted_dialogues
+from affectstream_tools.corpora.emobank import read_emobank
+from affectstream_tools.corpora.labelled_clips import Clip, find_clips
+from affectstream_tools.corpora.meld import read_meld
+from affectstream_tools.train.checkpoint import Recipe, Sources, sentences_of
+from affectstream_tools.train.recipes import ACTED_COPIES, ACTED_SPEAKERS
+from affectstream_tools.train.word_encoder import Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the corpora are.
+
+    Attributes:
+        derived: IEMOCAP's derived set.
+        beside: the folder with ``glove-50d-5k``, ``meld-text``, ``emobank`` and ``ravdess16k``.
+    """
+
+    derived: Path
+    beside: Path
+
+
+def read_sources(
+    folders: Folders,
+    recipe: Recipe,
+    *,
+    seed: int,
+    on_clip: Callable[[], None] = lambda: None,
+) -> Sources:
+    """Read what ``recipe`` needs.
+
+    Raises:
+        CorpusError: a corpus is missing or broken.
+    """
+    dialogues = read_derived(folders.derived)
+    vectors_path = folders.beside / "glove-50d-5k" / "glove-50d-5k.json"
+    if not vectors_path.is_file():
+        raise CorpusError(f"{vectors_path} is missing; name the folder it is in with --others")
+    sources = Sources(dialogues, json.loads(vectors_path.read_text(encoding="utf-8")))
+    others: list[CorpusDialogue] = []
+    if "meld" in recipe.schedule.parts or recipe.text is not None:
+        meld = read_meld(folders.beside / "meld-text")
+        others += meld if "meld" in recipe.schedule.parts else []
+        if recipe.text is not None:
+            rated = _as_rated_here(read_emobank(folders.beside / "emobank"), dialogues)
+            sources = replace(sources, sentences=[*sentences_of(meld), *rated])
+    if "ravdess" in recipe.schedule.parts:
+        others += acted_dialogues(
+            _chosen_clips(folders.beside / "ravdess16k"),
+            seed=seed,
+            copies=ACTED_COPIES,
+            on_clip=on_clip,
+        )
+    return replace(sources, others=others)
+
+
+def emotional_sentences(beside: Path) -> dict[str, list[Sentence]]:
+    """MELD's and EmoBank's sentences by part: ``train``, ``dev`` and ``test``.
+
+    Raises:
+        CorpusError: one of them is missing or broken.
+    """
+    parts: dict[str, list[Sentence]] = {"train": [], "dev": [], "test": []}
+    for dialogue in read_meld(beside / "meld-text"):
+        parts[dialogue.id.split("/")[1]] += sentences_of([dialogue])
+    for sentence in read_emobank(beside / "emobank"):
+        parts[sentence.part].append(sentence)
+    return parts
+
+
+def _chosen_clips(folder: Path) -> list[Clip]:
+    if not folder.is_dir():
+        raise CorpusError(f"{folder} is missing; name the folder it is in with --others")
+    return [clip for clip in find_clips(folder)[0] if clip.speaker in ACTED_SPEAKERS]
+
+
+def _as_rated_here(sentences: list[Sentence], dialogues: list[CorpusDialogue]) -> list[Sentence]:
+    """Sentences' scales moved and stretched to the mean and spread of the dialogues' ratings."""
+    here = np.array([[getattr(u, s) for s in SCALES] for d in dialogues for u in d.utterances])
+    there = np.array([sentence.scales for sentence in sentences])
+    moved = (there - there.mean(0)) / there.std(0) * here.std(0) + here.mean(0)
+    return [
+        replace(sentence, scales=tuple(row))
+        for sentence, row in zip(sentences, moved.clip(1.0, 5.0).tolist(), strict=True)
+    ]

@@ -1,0 +1,168 @@
+"""A replay whose processes are killed at random moments.
+
+Knows: the three processes of a replay, how each is started so that it can go on, SIGKILL.
+Refuses to know: how they go on, and what the outcome should be (``events``).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from affectstream.errors import AffectstreamError
+from affectstream.run.processes import Processes, free_address
+from affectstream_tools.trials.faults.events import Event, closed_dialogues, read_events
+
+ROLES = ("fusion", "replay", "subscriber")
+"""The hub lives in the fusion node's process, and dies with it, unless it has its own."""
+HUB = "hub"
+MEAN_WAIT_S = 1.2
+"""Between two deaths, on average; the times are exponential, so that no moment is spared."""
+
+LONGEST_S = 600.0
+"""For one replay; it takes some seconds where nobody is killed."""
+
+
+class FaultError(AffectstreamError):
+    """A replay did not end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What is replayed.
+
+    Attributes:
+        corpus: a derived set.
+        dialogues: of it.
+        checkpoint: for the node.
+        hub_alone: whether the hub has a process of its own, and dies alone.
+    """
+
+    corpus: Path
+    dialogues: Sequence[str]
+    checkpoint: str = "replay"
+    hub_alone: bool = False
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Who may die."""
+        return (*ROLES, HUB) if self.hub_alone else ROLES
+
+
+@dataclass(slots=True)
+class Deaths:
+    """Who dies, and when.
+
+    Attributes:
+        left: how many deaths are still to come; the replay goes on undisturbed after the last.
+    """
+
+    random: random.Random
+    left: int
+    mean_wait_s: float = MEAN_WAIT_S
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def wait_s(self) -> float:
+        """How long until the next one."""
+        return self.random.expovariate(1 / self.mean_wait_s) if self.left else LONGEST_S
+
+    def note(self, role: str) -> None:
+        """One has died."""
+        self.left -= 1
+        self.counts[role] += 1
+
+
+class _Running:
+    """The processes of one replay."""
+
+    def __init__(self, processes: Processes, replay: Replay, folder: Path) -> None:
+        address, dialogues = (
+            free_address(),
+            [x for d in replay.dialogues for x in ("--dialogue", d)],
+        )
+        where = ("--address", address)
+        node = folder / "node.journal"
+        self.events = folder / "events.jsonl"
+        self._commands = {
+            "fusion": ("fusion", *where, "--checkpoint", replay.checkpoint, "--journal", str(node),
+                       *(("--no-hub",) if replay.hub_alone else ())),
+            HUB: ("hub", *where),
+            "subscriber": ("subscribe", *where, "--to", str(self.events)),
+            "replay": ("replay", str(replay.corpus), *where, *dialogues,
+                       "--journal", str(folder / "replay.journal")),
+        }  # fmt: skip
+        self._processes = processes
+        self._pids: dict[str, int] = {}
+        if replay.hub_alone:
+            self.start(HUB)
+        self.start("fusion")
+        self.start("subscriber")
+        processes.wait_for_hub(address)
+        self.start("replay")
+
+    def start(self, role: str) -> None:
+        self._pids[role] = self._processes.start(role, *self._commands[role])
+
+    def kill(self, role: str) -> bool:
+        """Kill a process and start it again; return False where it had ended by itself."""
+        if role not in self._processes.running():
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(self._pids[role], signal.SIGKILL)
+        self._processes.end(self._pids[role])
+        self.start(role)
+        return True
+
+    @property
+    def told(self) -> list[Event]:
+        """What the subscriber has written so far."""
+        return read_events(self.events)
+
+    @property
+    def played(self) -> bool:
+        """Whether the replay has ended by itself."""
+        return "replay" not in self._processes.running()
+
+
+def play(
+    replay: Replay, folder: Path, deaths: Deaths, on_death: Callable[[str], None]
+) -> list[Event]:
+    """Play ``replay`` to its end while its processes die; return what the subscriber has.
+
+    Args:
+        folder: for the journals and the events; made anew.
+        on_death: called with who died.
+
+    Raises:
+        FaultError: it does not end within ten minutes.
+        ProcessError: a process failed by itself.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with Processes() as processes:
+        running = _Running(processes, replay, folder)
+        end_s = time.monotonic() + LONGEST_S
+        death_s = time.monotonic() + deaths.wait_s()
+        wanted = set(replay.dialogues)
+        while not (running.played and wanted <= closed_dialogues(running.told)):
+            processes.check()
+            if time.monotonic() > end_s:
+                raise FaultError(
+                    f"the replay has not ended in {LONGEST_S:.0f} s; see what is in {folder}"
+                )
+            if time.monotonic() >= death_s:
+                role = deaths.random.choice(replay.roles)
+                if running.kill(role):
+                    deaths.note(role)
+                    on_death(role)
+                death_s = time.monotonic() + deaths.wait_s()
+            time.sleep(0.02)
+        return running.told

@@ -1,0 +1,170 @@
+"""What came of a day's speech, hour by hour: found, understood, estimated.
+
+Knows: what was said (``recording.turns``), and how transcripts and estimates are held against it.
+Refuses to know: sockets and processes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from affectstream.core.capture.clock import SAMPLE_RATE_HZ
+from affectstream.messages import (
+    Emotion,
+    Gap,
+    Message,
+    Progress,
+    StreamClosed,
+    Transcript,
+    UtteranceEnded,
+)
+from affectstream.timebase import NS_PER_S, samples_to_ns
+from affectstream_tools.build.vosk_tiny.pronunciations import edit_distance
+from affectstream_tools.trials.soak.recording import Turn
+
+HOUR_NS = 3600 * NS_PER_S
+SETTLED_NS = 10 * NS_PER_S
+"""When transcripts have come this far beyond a sentence, no more will come for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What came of one hour of event time.
+
+    Attributes:
+        said: sentences in it.
+        found: those of them that an utterance lies over.
+        utterances: found by the voice detector, wherever they lie.
+        words, word_errors: of the sentences, and substitutions, deletions and insertions.
+        first, finals: estimates, by the utterance's end.
+        model_ms: the model's share of an utterance's first estimate, median.
+        answer_ms: from the end of an utterance, sent, to its first estimate, sent; median.
+    """
+
+    hour: int
+    said: int
+    found: int
+    utterances: int
+    words: int
+    word_errors: int
+    first: int
+    finals: int
+    model_ms: float | None
+    answer_ms: float | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Tally:
+    counts: Counter[str] = field(default_factory=Counter)
+    model_ms: list[float] = field(default_factory=list)
+    answer_ms: list[float] = field(default_factory=list)
+
+
+class Hearing:
+    """Holds the messages of one day against what was said.
+
+    Args:
+        said: who says what when.
+        texts: of the sentences.
+        start_ns: event time of sample 0.
+    """
+
+    def __init__(self, said: Iterator[Turn], texts: list[str], start_ns: int) -> None:
+        self._said, self._texts, self._start_ns = said, texts, start_ns
+        self._turns: deque[tuple[Turn, list[str]]] = deque()
+        self._ahead: Turn | None = next(said, None)
+        self._hours: dict[int, _Tally] = {}
+        self._ended_ns: dict[str, int] = {}
+        self.gaps: Counter[str] = Counter()
+        self.reached_ns = start_ns
+        self.done = False
+
+    def hear(self, message: Message) -> None:
+        """Take one message in, of whatever kind."""
+        match message:
+            case UtteranceEnded():
+                self._tally(message.end_ns).counts["utterances"] += 1
+                self._ended_ns[message.utterance] = message.sent_ns
+            case Transcript() if message.final:
+                self._understand(message)
+            case Emotion():
+                self._estimate(message)
+            case Gap():
+                self.gaps[f"{message.lost} of {message.of}: {message.reason}"] += message.count
+            case Progress() if message.source.startswith("asr."):
+                self._settle(message.watermark_ns - SETTLED_NS)
+                self.reached_ns = max(self.reached_ns, message.watermark_ns)
+            case StreamClosed() if message.source == "fusion":
+                self._settle(self.reached_ns)
+                self.done = True
+            case _:
+                pass
+
+    def _tally(self, instant_ns: int) -> _Tally:
+        hour = max(0, instant_ns - 1 - self._start_ns) // HOUR_NS
+        return self._hours.setdefault(hour, _Tally())
+
+    def _time_ns(self, position: int) -> int:
+        return self._start_ns + samples_to_ns(position, SAMPLE_RATE_HZ)
+
+    def _understand(self, transcript: Transcript) -> None:
+        while self._ahead is not None and self._time_ns(self._ahead.start) < transcript.end_ns:
+            self._turns.append((self._ahead, []))
+            self._ahead = next(self._said, None)
+        for turn, heard in reversed(self._turns):
+            if self._time_ns(turn.end) > transcript.start_ns:
+                heard += [transcript.text]
+                return
+        self._tally(transcript.end_ns).counts["word_errors"] += len(transcript.text.split())
+
+    def _settle(self, until_ns: int) -> None:
+        """Close the books on the sentences that ended before ``until_ns``."""
+        while self._ahead is not None and self._time_ns(self._ahead.end) < until_ns:
+            self._turns.append((self._ahead, []))
+            self._ahead = next(self._said, None)
+        while self._turns and self._time_ns(self._turns[0][0].end) < until_ns:
+            turn, heard = self._turns.popleft()
+            words = self._texts[turn.sentence].split()
+            counts = self._tally(self._time_ns(turn.end)).counts
+            counts["said"] += 1
+            counts["found"] += bool(heard)
+            counts["words"] += len(words)
+            counts["word_errors"] += edit_distance(words, " ".join(heard).split())
+
+    def _estimate(self, emotion: Emotion) -> None:
+        tally = self._tally(emotion.end_ns)
+        if emotion.status == "final":
+            tally.counts["finals"] += 1
+        elif emotion.status == "provisional":
+            tally.counts["first"] += 1
+            if "model" in emotion.latency_ms:
+                tally.model_ms.append(emotion.latency_ms["model"])
+            ended_ns = self._ended_ns.pop(emotion.utterance, None)
+            if ended_ns is not None:
+                tally.answer_ms.append((emotion.sent_ns - ended_ns) / 1e6)
+
+    def hours(self) -> list[Hour]:
+        """Return what came of each hour so far, those without anything included."""
+        last = max([*self._hours, (self.reached_ns - 1 - self._start_ns) // HOUR_NS])
+        return [self._hour(hour, self._hours.get(hour, _Tally())) for hour in range(last + 1)]
+
+    @staticmethod
+    def _hour(hour: int, tally: _Tally) -> Hour:
+        def median(values: list[float]) -> float | None:
+            return round(float(np.median(values)), 3) if values else None
+
+        names = ("said", "found", "utterances", "words", "word_errors", "first", "finals")
+        return Hour(
+            hour=hour,
+            model_ms=median(tally.model_ms),
+            answer_ms=median(tally.answer_ms),
+            **{name: tally.counts[name] for name in names},
+        )
