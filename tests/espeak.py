@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream_tools.synthesis.espeak import Espeak as Synthesiser
-from affectstream_tools.synthesis.espeak import Voice, WordEvent
+from affectstream_tools.synthesis.espeak import EspeakVoice, WordEvent
 
 
 def is_installed() -> bool:
@@ -38,7 +38,7 @@ class Espeak:
     def say(self, text: str, *, voice: str = "en-us+m7", rate: int = 160) -> Spoken:
         import soxr
 
-        spoken = self._synthesiser.say(text, Voice(voice, rate_wpm=rate))
+        spoken = self._synthesiser.say(text, EspeakVoice(voice, rate_wpm=rate))
         samples = soxr.resample(spoken.samples, spoken.sample_rate_hz, 16_000)
         starts: dict[int, int] = {}
         for event in spoken.events:

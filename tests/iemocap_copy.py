@@ -14,43 +14,43 @@ from affectstream_tools.synthesis.iemocap_files import (
     FACE_MARKERS,
     HAND_MARKERS,
     HEAD_CHANNELS,
-    Dialogue,
-    Line,
+    SpokenLine,
+    WrittenDialogue,
     alignment,
     evaluation,
     transcription,
     write_text,
-    write_wav,
+    write_wav_file,
 )
 
-__all__ = ["Dialogue", "Line", "write_wav"]
+__all__ = ["SpokenLine", "WrittenDialogue", "write_wav_file"]
 
 FRAME_RATE_HZ = 120
 VOTES = {"neu": "Neutral", "ang": "Anger", "exc": "Excited", "sad": "Sadness", "hap": "Happiness"}
 
 
 DIALOGUES = (
-    Dialogue(
+    WrittenDialogue(
         "Ses01F_impro01",
         (
-            Line("F000", 0.5, 1.2, "neu", (2.5, 2.5, 2.5), "Excuse me."),
-            Line("M000", 1.5, 2.4, "ang", (1.5, 4.0, 4.5), "Do you have your forms?"),
-            Line("F001", 2.2, 3.0, "xxx", (2.0, 3.0, 3.0), "Yeah."),
-            Line("M001", 3.4, 4.0, "exc", (4.5, 4.0, 5.5), "Let me see them. [LAUGHTER]"),
+            SpokenLine("F000", 0.5, 1.2, "neu", (2.5, 2.5, 2.5), "Excuse me."),
+            SpokenLine("M000", 1.5, 2.4, "ang", (1.5, 4.0, 4.5), "Do you have your forms?"),
+            SpokenLine("F001", 2.2, 3.0, "xxx", (2.0, 3.0, 3.0), "Yeah."),
+            SpokenLine("M001", 3.4, 4.0, "exc", (4.5, 4.0, 5.5), "Let me see them. [LAUGHTER]"),
         ),
     ),
-    Dialogue(
+    WrittenDialogue(
         "Ses01M_script01_1b",
         (
-            Line("M000", 0.4, 1.1, "sad", (1.5, 2.0, 2.0), "I know you better."),
-            Line("F000", 1.4, 2.1, "hap", (4.5, 3.0, 3.0), "Then why should you mind?"),
+            SpokenLine("M000", 0.4, 1.1, "sad", (1.5, 2.0, 2.0), "I know you better."),
+            SpokenLine("F000", 1.4, 2.1, "hap", (4.5, 3.0, 3.0), "Then why should you mind?"),
         ),
         woman_left=False,
     ),
 )
 
 
-def write_copy(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES, seed: int = 3) -> Path:
+def write_copy(root: Path, dialogues: Sequence[WrittenDialogue] = DIALOGUES, seed: int = 3) -> Path:
     """Write the dialogues below ``root`` and return it."""
     for dialogue in dialogues:
         folder = root / f"Session{dialogue.session}" / "dialog"
@@ -71,7 +71,7 @@ def write_copy(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES, seed: int 
     return root
 
 
-def write_sentences(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES) -> None:
+def write_sentences(root: Path, dialogues: Sequence[WrittenDialogue] = DIALOGUES) -> None:
     """Cut each utterance's sound and motion out of the dialogues', into ``sentences``."""
     for dialogue in dialogues:
         whole = root / f"Session{dialogue.session}" / "dialog"
@@ -83,7 +83,7 @@ def write_sentences(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES) -> No
             name = f"{dialogue.name}/{dialogue.name}_{line.name}"
             own = 0 if line.name.startswith("F") == dialogue.woman_left else 1
             part = samples[round(line.start_s * RATE_HZ) : round(line.end_s * RATE_HZ), own]
-            write_wav(alone / "wav" / f"{name}.wav", part[:, None])
+            write_wav_file(alone / "wav" / f"{name}.wav", part[:, None])
             for kind in ("rotated", "hand", "head"):
                 rows = (whole / f"MOCAP_{kind}" / f"{dialogue.name}.txt").read_text().splitlines()
                 times = [float(row.split()[1]) for row in rows[2:]]
@@ -92,7 +92,7 @@ def write_sentences(root: Path, dialogues: Sequence[Dialogue] = DIALOGUES) -> No
                 write_text(alone / f"MOCAP_{kind}" / f"{name}.txt", "\n".join([*rows[:2], *kept]))
 
 
-def _aligned(line: Line) -> str:
+def _aligned(line: SpokenLine) -> str:
     """Return the words evenly spread over the utterance; the first, as if spoken another way."""
     rows = alignment(line).split("\n")
     rows[2] += "(2)"  # the second of its dictionary's ways
@@ -115,12 +115,12 @@ def mocap_line(frame: int, width: int, *, time_s: float | None = None, nan: bool
     return f"{frame} {time_s:.5f} {' '.join(values)}\n"
 
 
-def _evaluation(dialogue: Dialogue) -> str:
+def _evaluation(dialogue: WrittenDialogue) -> str:
     lines = tuple(replace(line, annotations=_annotations(line)) for line in dialogue.lines)
     return evaluation(replace(dialogue, lines=lines))
 
 
-def _annotations(line: Line) -> tuple[str, ...]:
+def _annotations(line: SpokenLine) -> tuple[str, ...]:
     """E2, E3 and E4 agree by majority where there is an emotion; F1 is the actress herself."""
     votes = ("Anger", "Frustration; Sadness", "Neutral state")
     if line.emotion != "xxx":
@@ -129,7 +129,7 @@ def _annotations(line: Line) -> tuple[str, ...]:
     return (*voted, "C-F1:\tSurprise;\t()", "A-E3:\tval 3; act 2; dom  ;\t()")
 
 
-def _write_wav(path: Path, dialogue: Dialogue, generator: np.random.Generator) -> None:
+def _write_wav(path: Path, dialogue: WrittenDialogue, generator: np.random.Generator) -> None:
     """Each speaker is a tone, 14 dB quieter on the other one's channel."""
     count = round(dialogue.duration_s * RATE_HZ)
     samples = generator.normal(0, 20, (count, 2))
@@ -140,4 +140,4 @@ def _write_wav(path: Path, dialogue: Dialogue, generator: np.random.Generator) -
         own = 0 if woman == dialogue.woman_left else 1
         samples[start:end, own] += tone
         samples[start:end, 1 - own] += 0.2 * tone
-    write_wav(path, samples)
+    write_wav_file(path, samples)

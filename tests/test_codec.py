@@ -22,7 +22,7 @@ from affectstream.codec import (
     unpack_map,
 )
 from affectstream.messages import (
-    KINDS,
+    MESSAGE_KINDS,
     Acoustic,
     Audio,
     Dimension,
@@ -160,7 +160,7 @@ def refusal(frames: list[bytes]) -> DecodeError:
 
 
 def test_every_kind_of_message_is_tried() -> None:
-    assert set(MESSAGES) == set(KINDS.values())
+    assert set(MESSAGES) == set(MESSAGE_KINDS.values())
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from affectstream.messages import KINDS, Audio, Gap, Mocap, Progress
+from affectstream.messages import MESSAGE_KINDS, Audio, Gap, Mocap, Progress
 from bus_helpers import emotion, transcript
 
 TABLE = {
@@ -25,12 +25,12 @@ TABLE = {
 
 
 def test_the_kinds_are_those_of_the_specification() -> None:
-    assert set(KINDS) == TABLE
+    assert set(MESSAGE_KINDS) == TABLE
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(MESSAGE_KINDS))
 def test_a_kind_finds_its_type_and_has_no_slash(kind: str) -> None:
-    assert KINDS[kind].__struct_config__.tag == kind
+    assert MESSAGE_KINDS[kind].__struct_config__.tag == kind
     assert "/" not in kind
 
 

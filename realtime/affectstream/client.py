@@ -31,8 +31,8 @@ from affectstream.messages import Emotion, Gap, Message, StreamClosed
 from affectstream.timebase import NS_PER_MS
 
 Event = Emotion | Gap | StreamClosed
-KINDS = ("emotion", "gap", "stream.closed")
-NODE = "fusion"
+EVENT_KINDS = ("emotion", "gap", "stream.closed")
+_NODE = "fusion"
 
 
 class _Reader:
@@ -54,10 +54,10 @@ class _Reader:
         under = f"{session}/" if session else ""
         self._inlet = Inlet(
             address,
-            [f"{kind}/{under}" for kind in KINDS],
+            [f"{kind}/{under}" for kind in EVENT_KINDS],
             from_start=since is not None or positions is not None,
             positions=positions,
-            since={f"emotion/{session}/{NODE}": since} if since else None,
+            since={f"emotion/{session}/{_NODE}": since} if since else None,
         )
         self._news: deque[Event] = deque()
         self.revisions = RevisionBook()
@@ -76,7 +76,7 @@ class _Reader:
         if isinstance(message, Emotion):
             return self.revisions.accept(message)
         if isinstance(message, StreamClosed):
-            return message.source == NODE
+            return message.source == _NODE
         return isinstance(message, Gap)
 
     def _wait_ms(self, left_ms: int) -> int:

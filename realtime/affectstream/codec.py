@@ -20,7 +20,7 @@ import numpy as np
 
 from affectstream.errors import brief
 from affectstream.messages import (
-    KINDS,
+    MESSAGE_KINDS,
     Acoustic,
     Audio,
     Matrix,
@@ -74,7 +74,7 @@ def decode(frames: Sequence[bytes]) -> Message:
     """
     header = read_header(frames)
     topic, _, payload = frames
-    message_type = KINDS.get(str(header.get("kind")))
+    message_type = MESSAGE_KINDS.get(str(header.get("kind")))
     if message_type is None:
         raise DecodeError("unknown kind", repr(header.get("kind"))[:80])
     if message_type.has_payload:

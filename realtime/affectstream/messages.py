@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[^/\s]+\Z")]
 """An id without a slash or white space: it is part of a topic."""
 
-Instant = Annotated[int, Meta(ge=0, lt=1 << 62)]
+InstantNs = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Counter = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Epoch = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Size = Annotated[int, Meta(ge=0, le=1 << 20)]
@@ -33,7 +33,7 @@ Text = Annotated[str, Meta(max_length=16_384)]
 Short = Annotated[str, Meta(max_length=400)]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
+class WireValue(msgspec.Struct, frozen=True, kw_only=True):
     """A value inside a message."""
 
 
@@ -44,7 +44,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     source: Name
     epoch: Epoch = 0
     seq: Counter = 0
-    sent_ns: Instant = 0
+    sent_ns: InstantNs = 0
 
     has_payload: ClassVar[bool] = False
 
@@ -70,7 +70,7 @@ class StreamOpened(Message, frozen=True, kw_only=True, tag="stream.opened"):
     """
 
     modality: Literal["speech", "text", "mocap", "corpus", "emotion"]
-    start_ns: Instant = 0
+    start_ns: InstantNs = 0
     speaker: Name | None = None
     of: Name | None = None
     channels: tuple[Short, ...] = ()
@@ -84,7 +84,7 @@ class StreamClosed(Message, frozen=True, kw_only=True, tag="stream.closed"):
     """A source ended and will say nothing more in this epoch."""
 
     reason: Short
-    end_ns: Instant = 0
+    end_ns: InstantNs = 0
 
 
 class Audio(Message, frozen=True, kw_only=True, tag="audio"):
@@ -92,7 +92,7 @@ class Audio(Message, frozen=True, kw_only=True, tag="audio"):
 
     first_sample: Counter
     sample_rate_hz: Annotated[int, Meta(ge=1000, le=384_000)]
-    start_ns: Instant
+    start_ns: InstantNs
     payload: bytes = b""
 
     has_payload: ClassVar[bool] = True
@@ -108,7 +108,7 @@ class UtteranceStarted(Message, frozen=True, kw_only=True, tag="utterance.starte
 
     utterance: Name
     speaker: Name
-    start_ns: Instant
+    start_ns: InstantNs
 
 
 class UtteranceEnded(Message, frozen=True, kw_only=True, tag="utterance.ended"):
@@ -116,8 +116,8 @@ class UtteranceEnded(Message, frozen=True, kw_only=True, tag="utterance.ended"):
 
     utterance: Name
     speaker: Name
-    start_ns: Instant
-    end_ns: Instant
+    start_ns: InstantNs
+    end_ns: InstantNs
     reason: Literal["silence", "maximum length", "stream closed", "gap", "corpus"] = "silence"
 
 
@@ -141,7 +141,7 @@ class Acoustic(Matrix, frozen=True, kw_only=True, tag="acoustic"):
 
     front_end: Name
     speaker: Name
-    start_ns: Instant
+    start_ns: InstantNs
     hop_ns: Annotated[int, Meta(gt=0, lt=1 << 62)]
 
 
@@ -155,7 +155,7 @@ class Mocap(Matrix, frozen=True, kw_only=True, tag="mocap"):
 
     layout: Name
     speaker: Name
-    times_ns: tuple[Instant, ...]
+    times_ns: tuple[InstantNs, ...]
 
 
 class Observation(Matrix, frozen=True, kw_only=True, tag="observation"):
@@ -163,18 +163,18 @@ class Observation(Matrix, frozen=True, kw_only=True, tag="observation"):
 
     utterance: Name
     speaker: Name
-    start_ns: Instant
-    end_ns: Instant
+    start_ns: InstantNs
+    end_ns: InstantNs
     modality: Name
     front_end: Name
 
 
-class Word(Value, frozen=True, kw_only=True):
+class Word(WireValue, frozen=True, kw_only=True):
     """A recognised word; times are on the stream's clock, confidence is the engine's."""
 
     text: Short
-    start_ns: Instant
-    end_ns: Instant
+    start_ns: InstantNs
+    end_ns: InstantNs
     confidence: Probability = 1.0
 
 
@@ -184,8 +184,8 @@ class Transcript(Message, frozen=True, kw_only=True, tag="transcript"):
     utterance: Name
     speaker: Name
     text: Text
-    start_ns: Instant
-    end_ns: Instant
+    start_ns: InstantNs
+    end_ns: InstantNs
     final: bool
     engine: Short
     words: tuple[Word, ...] = ()
@@ -201,19 +201,19 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
             seen before it may believe the watermark.
     """
 
-    watermark_ns: Instant
-    now_ns: Instant | None = None
+    watermark_ns: InstantNs
+    now_ns: InstantNs | None = None
     heads: dict[Short, Counter] = {}
 
 
-class Dimension(Value, frozen=True, kw_only=True):
+class Dimension(WireValue, frozen=True, kw_only=True):
     """One dimension of emotion: the mean on the 1..5 scale, and low, middle and high."""
 
     mean: Level
     levels: tuple[Probability, Probability, Probability]
 
 
-class ModelIdentity(Value, frozen=True, kw_only=True):
+class ModelIdentity(WireValue, frozen=True, kw_only=True):
     """Which weights produced an estimate."""
 
     id: Short
@@ -241,8 +241,8 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
 
     utterance: Name
     speaker: Name
-    start_ns: Instant
-    end_ns: Instant
+    start_ns: InstantNs
+    end_ns: InstantNs
     revision: Counter
     status: Status
     categorical: dict[Short, Probability]
@@ -275,8 +275,8 @@ class Gap(Message, frozen=True, kw_only=True, tag="gap"):
     lost: Short
     count: Counter
     reason: Short
-    start_ns: Instant | None = None
-    end_ns: Instant | None = None
+    start_ns: InstantNs | None = None
+    end_ns: InstantNs | None = None
 
 
 AnyMessage = (
@@ -294,6 +294,6 @@ AnyMessage = (
     | Gap
 )
 
-KINDS: dict[str, type[Message]] = {
+MESSAGE_KINDS: dict[str, type[Message]] = {
     str(cls.__struct_config__.tag): cls for cls in AnyMessage.__args__
 }

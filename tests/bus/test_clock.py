@@ -91,7 +91,7 @@ def test_probes_go_on_and_answers_that_cannot_be_read_are_dropped(
 def test_a_hub_that_jumped_is_followed_slowly_and_that_is_said_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(clocks, "REPEAT_NS", 10 * NS_PER_MS)
+    monkeypatch.setattr(clocks, "PROBE_REPEAT_NS", 10 * NS_PER_MS)
     here = [0.0]
     wall = WallClock()
     with (

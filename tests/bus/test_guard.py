@@ -23,7 +23,7 @@ from affectstream.bus.handshakes import failures
 from affectstream.bus.keys import Keys, allow, new_keys, open_keys, revoke, trust_hub
 from affectstream.client import Subscriber
 from affectstream.commands import doctor
-from affectstream.core.peers import Limits
+from affectstream.core.peers import PeerLimits
 from affectstream.messages import Gap, Message, Transcript
 from bus_helpers import (
     DEADLINE_S,
@@ -43,7 +43,7 @@ SECRET = b"secret words"
 class Guarded:
     """A hub with keys and what connects to it; all is closed at the end of the test."""
 
-    def __init__(self, stack: ExitStack, tmp_path: Path, limits: Limits | None = None) -> None:
+    def __init__(self, stack: ExitStack, tmp_path: Path, limits: PeerLimits | None = None) -> None:
         self._stack, self._tmp_path = stack, tmp_path
         self.keys = new_keys(tmp_path / "hub")
         self.endpoint = Endpoint(free_address(), self.keys)
@@ -403,7 +403,7 @@ def encoded(message: Message) -> list[bytes]:
 def test_a_flood_of_one_peer_blocks_it_and_leaves_anothers_messages_whole(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    limits = Limits(messages_per_s=300, burst_s=1, strikes=50)
+    limits = PeerLimits(messages_per_s=300, burst_s=1, strikes=50)
     with ExitStack() as stack:
         guarded = Guarded(stack, tmp_path, limits)
         friend, flood = guarded.peer("friend"), guarded.peer("flood")

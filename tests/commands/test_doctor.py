@@ -115,5 +115,7 @@ def test_the_vosk_model_of_the_environment_is_looked_at(monkeypatch: pytest.Monk
 
 
 def test_a_remedy_with_brackets_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    doctor.show([Finding("mic", False, "vosk not installed", "pip install 'affectstream[mic]'")])
+    doctor.show_findings(
+        [Finding("mic", False, "vosk not installed", "pip install 'affectstream[mic]'")]
+    )
     assert "pip install 'affectstream[mic]'" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from affectstream.bus import Inlet
 from affectstream.commands import replay as replaying
-from affectstream.commands.replay import ReplayPlan, ScoredListener, play
+from affectstream.commands.replay import ReplayPlan, ScoredListener, play_corpus
 from affectstream.data import tiny_vosk_model
 from affectstream.messages import Emotion, Message, StreamClosed
 from affectstream.run.processes import ProcessError, Processes, free_address
@@ -179,7 +179,7 @@ def test_what_is_said_in_a_raw_copy_is_recognised(
 
     monkeypatch.setattr(replaying, "ScoredListener", Recorder)
     plan = ReplayPlan(path=tmp_path, live_asr=True, vosk_model=tiny_vosk_model())
-    summary = play(plan, Console(quiet=True))
+    summary = play_corpus(plan, Console(quiet=True))
     assert summary["utterances"] == 3
     texts = [heard[f"{dialogue.name}_{line.name}"].text for line in dialogue.lines]
     assert texts == [line.text for line in dialogue.lines]
@@ -195,7 +195,7 @@ def test_a_node_that_runs_already_can_be_used_again_and_again(tmp_path: Path) ->
         revised = []
         for delay_ns in (0, 600_000_000, 0):
             plan = ReplayPlan(path=tmp_path, address=address, transcript_delay_ns=delay_ns)
-            estimates: Any = play(plan, Console(quiet=True))["estimates"]
+            estimates: Any = play_corpus(plan, Console(quiet=True))["estimates"]
             assert estimates["dialogues"] == 2
             assert estimates["final"] == 16
             assert "out of order" not in estimates
@@ -229,7 +229,7 @@ def test_a_node_that_dies_ends_the_replay_and_is_named(
     monkeypatch.setattr(replaying, "Processes", Watched)
     monkeypatch.setattr(replaying, "ScoredListener", Killer)
     with pytest.raises(ProcessError, match="fusion"):
-        play(ReplayPlan(path=tmp_path, speed=1.0), Console(quiet=True))
+        play_corpus(ReplayPlan(path=tmp_path, speed=1.0), Console(quiet=True))
 
 
 def test_one_process_of_several_can_be_ended() -> None:

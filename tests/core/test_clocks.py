@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectstream.core.clocks import MAX_DRIFT, MAX_SLEW, SAME, ClockFilter, Course
+from affectstream.core.clocks import MAX_DRIFT, MAX_SLEW, SAME_CLOCK, ClockFilter, OffsetCourse
 from affectstream.timebase import NS_PER_MS, NS_PER_S, ClockProbe
 
 START_NS = 1_800_000_000 * NS_PER_S
@@ -85,7 +85,7 @@ def test_clocks_that_are_the_same_are_left_exactly_as_they_are() -> None:
     clocks, chance, found = TwoClocks(0, 0.0), random.Random(1), ClockFilter()
     for step in range(50):
         found.receive(clocks.probe(step, chance.uniform(0, 0.3), chance.uniform(0, 0.3)))
-        assert found.correction(clocks.ours_ns(step + 1)) == SAME
+        assert found.correction(clocks.ours_ns(step + 1)) == SAME_CLOCK
 
 
 def test_without_a_probe_nothing_is_known() -> None:
@@ -121,7 +121,7 @@ def test_a_clock_that_follows_neither_jumps_nor_runs_backwards(
     ahead_ns: int, drift: float, jitter_s: float, seed: int
 ) -> None:
     clocks, chance, found = TwoClocks(ahead_ns, drift), random.Random(seed), ClockFilter()
-    course, read = Course(), []
+    course, read = OffsetCourse(), []
     for tick in range(600):
         at_s = 0.1 * tick
         if tick % 20 == 0:
@@ -143,7 +143,7 @@ def test_a_difference_is_worked_off_and_not_overshot() -> None:
     found.receive(clocks.probe(0, 0.0001, 0.0001))
     aim = found.correction(clocks.ours_ns(1))
     assert aim is not None
-    course = Course().toward(aim, clocks.ours_ns(1))
+    course = OffsetCourse().toward(aim, clocks.ours_ns(1))
     assert course.correction_ns(clocks.ours_ns(1)) == 0
     assert course.correction_ns(clocks.ours_ns(11)) == pytest.approx(50 * NS_PER_MS, rel=0.02)
     assert course.correction_ns(clocks.ours_ns(60)) == pytest.approx(100 * NS_PER_MS, rel=0.02)

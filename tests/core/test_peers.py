@@ -8,7 +8,7 @@ import pytest
 
 from affectstream.codec import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, encode
 from affectstream.core import peers
-from affectstream.core.peers import Limits, PeerGuard, TokenBucket
+from affectstream.core.peers import PeerGuard, PeerLimits, TokenBucket
 from affectstream.messages import Progress
 from affectstream.timebase import NS_PER_S
 from bus_helpers import frames_of
@@ -19,7 +19,7 @@ GOOD = {"session": "s1", "source": "mic.anna", "epoch": 5, "watermark_ns": 1}
 
 
 def guard(**limits: Any) -> PeerGuard:
-    return PeerGuard(Limits(**limits), exempt="hub")
+    return PeerGuard(PeerLimits(**limits), exempt="hub")
 
 
 def message(source: str = "mic.anna", epoch: int = 5, session: str = "s1") -> list[bytes]:

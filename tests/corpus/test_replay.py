@@ -9,24 +9,28 @@ from typing import Any
 import pytest
 
 from affectstream.core.pacing import Pacer
-from affectstream.corpus.replay import PATIENCE_NS, CorpusReplay
-from affectstream.corpus.script import CLOCK, SPEECH, TEXT, Instant, closing
+from affectstream.corpus.replay import NODE_WAIT_NS, CorpusReplay
+from affectstream.corpus.script import CLOCK, SPEECH, TEXT, ScriptInstant, closing
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.sources.errors import SourceError
 from fakes import S, closed, progress
 
 
-def script(name: str = "d1", instants: int = 10, step_ns: int = S) -> Iterator[Instant]:
+def script(name: str = "d1", instants: int = 10, step_ns: int = S) -> Iterator[ScriptInstant]:
     sources = (SPEECH, TEXT)
     opened = [StreamOpened(session=name, source=s, modality="speech") for s in sources]
     clock = StreamOpened(session=name, source=CLOCK, modality="corpus", drives_clock=True)
-    yield Instant(name, 0, (clock, *opened, progress(0, CLOCK, name, now_ns=0)))
+    yield ScriptInstant(name, 0, (clock, *opened, progress(0, CLOCK, name, now_ns=0)))
     for i in range(1, instants):
-        yield Instant(name, i * step_ns, (progress(i * step_ns, CLOCK, name, now_ns=i * step_ns),))
+        yield ScriptInstant(
+            name, i * step_ns, (progress(i * step_ns, CLOCK, name, now_ns=i * step_ns),)
+        )
     yield closing(name, sources, (instants - 1) * step_ns)
 
 
-def replay(*scripts: Iterator[Instant], speed: float = math.inf, **options: Any) -> CorpusReplay:
+def replay(
+    *scripts: Iterator[ScriptInstant], speed: float = math.inf, **options: Any
+) -> CorpusReplay:
     return CorpusReplay(scripts, Pacer(speed), lambda message: None, **options)
 
 
@@ -61,10 +65,10 @@ def test_an_answer_to_a_later_instant_answers_those_before_it() -> None:
 def test_without_an_answer_patience_ends_exactly_after_20_s() -> None:
     machine = replay(script(instants=30), ahead=4)
     machine.wake(7 * S)
-    assert machine.next_wake_ns() == 7 * S + PATIENCE_NS
-    assert machine.wake(7 * S + PATIENCE_NS - 1) == []
+    assert machine.next_wake_ns() == 7 * S + NODE_WAIT_NS
+    assert machine.wake(7 * S + NODE_WAIT_NS - 1) == []
     with pytest.raises(SourceError, match="no fusion node answers"):
-        machine.wake(7 * S + PATIENCE_NS)
+        machine.wake(7 * S + NODE_WAIT_NS)
 
 
 def test_every_word_of_the_node_renews_the_patience() -> None:
@@ -72,7 +76,7 @@ def test_every_word_of_the_node_renews_the_patience() -> None:
     machine.wake(0)
     answer(machine, 0, 15 * S)
     machine.wake(15 * S)
-    assert machine.next_wake_ns() == 15 * S + PATIENCE_NS
+    assert machine.next_wake_ns() == 15 * S + NODE_WAIT_NS
     assert machine.wake(30 * S) == []
 
 
@@ -80,9 +84,9 @@ def test_a_node_that_never_closes_the_dialogue_ends_the_patience_too() -> None:
     machine = replay(script(instants=2))
     machine.wake(0)
     answer(machine, S, 5 * S)
-    assert machine.next_wake_ns() == 5 * S + PATIENCE_NS
+    assert machine.next_wake_ns() == 5 * S + NODE_WAIT_NS
     with pytest.raises(SourceError):
-        machine.wake(5 * S + PATIENCE_NS)
+        machine.wake(5 * S + NODE_WAIT_NS)
 
 
 def test_other_dialogues_and_other_sources_answer_nothing() -> None:

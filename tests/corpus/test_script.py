@@ -16,7 +16,7 @@ from affectstream.corpus.script import (
     GRID_NS,
     SPEECH,
     TEXT,
-    Instant,
+    ScriptInstant,
     derived_script,
     raw_script,
 )
@@ -61,11 +61,11 @@ OVERLAPPING = dialogue(
 )
 
 
-def messages(script: list[Instant]) -> list[Message]:
+def messages(script: list[ScriptInstant]) -> list[Message]:
     return [message for instant in script for message in instant.messages]
 
 
-def check_promises(script: list[Instant]) -> None:
+def check_promises(script: list[ScriptInstant]) -> None:
     """No stream says that something ended which lies before what it has promised."""
     marks: dict[str, int] = {}
     for message in messages(script):

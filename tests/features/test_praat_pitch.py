@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from affectstream.features.praat_pitch import (
-    DELAY_FRAMES,
     LAGS,
-    PitchPath,
-    find_candidates,
+    PATH_DELAY_FRAMES,
+    PraatPitchPath,
+    autocorrelation_candidates,
     may_be_voiced,
     unvoiced_strength,
 )
@@ -24,7 +24,7 @@ def frames(*candidates: list[tuple[float, float]]) -> tuple[Floats, Floats]:
 
 
 def path(pitch_hz: Floats, strength: Floats, pieces: int = 1) -> list[float]:
-    found = PitchPath(0.01)
+    found = PraatPitchPath(0.01)
     settled: list[float] = []
     for hz, strong in zip(
         np.array_split(pitch_hz, pieces), np.array_split(strength, pieces), strict=True
@@ -35,7 +35,7 @@ def path(pitch_hz: Floats, strength: Floats, pieces: int = 1) -> list[float]:
 
 def best_of_all(pitch_hz: Floats, strength: Floats) -> float:
     """The highest score of any path, by trying all."""
-    costs = PitchPath(0.01)._costs(pitch_hz)
+    costs = PraatPitchPath(0.01)._costs(pitch_hz)
     assert not costs[0].any()
     scores = [(strength[0][k], k) for k in range(pitch_hz.shape[1])]
     paths = [(score, [k]) for score, k in scores]
@@ -68,7 +68,7 @@ def test_the_path_is_the_best_of_all() -> None:
             int(np.argmin(abs(row - hz)))
             for row, hz in zip(pitch_hz, path(pitch_hz, strength), strict=True)
         ]
-        costs = PitchPath(0.01)._costs(pitch_hz)
+        costs = PraatPitchPath(0.01)._costs(pitch_hz)
         score = sum(strength[i][k] for i, k in enumerate(taken))
         score -= sum(costs[i][taken[i], taken[i - 1]] for i in range(1, 6))
         assert score == pytest.approx(best_of_all(pitch_hz, strength))
@@ -85,16 +85,18 @@ def test_what_is_decided_does_not_depend_on_how_many_frames_came_at_once() -> No
 
 
 def test_a_frame_is_decided_when_its_delay_has_passed() -> None:
-    found = PitchPath(0.01)
+    found = PraatPitchPath(0.01)
     one = frames([(100.0, 0.9)])
-    assert [len(found.push(one)) for _ in range(DELAY_FRAMES + 3)] == [0] * DELAY_FRAMES + [1] * 3
+    assert [len(found.push(one)) for _ in range(PATH_DELAY_FRAMES + 3)] == [
+        0
+    ] * PATH_DELAY_FRAMES + [1] * 3
 
 
 def test_state_stays_small() -> None:
-    found = PitchPath(0.01)
+    found = PraatPitchPath(0.01)
     for _ in range(300):
         found.push(frames(*[[(100.0, 0.9), (200.0, 0.8)]] * 10))
-    assert len(found._history) == DELAY_FRAMES
+    assert len(found._history) == PATH_DELAY_FRAMES
     assert abs(found._score).max() < 1e3
 
 
@@ -102,7 +104,7 @@ def test_a_quiet_frame_cannot_be_voiced_and_is_not_looked_at() -> None:
     unvoiced = unvoiced_strength(np.array([0.001, 0.5]), np.array([1.0, 1.0]))
     assert may_be_voiced(unvoiced, 0.025).tolist() == [False, True]
     lags = np.cos(2 * np.pi * np.arange(LAGS) / 100)[None]  # 160 Hz
-    pitch_hz, strength = find_candidates(lags, np.array([1]), unvoiced)
+    pitch_hz, strength = autocorrelation_candidates(lags, np.array([1]), unvoiced)
     assert not pitch_hz[0].any()
     np.testing.assert_allclose(pitch_hz[1, 1:3], [160, 80], rtol=1e-3)
     assert strength[1, 1] > strength[1, 2] > 0.9

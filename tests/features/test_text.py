@@ -18,7 +18,7 @@ from affectstream.features.text import (
     learn_vocabulary,
     read_word_vectors,
     token_ids,
-    tokens_of,
+    words_of,
 )
 
 GLOVE = "the 0.1 0.2 0.3\ndo 1 2 3\nn't -1 -2 -3\n"
@@ -36,7 +36,7 @@ GLOVE = "the 0.1 0.2 0.3\ndo 1 2 3\nn't -1 -2 -3\n"
     ],
 )
 def test_a_text_is_cut_as_word_vectors_have_it(text: str, tokens: list[str]) -> None:
-    assert tokens_of(text) == tokens
+    assert words_of(text) == tokens
 
 
 def test_numbers_fill_up_in_front_and_keep_the_last_tokens() -> None:

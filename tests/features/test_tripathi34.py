@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from affectstream.features.tripathi34 import (
-    HOP_SAMPLES,
+    TRIPATHI_HOP_SAMPLES,
     Tripathi34,
-    extract,
+    extract_tripathi34,
     reference,
     rescaled,
     utterance_matrix,
@@ -42,7 +42,7 @@ def worst(mine: NDArray[Any], theirs: NDArray[Any]) -> float:
 def test_a_recording_gives_the_numbers_of_pyaudioanalysis(make: Any, offset: float) -> None:
     samples = int16(make(1.35) + np.float32(offset))
     theirs, names = pyaudioanalysis(samples)
-    mine = extract(samples, *reference(samples))
+    mine = extract_tripathi34(samples, *reference(samples))
     assert Tripathi34.names == tuple(names)
     assert mine.shape == theirs.shape == (12, 34)
     assert worst(mine, theirs) < 1e-4
@@ -52,19 +52,24 @@ def test_real_speech_gives_the_numbers_of_pyaudioanalysis(data_folder: Path) -> 
     soundfile = pytest.importorskip("soundfile")
     for path in sorted((data_folder / "ravdess16k").rglob("*.flac"))[:3]:
         samples, _ = soundfile.read(path, dtype="int16")
-        assert worst(extract(samples, *reference(samples)), pyaudioanalysis(samples)[0]) < 1e-3
+        assert (
+            worst(extract_tripathi34(samples, *reference(samples)), pyaudioanalysis(samples)[0])
+            < 1e-3
+        )
 
 
 def test_silence_gives_the_numbers_of_pyaudioanalysis() -> None:
     samples = np.zeros(8_000, np.int16)
-    assert worst(extract(samples, *reference(samples)), pyaudioanalysis(samples)[0]) < 1e-6
+    assert (
+        worst(extract_tripathi34(samples, *reference(samples)), pyaudioanalysis(samples)[0]) < 1e-6
+    )
 
 
 def test_a_stream_at_the_recordings_level_is_the_recording() -> None:
     samples = int16(voice(2.0) + np.float32(0.03))
     level = reference(samples)
     rows = streamed(Tripathi34(*level), samples, [7_000])
-    np.testing.assert_allclose(rows, extract(samples, *level), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(rows, extract_tripathi34(samples, *level), rtol=1e-5, atol=1e-7)
 
 
 def test_rows_of_an_unknown_level_are_brought_to_it_afterwards() -> None:
@@ -72,7 +77,7 @@ def test_rows_of_an_unknown_level_are_brought_to_it_afterwards() -> None:
     offset, peak = reference(samples)
     rows = streamed(Tripathi34(offset), samples, [])
     np.testing.assert_allclose(
-        rescaled(rows, peak), extract(samples, offset, peak), rtol=1e-4, atol=1e-6
+        rescaled(rows, peak), extract_tripathi34(samples, offset, peak), rtol=1e-4, atol=1e-6
     )
 
 
@@ -85,19 +90,19 @@ def test_rows_do_not_depend_on_how_the_stream_was_cut() -> None:
     for seed in range(5):
         cuts = random_cuts(len(samples), 12, seed)
         np.testing.assert_array_equal(streamed(Tripathi34(), samples, cuts), whole)
-    np.testing.assert_allclose(whole, extract(samples), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(whole, extract_tripathi34(samples), rtol=1e-5, atol=1e-7)
 
 
 def test_a_row_describes_the_frame_that_starts_at_its_hop() -> None:
     samples = np.zeros(16_000, np.float32)
-    samples[HOP_SAMPLES * 4 + 10] = 0.5
-    energy = extract(samples)[:, 1]
+    samples[TRIPATHI_HOP_SAMPLES * 4 + 10] = 0.5
+    energy = extract_tripathi34(samples)[:, 1]
     assert np.flatnonzero(energy).tolist() == [3, 4]
 
 
 @pytest.mark.parametrize(("name", "samples"), hard_sounds())
 def test_hard_input_is_finite(name: str, samples: NDArray[Any]) -> None:
-    for rows in (streamed(Tripathi34(), samples, [len(samples) // 3]), extract(samples)):
+    for rows in (streamed(Tripathi34(), samples, [len(samples) // 3]), extract_tripathi34(samples)):
         assert rows.dtype == np.float32
         assert rows.shape[1] == 34
         assert np.isfinite(rows).all()
@@ -108,7 +113,7 @@ def test_nan_counts_as_silence() -> None:
     gap = sound.copy()
     gap[3_000:6_000] = 0
     sound[3_000:6_000] = np.nan
-    np.testing.assert_array_equal(extract(sound), extract(gap))
+    np.testing.assert_array_equal(extract_tripathi34(sound), extract_tripathi34(gap))
 
 
 def test_an_utterance_is_a_hundred_rows() -> None:

@@ -9,7 +9,7 @@ import pytest
 from affectstream.core.dialogue.aligner import (
     DEADLINE_NS,
     PARTIAL_NS,
-    PATIENCE_NS,
+    TRANSCRIPT_WAIT_NS,
     AlignedUtterance,
 )
 from affectstream.core.dialogue.watermark import STALL_NS
@@ -128,7 +128,7 @@ def test_what_comes_after_patience_has_ended_is_named_and_changes_nothing() -> N
     (gap,) = of(said, Gap)
     assert (gap.source, gap.of, gap.lost) == ("fusion", "asr.mic.anna", "transcript")
     assert emotions(said) == []
-    assert driver.now_ns > S + PATIENCE_NS
+    assert driver.now_ns > S + TRANSCRIPT_WAIT_NS
 
 
 def test_a_stalled_stream_is_named_once_and_blocks_nothing() -> None:
@@ -339,7 +339,9 @@ def test_deadlines_of_a_driven_dialogue_lie_on_its_own_clock() -> None:
     (first,) = emotions(driver.give(tick(1000 + DEADLINE_NS)))
     assert (first.status, first.latency_ms) == ("provisional", {"wait": 150.0})
     assert emotions(driver.give(tick(500))) == []  # its clock does not run backwards
-    said = driver.give(tick(1000 + PATIENCE_NS), transcript("u0", "late"), tick(2000 + PATIENCE_NS))
+    said = driver.give(
+        tick(1000 + TRANSCRIPT_WAIT_NS), transcript("u0", "late"), tick(2000 + TRANSCRIPT_WAIT_NS)
+    )
     assert [gap.lost for gap in of(said, Gap)] == ["transcript"]
 
 

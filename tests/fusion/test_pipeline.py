@@ -18,14 +18,20 @@ from affectstream.commands import analyze as analyzing
 from affectstream.commands.analyze import AnalysisPlan, run_analysis
 from affectstream.core.speech.recognition import HeardWord
 from affectstream.data import demo_folder
-from affectstream.fusion.node import PREFIXES, FusionNode
-from affectstream.fusion.pipeline import SESSION, Analysis, Analyst, record_of, recordings_in
+from affectstream.fusion.node import NODE_PREFIXES, FusionNode
+from affectstream.fusion.pipeline import (
+    RECORDING_SESSION,
+    Analysis,
+    Analyst,
+    record_of,
+    recordings_in,
+)
 from affectstream.messages import Emotion, StreamClosed
 from affectstream.run.loop import run
 from affectstream.sources.audio_file import run_audio_file
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_S
-from affectstream_tools.bench.microphone.virtual import write_wav
+from affectstream_tools.bench.microphone.virtual import write_samples
 from bus_listener import Listener, free_address
 from fakes import FakeModel, speaker_normaliser
 from sounds import voice
@@ -61,7 +67,7 @@ def analyst(look_ahead: int | None = 2) -> Analyst:
 def spoken(path: Path, seconds: float = 2.0) -> Path:
     """A file of something voice-like between two pauses."""
     samples = np.pad((voice(seconds, seed=3) * 20_000).astype(np.int16), 12_000)
-    return write_wav(path, samples)
+    return write_samples(path, samples)
 
 
 def test_every_utterance_of_the_demo_is_final_and_in_order(demo: Analysis) -> None:
@@ -100,11 +106,16 @@ def test_finals_are_those_of_the_live_path_over_the_bus() -> None:
         node = threading.Thread(
             target=run,
             args=(FusionNode(model, 2),),
-            kwargs={"address": address, "prefixes": PREFIXES, "stopping": done.is_set},
+            kwargs={"address": address, "prefixes": NODE_PREFIXES, "stopping": done.is_set},
         )
         node.start()
         try:
-            worker = {"session": SESSION, "speaker": "anna", "start_ns": 0, "speed": math.inf}
+            worker = {
+                "session": RECORDING_SESSION,
+                "speaker": "anna",
+                "start_ns": 0,
+                "speed": math.inf,
+            }
             run_audio_file(DEMO, address=address, **worker)  # type: ignore[arg-type]
             listener.until(lambda: any(m.source == "fusion" for m in listener.of(StreamClosed)))
         finally:
@@ -133,14 +144,14 @@ def test_a_stop_leaves_what_was_heard_so_far() -> None:
 
 
 def test_a_recording_without_speech_has_no_utterance(tmp_path: Path) -> None:
-    path = write_wav(tmp_path / "still.wav", np.zeros(32_000, np.int16))
+    path = write_samples(tmp_path / "still.wav", np.zeros(32_000, np.int16))
     found = analyst().analyse(path, [("anna", 0)])
     assert found.emotions == []
     assert found.duration_s == pytest.approx(2.0, abs=0.1)
 
 
 def test_a_channel_that_is_not_there_is_named(tmp_path: Path) -> None:
-    path = write_wav(tmp_path / "mono.wav", np.zeros(3_200, np.int16))
+    path = write_samples(tmp_path / "mono.wav", np.zeros(3_200, np.int16))
     with pytest.raises(SourceError, match="no channel 1"):
         analyst().analyse(path, [("anna", 0), ("ben", 1)])
 
@@ -200,7 +211,7 @@ def test_json_lines_and_csv_say_the_same(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.usefixtures("quick")
 def test_a_table_shows_each_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_wav(tmp_path / "still[1].wav", np.zeros(16_000, np.int16))
+    write_samples(tmp_path / "still[1].wav", np.zeros(16_000, np.int16))
     spoken(tmp_path / "voice.wav")
     table, _, found = outcome(AnalysisPlan(paths=(tmp_path,), speakers=("carla",)), capsys)
     assert found

@@ -19,7 +19,7 @@ from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.fusion.node import FusionNode
 from affectstream.messages import Emotion, StreamClosed
-from affectstream.run.in_process import Part, run_together
+from affectstream.run.in_process import JoinedMachine, run_together
 from affectstream_tools.bench.load import DialogueLoad
 from affectstream_tools.trials.soak.recording import EndlessRecording
 from bus_helpers import emotion, progress, transcript
@@ -58,9 +58,9 @@ def test_what_grows_is_seen() -> None:
 @pytest.fixture
 def small_books(monkeypatch: pytest.MonkeyPatch) -> None:
     """Books of what was, full after a few dozen utterances rather than thousands."""
-    monkeypatch.setattr(context, "MAX_REMEMBERED", 32)
-    monkeypatch.setattr(aligner, "MAX_WAITING", 32)
-    monkeypatch.setattr(revision_book, "MAX_REMEMBERED", 32)
+    monkeypatch.setattr(context, "MAX_GONE", 32)
+    monkeypatch.setattr(aligner, "MAX_WAITING_UTTERANCES", 32)
+    monkeypatch.setattr(revision_book, "MAX_BOOKED", 32)
     monkeypatch.setattr(retention, "MAX_RETAINED_ESTIMATES", 16)
 
 
@@ -116,8 +116,8 @@ def test_a_microphone_and_a_transcriber_do_not_grow_while_they_listen() -> None:
     minutes = EndlessRecording(6 / 60, 0.15, seed=0)
     sizes = []
     parts = [
-        Part(segmenter, inputs=(minutes,)),
-        Part(transcriber, ("audio/", "utterance.", "stream.", "progress/")),
+        JoinedMachine(segmenter, inputs=(minutes,)),
+        JoinedMachine(transcriber, ("audio/", "utterance.", "stream.", "progress/")),
     ]
     ended = 0
     for message in run_together(parts):

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from affectstream.commands import replay as replaying
-from affectstream.commands.replay import ReplayPlan, ScoredListener, play
+from affectstream.commands.replay import ReplayPlan, ScoredListener, play_corpus
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser
 from affectstream.corpus.dialogues import CorpusDialogue, read_derived
-from affectstream.corpus.script import CLOCK, Instant, derived_script
+from affectstream.corpus.script import CLOCK, ScriptInstant, derived_script
 from affectstream.fusion.node import FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion, Message, StreamOpened
@@ -169,7 +169,7 @@ def corpus(data_folder: Path) -> list[CorpusDialogue]:
     return read_derived(folder)
 
 
-def clockless(script: Iterable[Instant]) -> list[list[Message]]:
+def clockless(script: Iterable[ScriptInstant]) -> list[list[Message]]:
     """The script without the stream that drives the clock, so that dialogues share a batch."""
     return [[m for m in instant.messages if m.source != CLOCK] for instant in script]
 
@@ -390,7 +390,7 @@ def test_every_revision_is_the_same_through_real_processes_at_any_speed(
     for speed in (float("inf"), 50.0):
         heard.clear()
         plan = ReplayPlan(path=made_up, speed=speed, transcript_delay_ns=400 * MS)
-        play(plan, Console(quiet=True))
+        play_corpus(plan, Console(quiet=True))
         runs.append(list(heard))
     in_process = play_driven(model, read_derived(made_up), 400 * MS, random.Random(0))
     assert runs[0] == runs[1]

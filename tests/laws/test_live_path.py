@@ -16,7 +16,7 @@ from affectstream.core.dialogue.aligner import DEADLINE_NS, PARTIAL_NS
 from affectstream.core.speech.descriptors import SpeechDescriber
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.voice_activity import Heard, frame_level_db
-from affectstream.features.egemaps.front_end import FRONT_END, Egemaps, extract
+from affectstream.features.egemaps.front_end import FRONT_END, Egemaps, extract_egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.fusion.node import FusionNode
 from affectstream.messages import Acoustic, Emotion, Message, UtteranceEnded
@@ -98,7 +98,7 @@ def described_alone(heard: list[Message], samples: NDArray[np.int16]) -> list[Al
         statistics = utterance_statistics(np.array(rows, np.float32))
         first, last = (at * RATE_HZ // NS_PER_S for at in (ended.start_ns, ended.end_ns))
         heard_until = last + 360 * RATE_HZ // 1000  # the silence by which the end was known
-        alone = extract(samples[first:heard_until])[: len(rows)]
+        alone = extract_egemaps(samples[first:heard_until])[: len(rows)]
         np.testing.assert_allclose(statistics, utterance_statistics(alone), rtol=1e-3, atol=1e-4)
         utterances.append(
             AlignedUtterance(

@@ -22,7 +22,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from affectstream_models.tripathi.networks import NETWORKS, Sizes, build
+from affectstream_models.tripathi.networks import NETWORKS, NetworkSizes, build_network
 from affectstream_models.woellmer.hmm_classifiers import (
     HmmClassifier,
     HmmLanguageModelClassifier,
@@ -72,7 +72,7 @@ def of_classifier(classifier: Any, inputs: Inputs) -> np.ndarray:
 def tripathi(name: str) -> Model:
     spec = NETWORKS[name]
     generator = torch.Generator().manual_seed(7)
-    sizes = Sizes(
+    sizes = NetworkSizes(
         frames=5,
         length=8,
         rows=10,
@@ -82,7 +82,7 @@ def tripathi(name: str) -> Model:
 
     def make(seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        return build(name, sizes).eval()
+        return build_network(name, sizes).eval()
 
     def inputs(seed: int) -> Inputs:
         generator = torch.Generator().manual_seed(seed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from affectstream.messages import Message, Progress, StreamClosed, Transcript
-from affectstream.run.in_process import Part, run_together
+from affectstream.run.in_process import JoinedMachine, run_together
 from affectstream.timebase import NS_PER_MS
 
 MS = NS_PER_MS
@@ -104,9 +104,9 @@ class Listener:
 def test_each_hears_what_it_subscribed_to_and_nothing_else() -> None:
     all_ears, words_only = Listener("asr"), Listener("fusion")
     parts = [
-        Part(Microphone("mic"), inputs=(Ticks(3),)),
-        Part(all_ears, ("progress/", "stream.closed/")),
-        Part(words_only, ("transcript/", "stream.closed/s/mic")),
+        JoinedMachine(Microphone("mic"), inputs=(Ticks(3),)),
+        JoinedMachine(all_ears, ("progress/", "stream.closed/")),
+        JoinedMachine(words_only, ("transcript/", "stream.closed/s/mic")),
     ]
     list(run_together(parts))
     assert [m.source for m in all_ears.heard] == ["mic"] * 4
@@ -117,7 +117,12 @@ def test_each_hears_what_it_subscribed_to_and_nothing_else() -> None:
 def test_time_is_that_of_what_is_due() -> None:
     ticks, listener = Ticks(4, 40 * MS), Listener("asr")
     said = list(
-        run_together([Part(Microphone("mic"), inputs=(ticks,)), Part(listener, ("progress/",))])
+        run_together(
+            [
+                JoinedMachine(Microphone("mic"), inputs=(ticks,)),
+                JoinedMachine(listener, ("progress/",)),
+            ]
+        )
     )
     assert ticks.read_at == [40 * MS, 80 * MS, 120 * MS, 160 * MS]
     words = [m for m in said if isinstance(m, Transcript)]
@@ -130,8 +135,8 @@ def test_messages_are_numbered_as_on_the_bus() -> None:
     said = list(
         run_together(
             [
-                Part(Microphone("one"), inputs=(Ticks(3),)),
-                Part(Microphone("other"), inputs=(Ticks(5),)),
+                JoinedMachine(Microphone("one"), inputs=(Ticks(3),)),
+                JoinedMachine(Microphone("other"), inputs=(Ticks(5),)),
             ]
         )
     )
@@ -147,9 +152,9 @@ def test_messages_are_numbered_as_on_the_bus() -> None:
 def test_a_part_is_closed_when_its_inputs_have_ended_and_the_rest_at_the_end() -> None:
     listener = Listener("asr")
     parts = [
-        Part(Microphone("short"), inputs=(Ticks(2),)),
-        Part(Microphone("long"), inputs=(Ticks(4),)),
-        Part(listener, ("stream.closed/",)),
+        JoinedMachine(Microphone("short"), inputs=(Ticks(2),)),
+        JoinedMachine(Microphone("long"), inputs=(Ticks(4),)),
+        JoinedMachine(listener, ("stream.closed/",)),
     ]
     said = [m for m in run_together(parts) if isinstance(m, StreamClosed)]
     assert [(m.source, m.end_ns // MS) for m in said] == [("short", 20), ("long", 40), ("asr", 40)]
@@ -158,7 +163,7 @@ def test_a_part_is_closed_when_its_inputs_have_ended_and_the_rest_at_the_end() -
 
 def test_a_stop_ends_it_with_the_last_words() -> None:
     ticks = Ticks(100)
-    parts = [Part(Microphone("mic"), inputs=(ticks,))]
+    parts = [JoinedMachine(Microphone("mic"), inputs=(ticks,))]
     taken = list(run_together(parts, stopping=lambda: len(ticks.read_at) >= 5))
     assert isinstance(taken[-1], StreamClosed)
     assert len(taken) < 10
@@ -169,7 +174,7 @@ def test_a_machine_that_is_always_due_does_not_stop_time() -> None:
     listener = Listener("asr", due=[0])
     listener.next_wake_ns = lambda: 0  # type: ignore[method-assign]
     taken = run_together(
-        [Part(Microphone("mic"), inputs=(Ticks(20),)), Part(listener)],
+        [JoinedMachine(Microphone("mic"), inputs=(Ticks(20),)), JoinedMachine(listener)],
         stopping=lambda: len(listener.woken) > 1_000,
     )
     assert len([m for m in taken if isinstance(m, Progress)]) == 20

@@ -17,8 +17,8 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
-from affectstream.show.live_view import ROWS, LiveView
-from affectstream.show.wording import line
+from affectstream.show.live_view import SHOWN_ROWS, LiveView
+from affectstream.show.wording import event_line
 from bus_helpers import closed, emotion, opened, transcript
 
 S = 1_000_000_000
@@ -95,8 +95,8 @@ def test_what_is_not_sure_is_said_so(width: int, words: str) -> None:
     (row,) = [row for row in picture(width, view) if "%" in row]
     assert words in row
     assert "provisional" in row
-    assert "unsure (neutral?)" in (line(estimate(0, sure=False)) or "")
-    assert "unsure" not in (line(estimate(0)) or "")
+    assert "unsure (neutral?)" in (event_line(estimate(0, sure=False)) or "")
+    assert "unsure" not in (event_line(estimate(0)) or "")
 
 
 def test_a_changed_mind_is_marked() -> None:
@@ -122,7 +122,7 @@ def test_only_the_latest_rows_are_shown_and_everything_is_counted() -> None:
         view.receive(estimate(number))
         view.receive(estimate(number))  # no news
     assert view.counts["provisional"] == 40
-    assert sum("%" in line for line in picture(100, view)) == ROWS
+    assert sum("%" in line for line in picture(100, view)) == SHOWN_ROWS
 
 
 def test_what_a_speaker_says_goes_when_the_utterance_ends_and_a_gap_stays() -> None:

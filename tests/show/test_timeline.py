@@ -20,7 +20,7 @@ IDENTITY = ModelIdentity(id="fake", sha256="0" * 64)
 
 
 def emotion(name: str, start_s: float, end_s: float, **more: Any) -> Emotion:
-    shares = dict.fromkeys(timeline.COLOURS, 0.1) | {name: 0.7}
+    shares = dict.fromkeys(timeline.PLOT_COLOURS, 0.1) | {name: 0.7}
     return Emotion(
         session="recording",
         source="fusion",
@@ -67,7 +67,7 @@ def test_each_emotion_has_its_colour(tmp_path: Path) -> None:
     angry = pixels(path)
     timeline.plot_timeline(analysis(emotion("sadness", 1, 4)), path)
     sad = pixels(path)
-    colours = timeline.COLOURS
+    colours = timeline.PLOT_COLOURS
     assert share_of(angry, colours["anger"]) > 5 * share_of(sad, colours["anger"])
     assert share_of(sad, colours["sadness"]) > 5 * share_of(angry, colours["sadness"])
 

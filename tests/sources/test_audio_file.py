@@ -17,7 +17,7 @@ from affectstream.messages import Audio, StreamClosed, UtteranceEnded
 from affectstream.sources.audio_file import AudioFile, run_audio_file
 from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
-from affectstream_tools.bench.microphone.virtual import write_wav
+from affectstream_tools.bench.microphone.virtual import write_samples
 from bus_listener import Listener, free_address
 
 NOW_NS = 1_700_000_000_000_000_000
@@ -48,12 +48,12 @@ def joined(captured: list[Captured]) -> NDArray[np.int16]:
 
 def test_a_file_at_16_khz_is_played_as_it_is(tmp_path: Path) -> None:
     samples = tone(0.5, 16_000)
-    file = AudioFile(write_wav(tmp_path / "a.wav", samples))
+    file = AudioFile(write_samples(tmp_path / "a.wav", samples))
     assert np.array_equal(joined(play(file)), samples)
 
 
 def test_a_file_keeps_its_pace(tmp_path: Path) -> None:
-    file = AudioFile(write_wav(tmp_path / "a.wav", tone(1.0, 16_000)), speed=2.0)
+    file = AudioFile(write_samples(tmp_path / "a.wav", tone(1.0, 16_000)), speed=2.0)
     assert file.read(NOW_NS) == []
     assert file.next_read_ns() == NOW_NS + 30_000_000  # a block of 60 ms, twice as fast
     heard = [file.read(NOW_NS + ms * 1_000_000) for ms in (100, 200)]
@@ -62,7 +62,9 @@ def test_a_file_keeps_its_pace(tmp_path: Path) -> None:
 
 
 def test_a_start_in_the_future_is_waited_for(tmp_path: Path) -> None:
-    file = AudioFile(write_wav(tmp_path / "a.wav", tone(1, 16_000)), not_before_ns=NOW_NS + 10**9)
+    file = AudioFile(
+        write_samples(tmp_path / "a.wav", tone(1, 16_000)), not_before_ns=NOW_NS + 10**9
+    )
     assert file.next_read_ns() == NOW_NS + 10**9
     assert file.read(NOW_NS + 10**9 - 1) == []
     file.read(NOW_NS + 10**9)
@@ -76,7 +78,7 @@ def test_a_recording_that_is_resumed_goes_on_where_it_is_by_now(
     tmp_path: Path, rate_hz: int, speed: float
 ) -> None:
     ramp = np.arange(2 * rate_hz).astype(np.int16)
-    path = write_wav(tmp_path / "a.wav", ramp, rate_hz)
+    path = write_samples(tmp_path / "a.wav", ramp, rate_hz)
     file = AudioFile(path, speed=speed, not_before_ns=NOW_NS, resume=True)
     later_ns = NOW_NS + round(1.5 / speed * 1e9)
     assert file.read(later_ns) == [AudioLost(24_000, 24_000, 0, "restarted")]
@@ -91,7 +93,7 @@ def test_a_recording_that_is_resumed_goes_on_where_it_is_by_now(
 
 
 def test_a_recording_that_would_be_over_by_now_ends_at_once(tmp_path: Path) -> None:
-    path = write_wav(tmp_path / "a.wav", tone(1, 16_000))
+    path = write_samples(tmp_path / "a.wav", tone(1, 16_000))
     file = AudioFile(path, not_before_ns=NOW_NS, resume=True)
     assert file.read(NOW_NS + 10**12) == [AudioLost(16_000, 16_000, 0, "restarted")]
     assert file.read(NOW_NS + 10**12 + 10**9) == []
@@ -103,7 +105,7 @@ def test_a_recording_that_would_be_over_by_now_ends_at_once(tmp_path: Path) -> N
 def test_what_had_not_begun_or_has_no_pace_is_resumed_at_its_beginning(
     tmp_path: Path, speed: float, after_ms: int
 ) -> None:
-    path = write_wav(tmp_path / "a.wav", tone(1, 16_000))
+    path = write_samples(tmp_path / "a.wav", tone(1, 16_000))
     file = AudioFile(path, speed=speed, not_before_ns=NOW_NS, resume=True)
     captured: list[Captured] = []
     now_ns = NOW_NS + after_ms * 1_000_000
@@ -120,21 +122,21 @@ def test_a_file_at_another_rate_keeps_its_length_and_its_place(
 ) -> None:
     click = np.zeros(rate_hz, np.int16)
     click[rate_hz // 2 - 20 : rate_hz // 2 + 20] = 20_000
-    heard = joined(play(AudioFile(write_wav(tmp_path / "a.wav", click, rate_hz))))
+    heard = joined(play(AudioFile(write_samples(tmp_path / "a.wav", click, rate_hz))))
     assert abs(len(heard) - 16_000) <= 1
     assert abs(int(np.average(np.arange(len(heard)), weights=np.abs(heard))) - 8_000) <= 2
 
 
 def test_one_channel_is_chosen(tmp_path: Path) -> None:
     both = np.stack([tone(0.2, 16_000), tone(0.2, 16_000, 1000.0)], axis=1)
-    path = write_wav(tmp_path / "a.wav", both)
+    path = write_samples(tmp_path / "a.wav", both)
     assert np.array_equal(joined(play(AudioFile(path, channel=1))), both[:, 1])
 
 
 def test_a_truncated_file_is_played_and_what_is_missing_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = write_wav(tmp_path / "a.wav", tone(1.0, 48_000), 48_000)
+    path = write_samples(tmp_path / "a.wav", tone(1.0, 48_000), 48_000)
     path.write_bytes(path.read_bytes()[: 44 + 2 * 24_000])
     with caplog.at_level(logging.WARNING):
         captured = play(AudioFile(path))
@@ -145,7 +147,7 @@ def test_a_truncated_file_is_played_and_what_is_missing_said(
 
 
 def test_a_file_that_does_not_know_its_length_is_not_truncated(tmp_path: Path) -> None:
-    path = write_wav(tmp_path / "a.wav", tone(0.1, 16_000))
+    path = write_samples(tmp_path / "a.wav", tone(0.1, 16_000))
     header = bytearray(path.read_bytes())
     header[4:8] = header[40:44] = b"\xff\xff\xff\xff"  # as ffmpeg writes into a pipe
     path.write_bytes(header)
@@ -158,8 +160,8 @@ def test_files_that_cannot_be_played_say_why(tmp_path: Path) -> None:
     text = tmp_path / "text.wav"
     text.write_text("this is no sound at all, but it is long enough for a header")
     header = tmp_path / "header.wav"
-    header.write_bytes(write_wav(tmp_path / "good.wav", tone(0.1, 16_000)).read_bytes()[:20])
-    empty = write_wav(tmp_path / "empty.wav", np.zeros(0, np.int16))
+    header.write_bytes(write_samples(tmp_path / "good.wav", tone(0.1, 16_000)).read_bytes()[:20])
+    empty = write_samples(tmp_path / "empty.wav", np.zeros(0, np.int16))
     nothing = tmp_path / "nothing.wav"
     nothing.touch()
     for path, words in (
@@ -208,7 +210,7 @@ def test_a_hole_is_said_at_16_khz_and_the_next_run_lies_behind_it() -> None:
 
 def test_the_worker_publishes_a_recording(tmp_path: Path, espeak) -> None:
     spoken = np.pad(espeak.say("i am so happy today").samples, 16_000)
-    path = write_wav(tmp_path / "a.wav", spoken)
+    path = write_samples(tmp_path / "a.wav", spoken)
     address = free_address()
     with Hub(address):
         listener = Listener(address)
@@ -248,7 +250,7 @@ def test_the_worker_publishes_a_recording(tmp_path: Path, espeak) -> None:
 def test_a_header_that_cannot_be_is_refused(
     at: int, value: bytes, words: str | None, tmp_path: Path
 ) -> None:
-    path = write_wav(tmp_path / "a.wav", tone(0.1, 16_000))
+    path = write_samples(tmp_path / "a.wav", tone(0.1, 16_000))
     data = bytearray(path.read_bytes())
     data[at : at + len(value)] = value
     path.write_bytes(data)

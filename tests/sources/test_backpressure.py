@@ -110,8 +110,8 @@ def test_a_listener_that_falls_silent_is_named_and_left_behind() -> None:
     stream, recording = held()
     stream.receive(progress(LISTENER, 0), 0)
     assert play(stream, recording, 100) == 20
-    assert play(stream, recording, 1, backpressure.PATIENCE_NS - 1) == 0
-    assert play(stream, recording, 100, backpressure.PATIENCE_NS) == 100
+    assert play(stream, recording, 1, backpressure.LISTENER_WAIT_NS - 1) == 0
+    assert play(stream, recording, 100, backpressure.LISTENER_WAIT_NS) == 100
 
 
 def test_other_messages_and_the_end_pass() -> None:

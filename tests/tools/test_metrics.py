@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from affectstream_tools.metrics import calibration_error, concordance, confusion, score
+from affectstream_tools.metrics import calibration_error, concordance, confusion, score_labels
 
 LABELS = np.array([0, 0, 0, 1, 2, 2])
 PREDICTED = np.array([0, 0, 1, 1, 2, 0])
@@ -17,7 +17,7 @@ def one_hot(predicted: np.ndarray, classes: int = 4, confidence: float = 1.0) ->
 
 
 def test_scores_equal_those_counted_by_hand() -> None:
-    found = score(LABELS, one_hot(PREDICTED))
+    found = score_labels(LABELS, one_hot(PREDICTED))
     # Recalls 2/3, 1/1, 1/2; class 3 does not occur. F1: 2/3, 2/3, 2/3.
     assert found.utterances == 6
     assert found.uar == pytest.approx((2 / 3 + 1 + 1 / 2) / 3)
@@ -46,4 +46,4 @@ def test_concordance_falls_with_a_shift_that_correlation_would_not_see() -> None
 
 def test_nothing_to_score_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        score(np.array([], dtype=np.int64), np.zeros((0, 4), dtype=np.float32))
+        score_labels(np.array([], dtype=np.int64), np.zeros((0, 4), dtype=np.float32))

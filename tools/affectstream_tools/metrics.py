@@ -35,7 +35,7 @@ class Scores:
         return asdict(self)
 
 
-def score(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Scores:
+def score_labels(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Scores:
     """Scores of ``probabilities`` (N, C) against ``labels`` (N,) in 0..C-1.
 
     Raises:

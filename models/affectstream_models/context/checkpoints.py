@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from safetensors.torch import load as load_tensors
 
-from affectstream_models.context.model import ContextModel
+from affectstream_models.context.model import StreamingContextModel
 from affectstream_models.context.network import ContextConfig, ContextNetwork
 from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
 
-FORMAT = "affectstream-context/2"
+CONTEXT_FORMAT = "affectstream-context/2"
 PRETRAINED = {name: f"{name}.safetensors" for name in ("live", "live-sentences", "replay")}
 """For a stranger's conversation, the same with a sentence encoder, and for IEMOCAP's own scenarios
 spoken by others."""
@@ -33,7 +33,7 @@ _LONGEST_ID, _LONGEST_SAID = 120, 200
 _HALF = ("ngram_table.weight", "word_vectors")
 
 
-def load_pretrained(name: str = "live") -> ContextModel:
+def load_pretrained(name: str = "live") -> StreamingContextModel:
     """A model that ships with the package.
 
     Raises:
@@ -43,10 +43,10 @@ def load_pretrained(name: str = "live") -> ContextModel:
         raise CheckpointError(f"no pretrained model {name!r}; there are {sorted(PRETRAINED)}")
     file = resources.files("affectstream_models") / "pretrained" / PRETRAINED[name]
     with resources.as_file(file) as path:
-        return load(path)
+        return load_context_model(path)
 
 
-def load(path: Path | str) -> ContextModel:
+def load_context_model(path: Path | str) -> StreamingContextModel:
     """The model in a checkpoint file.
 
     Raises:
@@ -54,7 +54,7 @@ def load(path: Path | str) -> ContextModel:
     """
     content = content_of(path)
     try:
-        metadata = metadata_of(content, form=FORMAT)
+        metadata = metadata_of(content, form=CONTEXT_FORMAT)
         config = ContextConfig.from_dict(metadata["config"])
         _check_size(config, len(content))
         network = ContextNetwork(config)
@@ -71,11 +71,11 @@ def load(path: Path | str) -> ContextModel:
         }
     except Exception as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of format {FORMAT}; download or train it again "
+            f"{path} is not a checkpoint of format {CONTEXT_FORMAT}; download or train it again "
             f"({_one_line(error)})"
         ) from error
     try:
-        return ContextModel(
+        return StreamingContextModel(
             network,
             sha256=hashlib.sha256(content).hexdigest(),
             **options,
@@ -115,7 +115,7 @@ def _one_line(error: Exception) -> str:
     return said if len(said) <= _LONGEST_SAID else f"{said[:_LONGEST_SAID]}..."
 
 
-def save(
+def save_context_model(
     network: ContextNetwork,
     path: Path | str,
     *,
@@ -128,14 +128,14 @@ def save(
 ) -> str:
     """Write a checkpoint, and return the SHA-256 of the file.
 
-    The arguments are attributes of ``ContextModel``, and ``trained`` is how it was trained.
+    The arguments are attributes of ``StreamingContextModel``, and ``trained`` is how it was trained.
     """
     tensors = {
         name: tensor.to(torch.float16) if name.endswith(_HALF) else tensor.contiguous()
         for name, tensor in network.state_dict().items()
     }
     metadata = {
-        "format": FORMAT,
+        "format": CONTEXT_FORMAT,
         "id": id,
         "look_ahead": look_ahead,
         "speaker_prior": str(speaker_prior),

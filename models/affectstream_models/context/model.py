@@ -29,31 +29,31 @@ from affectstream_models.context.rows import PackedRows, maskable, relations_to
 from affectstream_models.context.steps import (
     NO_ACOUSTIC,
     NO_TEXT,
-    Scores,
     StackedMembers,
-    mean_scores,
+    StepScores,
+    mean_step_scores,
 )
 from affectstream_models.context.values import (
-    CLASSES,
-    MODALITIES,
+    CONTEXT_CLASSES,
+    CONTEXT_MODALITIES,
+    BatchEstimate,
     Encoded,
-    Estimate,
     ForwardState,
-    Slot,
     UtteranceInputs,
+    _Slot,
 )
 from affectstream_models.text.sentence_encoder import SentenceEncoder, sentence_encoder
 from affectstream_models.text.word_encoder import TextEncoder
 
 __all__ = [
-    "CLASSES",
-    "MODALITIES",
-    "ContextModel",
+    "CONTEXT_CLASSES",
+    "CONTEXT_MODALITIES",
+    "BatchEstimate",
     "Encoded",
-    "Estimate",
     "ForwardState",
-    "Slot",
+    "StreamingContextModel",
     "UtteranceInputs",
+    "_Slot",
 ]
 
 _WINDOWS_AT_ONCE = 12
@@ -62,7 +62,7 @@ _WINDOWS_AT_ONCE = 12
 _VARIANT = {"acoustic": NO_ACOUSTIC, "text": NO_TEXT}
 
 
-class ContextModel:
+class StreamingContextModel:
     """Weights, and the four things that can be done with them.
 
     Attributes:
@@ -79,7 +79,7 @@ class ContextModel:
         ValueError: the network reads a sentence encoder's vectors, and its package is missing.
     """
 
-    modalities: tuple[str, ...] = MODALITIES
+    modalities: tuple[str, ...] = CONTEXT_MODALITIES
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class ContextModel:
             own = row.clone()  # so that one utterance does not keep the whole batch in memory
             without = {
                 name: own[_VARIANT[name]]
-                for name, flag in zip(MODALITIES, there, strict=True)
+                for name, flag in zip(CONTEXT_MODALITIES, there, strict=True)
                 if flag
             }
             encoded.append(Encoded(one.speaker, own[0], without))
@@ -204,7 +204,7 @@ class ContextModel:
         return left_out
 
     @torch.inference_mode()
-    def estimate(self, windows: Sequence[Sequence[Slot]]) -> list[list[Estimate]]:
+    def estimate(self, windows: Sequence[Sequence[_Slot]]) -> list[list[BatchEstimate]]:
         """Estimate every utterance of many dialogues' open windows.
 
         Args:
@@ -214,12 +214,12 @@ class ContextModel:
         Returns:
             One estimate per utterance, in the windows' order.
         """
-        results: list[list[Estimate]] = []
+        results: list[list[BatchEstimate]] = []
         for first in range(0, len(windows), _WINDOWS_AT_ONCE):
             results += self._estimate_some(windows[first : first + _WINDOWS_AT_ONCE])
         return results
 
-    def _estimate_some(self, windows: Sequence[Sequence[Slot]]) -> list[list[Estimate]]:
+    def _estimate_some(self, windows: Sequence[Sequence[_Slot]]) -> list[list[BatchEstimate]]:
         if not any(windows):
             return [[] for _ in windows]
         m, rows = self._members, PackedRows([len(window) for window in windows])
@@ -238,12 +238,12 @@ class ContextModel:
             left_out = (*self._leave_out(slots, masked, shared, cells), _rows(memory, masked))
             states = [torch.cat(pair, dim=1) for pair in zip(states, left_out, strict=True)]
         results = _estimates(m.scores(m.outputs(*states), len(slots)), len(slots), masked)
-        by_window: list[list[Estimate]] = [[] for _ in windows]
+        by_window: list[list[BatchEstimate]] = [[] for _ in windows]
         for (window, _), result in zip(reversed(rows.order), reversed(results), strict=True):
             by_window[window].append(result)
         return by_window
 
-    def _memories(self, rows: PackedRows, slots: Sequence[Slot], fused: Tensor) -> Tensor:
+    def _memories(self, rows: PackedRows, slots: Sequence[_Slot], fused: Tensor) -> Tensor:
         """Memories (M, S, 4 C F) of all slots, by the packed order."""
         m = self._members
         if not len(m.fading):
@@ -279,7 +279,7 @@ class ContextModel:
 
     def _leave_out(
         self,
-        slots: Sequence[Slot],
+        slots: Sequence[_Slot],
         masked: Sequence[tuple[int, str]],
         shared: Tensor,
         cells: Tensor,
@@ -300,7 +300,7 @@ class ContextModel:
         look_ahead: int | None,
         *,
         influence: bool = True,
-    ) -> list[Estimate]:
+    ) -> list[BatchEstimate]:
         """A whole dialogue at once, by library LSTMs: what the stream's finals must equal.
 
         Args:
@@ -327,7 +327,9 @@ class ContextModel:
             [(place, _VARIANT[name]) for place, name in masked],
         )
         temperature = float(self._network.temperature)
-        scores = mean_scores(outputs, temperature, len(dialogue), self._network.config.clusters)
+        scores = mean_step_scores(
+            outputs, temperature, len(dialogue), self._network.config.clusters
+        )
         return _estimates(scores, len(dialogue), masked)
 
     def _batch(self, inputs: Sequence[UtteranceInputs]) -> UtteranceBatch:
@@ -342,7 +344,9 @@ def _rows(memory: Tensor, masked: Sequence[tuple[int, str]]) -> Tensor:
     return memory[:, torch.tensor([place for place, _ in masked])]
 
 
-def _estimates(scores: Scores, count: int, masked: Sequence[tuple[int, str]]) -> list[Estimate]:
+def _estimates(
+    scores: StepScores, count: int, masked: Sequence[tuple[int, str]]
+) -> list[BatchEstimate]:
     """Estimates of the first ``count`` rows; row ``count + i`` is ``masked[i]`` left out."""
     classes, means, levels, clusters = scores
     influence: list[dict[str, float]] = [{} for _ in range(count)]
@@ -353,7 +357,7 @@ def _estimates(scores: Scores, count: int, masked: Sequence[tuple[int, str]]) ->
             influence[place][name] = distance
     rows = zip(classes[:count].numpy(), means.tolist(), levels.numpy(), influence, strict=False)
     return [
-        Estimate(
+        BatchEstimate(
             categorical,
             {name: (mean[i], level[i]) for i, name in enumerate(SCALES)},
             {name: found[row].numpy() for name, found in clusters.items()},

@@ -21,13 +21,13 @@ from torch.nn.utils.rnn import PackedSequence
 from affectstream_models.context.memory import memory_weights, memory_width
 
 ACOUSTIC_STATISTICS = 47
-CLASS_COUNT = 4
+CONTEXT_CLASS_COUNT = 4
 SCALES = ("valence", "activation", "dominance")
 LEVEL_COUNT = 3
 OTHER_COUNT = 4
 """Training-only outputs: frustration, surprise, fear, anything else agreed upon."""
 
-OUTPUTS = CLASS_COUNT + len(SCALES) + LEVEL_COUNT * len(SCALES) + OTHER_COUNT
+OUTPUTS = CONTEXT_CLASS_COUNT + len(SCALES) + LEVEL_COUNT * len(SCALES) + OTHER_COUNT
 
 START, SAME, OTHER = 0, 1, 2
 """Relation of an utterance to its neighbour in the chain: none, same speaker, other speaker."""

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from affectstream_models.context.memory import Memory
 from affectstream_models.context.network import (
-    CLASS_COUNT,
+    CONTEXT_CLASS_COUNT,
     LEVEL_COUNT,
     OUTPUTS,
     SCALES,
@@ -141,17 +141,17 @@ class StackedMembers:
         joined = torch.cat((forward, backward, fused, memory), dim=2)
         return self._output_layer(torch.relu(self._hidden_layer(joined)))
 
-    def scores(self, outputs: Tensor, count: int) -> Scores:
-        """The members' mean scores, see ``mean_scores``."""
-        return mean_scores(outputs, self._temperature, count, self._clusters)
+    def scores(self, outputs: Tensor, count: int) -> StepScores:
+        """The members' mean scores, see ``mean_step_scores``."""
+        return mean_step_scores(outputs, self._temperature, count, self._clusters)
 
 
-Scores = tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]
+StepScores = tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]
 
 
-def mean_scores(
+def mean_step_scores(
     outputs: Tensor, temperature: float, count: int, clusters: Sequence[int] = ()
-) -> Scores:
+) -> StepScores:
     """Scores averaged over members, from raw outputs (M, B, O).
 
     Returns:
@@ -159,7 +159,7 @@ def mean_scores(
         (count, 3), level probabilities (count, 3 scales, 3 levels), and for each clustering its
         probabilities (count, k).
     """
-    first, second = CLASS_COUNT, CLASS_COUNT + len(SCALES)
+    first, second = CONTEXT_CLASS_COUNT, CONTEXT_CLASS_COUNT + len(SCALES)
     third = second + LEVEL_COUNT * len(SCALES)
     classes = torch.softmax(outputs[..., :first] / temperature, dim=2).mean(dim=0)
     rows = outputs[:, :count]

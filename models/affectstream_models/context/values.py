@@ -14,10 +14,10 @@ from torch import Tensor
 
 from affectstream_models.context.memory import Memory
 
-CLASSES = ("anger", "happiness", "neutral", "sadness")
+CONTEXT_CLASSES = ("anger", "happiness", "neutral", "sadness")
 """Order of every probability vector."""
 
-MODALITIES = ("acoustic", "text")
+CONTEXT_MODALITIES = ("acoustic", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class ForwardState:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class BatchEstimate:
     """What the model says of one utterance.
 
     Attributes:
-        categorical: (4,) calibrated probabilities in the order of ``CLASSES``.
+        categorical: (4,) calibrated probabilities in the order of ``CONTEXT_CLASSES``.
         dimensional: scale -> (mean on 1..5, (3,) probabilities of low, mid, high). A mean below
             2.25 is low, below 3.75 mid: for one annotator's ratings these are the levels
             {1, 1.5, 2}, {2.5, 3, 3.5}, {4, 4.5, 5} of Wöllmer et al. 2010.
@@ -89,5 +89,5 @@ class Estimate:
     influence: Mapping[str, float] = field(default_factory=dict)
 
 
-Slot = tuple[ForwardState, Encoded, ForwardState]
+_Slot = tuple[ForwardState, Encoded, ForwardState]
 """An utterance of an open window: the state before it, the utterance, the state after it."""

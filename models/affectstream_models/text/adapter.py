@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
 
-FORMAT = "affectstream-sentence-adapter/1"
+ADAPTER_FORMAT = "affectstream-sentence-adapter/1"
 
 
 class LowRank(nn.Module):
@@ -55,14 +55,16 @@ def adapt(transformer: nn.Module, rank: int) -> dict[str, LowRank]:
     return changes
 
 
-def save(changes: Mapping[str, LowRank], path: Path | str, *, trained: Mapping[str, Any]) -> str:
+def save_adapter(
+    changes: Mapping[str, LowRank], path: Path | str, *, trained: Mapping[str, Any]
+) -> str:
     """Write what was learned, as float16, and return the SHA-256 of the file."""
     tensors = {
         f"{name}.{side}": getattr(change, side).detach().to(torch.float16).contiguous()
         for name, change in changes.items()
         for side in ("down", "up")
     }
-    return write(path, tensors, {"format": FORMAT, "trained": dict(trained)})
+    return write(path, tensors, {"format": ADAPTER_FORMAT, "trained": dict(trained)})
 
 
 def merge(transformer: nn.Module, path: Path | str) -> None:
@@ -73,7 +75,7 @@ def merge(transformer: nn.Module, path: Path | str) -> None:
     """
     content, layers = content_of(path), linear_layers(transformer)
     try:
-        metadata_of(content, form=FORMAT)
+        metadata_of(content, form=ADAPTER_FORMAT)
         tensors = {name: tensor.float() for name, tensor in load_tensors(content).items()}
         sides = {f"{name}.{side}" for name in layers for side in ("down", "up")}
         if set(tensors) != sides:

@@ -29,7 +29,7 @@ BOTH_MINILM = "all-MiniLM-L6-v2, topic and emotion"
 MINILM_DIM = 384
 
 HEARD_MINILM = "all-MiniLM-L6-v2, emotion, as heard"
-NAMES = (ALL_MINILM, EMOTION_MINILM, BOTH_MINILM, HEARD_MINILM)
+ENCODER_NAMES = (ALL_MINILM, EMOTION_MINILM, BOTH_MINILM, HEARD_MINILM)
 """What is spoken of; how it is meant; both in a row; how the words alone are meant."""
 
 _ADAPTER = "emotion-minilm.safetensors"
@@ -152,5 +152,5 @@ def _adapter() -> Traversable:
 
 
 def _check(name: str) -> None:
-    if name not in NAMES:
-        raise ValueError(f"no sentence encoder {name!r}; there are {'; '.join(NAMES)}")
+    if name not in ENCODER_NAMES:
+        raise ValueError(f"no sentence encoder {name!r}; there are {'; '.join(ENCODER_NAMES)}")

@@ -39,7 +39,7 @@ class TextFeatures:
     sentence: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
 
 
-def tokens_of(text: str) -> list[str]:
+def text_tokens(text: str) -> list[str]:
     """Lower-case words, ``[laughter]``-like marks, question and exclamation marks."""
     return _TOKEN.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 
@@ -59,7 +59,7 @@ def count_ngrams(texts: Iterable[str], *, least: int) -> NDArray[np.int64]:
     """Sorted hashes (V,) of the n-grams that occur in at least ``least`` utterances."""
     counts: Counter[int] = Counter()
     for text in texts:
-        counts.update({hash_of(ngram) for ngram in ngrams_of(tokens_of(text))})
+        counts.update({hash_of(ngram) for ngram in ngrams_of(text_tokens(text))})
     return np.array(sorted(h for h, count in counts.items() if count >= least), dtype=np.int64)
 
 
@@ -88,7 +88,7 @@ class TextEncoder:
 
     def features(self, text: str | None) -> TextFeatures:
         """Features of one transcript; None and "" are empty."""
-        tokens = tokens_of(text or "")
+        tokens = text_tokens(text or "")
         known = (self._ngram_rows.get(hash_of(ngram)) for ngram in ngrams_of(tokens))
         ngrams = np.array([row for row in known if row is not None], dtype=np.int64)
         found = (self._word_rows.get(hash_of(token)) for token in tokens)

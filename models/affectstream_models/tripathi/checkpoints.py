@@ -22,9 +22,9 @@ from safetensors.torch import load as load_tensors
 from torch import nn
 
 from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
-from affectstream_models.tripathi.networks import NETWORKS, Sizes, build
+from affectstream_models.tripathi.networks import NETWORKS, NetworkSizes, build_network
 
-FORMAT = "affectstream-tripathi/1"
+TRIPATHI_FORMAT = "affectstream-tripathi/1"
 FIRST_WORD = 2
 """Number of the first token: 0 fills up, 1 is unknown."""
 
@@ -33,7 +33,7 @@ Moments = tuple[list[float], list[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class NetworkDescription:
     """What a network must be given beside its weights.
 
     Attributes:
@@ -59,11 +59,11 @@ class Description:
     normalisation: Mapping[str, Moments] = field(default_factory=dict)
     trained: Mapping[str, Any] = field(default_factory=dict)
 
-    def sizes(self) -> Sizes:
+    def sizes(self) -> NetworkSizes:
         """What to build the network with; vectors are zeros, for the weights to fill."""
         words = len(self.vocabulary) + FIRST_WORD if self.vocabulary else None
         vectors = torch.zeros(words, self.dimensions) if words and self.dimensions else None
-        return Sizes(self.frames, self.length, self.rows, words, vectors)
+        return NetworkSizes(self.frames, self.length, self.rows, words, vectors)
 
     def numbers(self) -> dict[str, int]:
         """The number of each token of the vocabulary."""
@@ -78,12 +78,12 @@ class TrainedNetwork:
         sha256: of the file.
     """
 
-    description: Description
+    description: NetworkDescription
     network: nn.Module
     sha256: str
 
 
-def load(path: Path | str) -> TrainedNetwork:
+def load_network(path: Path | str) -> TrainedNetwork:
     """The network in a checkpoint file.
 
     Raises:
@@ -91,21 +91,21 @@ def load(path: Path | str) -> TrainedNetwork:
     """
     content = content_of(path)
     try:
-        description = _described(metadata_of(content, form=FORMAT))
-        network = build(description.name, description.sizes())
+        description = _described(metadata_of(content, form=TRIPATHI_FORMAT))
+        network = build_network(description.name, description.sizes())
         network.load_state_dict(load_tensors(content))
     except Exception as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of format {FORMAT}; train it again with "
+            f"{path} is not a checkpoint of format {TRIPATHI_FORMAT}; train it again with "
             f"`affectstream-lab train network` ({error})"
         ) from error
     return TrainedNetwork(description, network.eval(), hashlib.sha256(content).hexdigest())
 
 
-def save(description: Description, network: nn.Module, path: Path | str) -> str:
+def save_network(description: NetworkDescription, network: nn.Module, path: Path | str) -> str:
     """Write a checkpoint, and return the SHA-256 of the file."""
     metadata = {
-        "format": FORMAT,
+        "format": TRIPATHI_FORMAT,
         "network": description.name,
         "classes": list(description.classes),
         "sizes": {
@@ -123,11 +123,11 @@ def save(description: Description, network: nn.Module, path: Path | str) -> str:
     return write(path, tensors, metadata)
 
 
-def _described(metadata: Mapping[str, Any]) -> Description:
+def _described(metadata: Mapping[str, Any]) -> NetworkDescription:
     if metadata["network"] not in NETWORKS:
         raise ValueError(f"there is no network {metadata['network']!r}")
     sizes = metadata["sizes"]
-    return Description(
+    return NetworkDescription(
         name=metadata["network"],
         classes=tuple(metadata["classes"]),
         frames=int(sizes["frames"]),

@@ -22,12 +22,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from affectstream_models.tripathi.mocap import ALL_COLUMNS, DROPOUT, ROWS, Convolutions
+from affectstream_models.tripathi.mocap import ALL_COLUMNS, MOCAP_DROPOUT, MOCAP_ROWS, Convolutions
 from affectstream_models.tripathi.recurrent import StackedLstm
-from affectstream_models.tripathi.speech import CLASS_COUNT, DESCRIPTORS, FRAMES, AttentiveSpeech
+from affectstream_models.tripathi.speech import CLASS_COUNT, FRAMES, SPEECH_COLUMNS, AttentiveSpeech
 from affectstream_models.tripathi.text import (
     LEARNED_DIM,
-    TOKENS,
+    TEXT_TOKENS,
     RecurrentText,
     given_embedding,
     learned_embedding,
@@ -57,14 +57,14 @@ def _joint(branches: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(branches * BRANCH, 256),
         nn.ReLU(),
-        nn.Dropout(DROPOUT),
+        nn.Dropout(MOCAP_DROPOUT),
         nn.Linear(256, CLASS_COUNT),
     )
 
 
 def _spoken(frames: int) -> nn.Sequential:
     """Dense 1024-256 on all rows of speech in one."""
-    return _dense(frames * DESCRIPTORS, 1024, BRANCH)
+    return _dense(frames * SPEECH_COLUMNS, 1024, BRANCH)
 
 
 def _convolved(rows: int) -> nn.Sequential:
@@ -148,10 +148,10 @@ class TextSpeech1(_TextSpeech):
         length: N, tokens of a text.
     """
 
-    def __init__(self, vocabulary: int, frames: int = FRAMES, length: int = TOKENS) -> None:
+    def __init__(self, vocabulary: int, frames: int = FRAMES, length: int = TEXT_TOKENS) -> None:
         embedding = learned_embedding(vocabulary)
         text = nn.Sequential(embedding, _dense(length * LEARNED_DIM, 1024, 512, BRANCH))
-        super().__init__(text, _dense(frames * DESCRIPTORS, 1024, 512, BRANCH))
+        super().__init__(text, _dense(frames * SPEECH_COLUMNS, 1024, 512, BRANCH))
 
 
 class TextSpeech2(_TextSpeech):
@@ -189,7 +189,7 @@ class TextSpeechMocap4(_TextSpeechMocap):
         rows: R, rows of MoCap.
     """
 
-    def __init__(self, vectors: Tensor, frames: int = FRAMES, rows: int = ROWS) -> None:
+    def __init__(self, vectors: Tensor, frames: int = FRAMES, rows: int = MOCAP_ROWS) -> None:
         text = _recurrent_text(given_embedding(vectors))
         speech = _spoken(frames)
         super().__init__(text, speech, _convolved(rows))
@@ -218,7 +218,7 @@ class TextSpeechMocap6(_TextSpeechMocap):
         rows: R, rows of MoCap.
     """
 
-    def __init__(self, vectors: Tensor, frames: int = FRAMES, rows: int = ROWS) -> None:
+    def __init__(self, vectors: Tensor, frames: int = FRAMES, rows: int = MOCAP_ROWS) -> None:
         text = _recurrent_text(given_embedding(vectors))
         attentive = AttentiveSpeech()
         speech = _ended(attentive, frames * attentive.width)

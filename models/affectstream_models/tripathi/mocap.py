@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from affectstream_models.tripathi.recurrent import StackedLstm
 
-ROWS = 200
+MOCAP_ROWS = 200
 FACE_COLUMNS, HAND_COLUMNS, HEAD_COLUMNS = 165, 18, 6
 ALL_COLUMNS = FACE_COLUMNS + HAND_COLUMNS + HEAD_COLUMNS
-CLASS_COUNT = 4
-DROPOUT = 0.2
+_CLASS_COUNT = 4
+MOCAP_DROPOUT = 0.2
 FILTERS = (32, 64, 64, 128, 128)
 
 
@@ -36,7 +36,7 @@ class Convolutions(nn.Module):
         layers: list[nn.Module] = []
         for inputs, outputs in zip((1, *filters), filters, strict=False):
             convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
-            layers += [convolution, nn.Dropout(DROPOUT), nn.ReLU()]
+            layers += [convolution, nn.Dropout(MOCAP_DROPOUT), nn.ReLU()]
             rows, columns = (rows + 1) // 2, (columns + 1) // 2
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.width = rows * columns * filters[-1]
@@ -57,7 +57,7 @@ class SmallLstm(nn.Module):
     def __init__(self, columns: int) -> None:
         super().__init__()
         self.lstm = nn.LSTM(columns, 256, batch_first=True)
-        self.head = nn.Sequential(nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, CLASS_COUNT))
+        self.head = nn.Sequential(nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, _CLASS_COUNT))
 
     def forward(self, mocap: Tensor) -> Tensor:
         """Logits (B, 4) of utterances (B, T, C)."""
@@ -74,10 +74,10 @@ class SmallDense(nn.Module):
         rows: T, rows of an utterance.
     """
 
-    def __init__(self, columns: int, rows: int = ROWS) -> None:
+    def __init__(self, columns: int, rows: int = MOCAP_ROWS) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(rows * columns, 256), nn.ReLU(), nn.Linear(256, CLASS_COUNT)
+            nn.Flatten(), nn.Linear(rows * columns, 256), nn.ReLU(), nn.Linear(256, _CLASS_COUNT)
         )
 
     def forward(self, mocap: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class Face1(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.lstm = StackedLstm(FACE_COLUMNS, 512, 256)
-        self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, CLASS_COUNT))
+        self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, _CLASS_COUNT))
 
     def forward(self, mocap: Tensor) -> Tensor:
         """Logits (B, 4) of utterances (B, T, 165)."""
@@ -107,15 +107,15 @@ class Face2(nn.Module):
         rows: T, rows of an utterance.
     """
 
-    def __init__(self, rows: int = ROWS) -> None:
+    def __init__(self, rows: int = MOCAP_ROWS) -> None:
         super().__init__()
         self.convolutions = Convolutions(rows, FACE_COLUMNS)
         self.head = nn.Sequential(
-            nn.Dropout(DROPOUT),
+            nn.Dropout(MOCAP_DROPOUT),
             nn.Linear(self.convolutions.width, 256),
             nn.ReLU(),
-            nn.Dropout(DROPOUT),
-            nn.Linear(256, CLASS_COUNT),
+            nn.Dropout(MOCAP_DROPOUT),
+            nn.Linear(256, _CLASS_COUNT),
         )
 
     def forward(self, mocap: Tensor) -> Tensor:
@@ -132,17 +132,17 @@ class Face3(nn.Module):
         columns: C, 165 of the face; combined 3 is the same network on all 189.
     """
 
-    def __init__(self, rows: int = ROWS, columns: int = FACE_COLUMNS) -> None:
+    def __init__(self, rows: int = MOCAP_ROWS, columns: int = FACE_COLUMNS) -> None:
         super().__init__()
         self.convolutions = Convolutions(rows, columns, FILTERS[:-1])
         self.head = nn.Sequential(
             nn.Linear(self.convolutions.width, 1024),
             nn.ReLU(),
-            nn.Dropout(DROPOUT),
+            nn.Dropout(MOCAP_DROPOUT),
             nn.Linear(1024, 256),
             nn.ReLU(),
-            nn.Dropout(DROPOUT),
-            nn.Linear(256, CLASS_COUNT),
+            nn.Dropout(MOCAP_DROPOUT),
+            nn.Linear(256, _CLASS_COUNT),
         )
 
     def forward(self, mocap: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from affectstream_models.tripathi import combined, mocap, speech, text
 
-Input = Literal["speech", "tokens", "mocap"]
+NetworkInput = Literal["speech", "tokens", "mocap"]
 Optimiser = Literal["adadelta", "adam"]
 Embedding = Literal["glove", "learned"]
 
@@ -26,7 +26,7 @@ EVERYTHING = (0, mocap.ALL_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class NetworkSizes:
     """What a network is built for; the paper's sizes, except for the words.
 
     Attributes:
@@ -38,8 +38,8 @@ class Sizes:
     """
 
     frames: int = speech.FRAMES
-    length: int = text.TOKENS
-    rows: int = mocap.ROWS
+    length: int = text.TEXT_TOKENS
+    rows: int = mocap.MOCAP_ROWS
     vocabulary: int | None = None
     vectors: Tensor | None = None
 
@@ -57,7 +57,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class TripathiNetwork:
     """One network of the paper.
 
     Attributes:
@@ -66,13 +66,13 @@ class Network:
             each may be given as ``<name>_mask``.
         optimiser: the one the paper used for its kind.
         row: the paper's table row, modality and model.
-        embedding: where its word vectors come from, which says what ``Sizes`` must hold.
+        embedding: where its word vectors come from, which says what ``NetworkSizes`` must hold.
         columns: which of the 189 MoCap columns (face, hand, head) its ``mocap`` holds.
         ignores_padding: whether tokens that fill up leave the logits as they are.
     """
 
-    make: Callable[[Sizes], nn.Module]
-    inputs: tuple[Input, ...]
+    make: Callable[[NetworkSizes], nn.Module]
+    inputs: tuple[NetworkInput, ...]
     optimiser: Optimiser
     row: str
     embedding: Embedding | None = None
@@ -90,7 +90,7 @@ def optimiser_of(name: Optimiser, parameters: Iterable[nn.Parameter]) -> torch.o
     return torch.optim.Adam(parameters, lr=1e-3)
 
 
-def build(name: str, sizes: Sizes | None = None) -> nn.Module:
+def build_network(name: str, sizes: NetworkSizes | None = None) -> nn.Module:
     """A network by its name in ``NETWORKS``, at the paper's sizes unless others are given.
 
     Raises:
@@ -98,43 +98,54 @@ def build(name: str, sizes: Sizes | None = None) -> nn.Module:
     """
     if name not in NETWORKS:
         raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
-    return NETWORKS[name].make(sizes or Sizes())
+    return NETWORKS[name].make(sizes or NetworkSizes())
 
 
-def _speech(make: Callable[[Sizes], nn.Module], optimiser: Optimiser, row: str) -> Network:
-    return Network(make, ("speech",), optimiser, row)
+def _speech(
+    make: Callable[[NetworkSizes], nn.Module], optimiser: Optimiser, row: str
+) -> TripathiNetwork:
+    return TripathiNetwork(make, ("speech",), optimiser, row)
 
 
 def _mocap(
-    make: Callable[[Sizes], nn.Module], optimiser: Optimiser, row: str, columns: tuple[int, int]
-) -> Network:
-    return Network(make, ("mocap",), optimiser, row, columns=columns)
+    make: Callable[[NetworkSizes], nn.Module],
+    optimiser: Optimiser,
+    row: str,
+    columns: tuple[int, int],
+) -> TripathiNetwork:
+    return TripathiNetwork(make, ("mocap",), optimiser, row, columns=columns)
 
 
 def _text(
-    make: Callable[[Sizes], nn.Module],
+    make: Callable[[NetworkSizes], nn.Module],
     optimiser: Optimiser,
     row: str,
     embedding: Embedding,
     *,
     ignores_padding: bool,
-) -> Network:
-    return Network(make, ("tokens",), optimiser, row, embedding, ignores_padding=ignores_padding)
+) -> TripathiNetwork:
+    return TripathiNetwork(
+        make, ("tokens",), optimiser, row, embedding, ignores_padding=ignores_padding
+    )
 
 
 def _pair(
-    make: Callable[[Sizes], nn.Module], row: str, embedding: Embedding, *, ignores_padding: bool
-) -> Network:
-    inputs: tuple[Input, ...] = ("speech", "tokens")
-    return Network(make, inputs, "adam", row, embedding, ignores_padding=ignores_padding)
+    make: Callable[[NetworkSizes], nn.Module],
+    row: str,
+    embedding: Embedding,
+    *,
+    ignores_padding: bool,
+) -> TripathiNetwork:
+    inputs: tuple[NetworkInput, ...] = ("speech", "tokens")
+    return TripathiNetwork(make, inputs, "adam", row, embedding, ignores_padding=ignores_padding)
 
 
-def _trio(make: Callable[[Sizes], nn.Module], row: str) -> Network:
-    inputs: tuple[Input, ...] = ("speech", "tokens", "mocap")
-    return Network(make, inputs, "adam", row, "glove", EVERYTHING, ignores_padding=True)
+def _trio(make: Callable[[NetworkSizes], nn.Module], row: str) -> TripathiNetwork:
+    inputs: tuple[NetworkInput, ...] = ("speech", "tokens", "mocap")
+    return TripathiNetwork(make, inputs, "adam", row, "glove", EVERYTHING, ignores_padding=True)
 
 
-NETWORKS: dict[str, Network] = {
+NETWORKS: dict[str, TripathiNetwork] = {
     "speech-1": _speech(lambda s: speech.Speech1(s.frames), "adam", "Speech, model 1"),
     "speech-2": _speech(lambda s: speech.Speech2(), "adadelta", "Speech, model 2"),
     "speech-3": _speech(lambda s: speech.Speech3(s.frames), "adadelta", "Speech, model 3"),

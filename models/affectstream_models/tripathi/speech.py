@@ -17,7 +17,7 @@ from affectstream_models.tripathi.attention import AttentionLstm, BidirectionalA
 from affectstream_models.tripathi.recurrent import StackedLstm
 
 FRAMES = 100
-DESCRIPTORS = 34
+SPEECH_COLUMNS = 34
 CLASS_COUNT = 4
 
 
@@ -32,7 +32,7 @@ class Speech1(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(frames * DESCRIPTORS, 1024),
+            nn.Linear(frames * SPEECH_COLUMNS, 1024),
             nn.ReLU(),
             nn.Linear(1024, 512),
             nn.ReLU(),
@@ -52,7 +52,7 @@ class Speech2(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lstm = StackedLstm(DESCRIPTORS, 512, 256)
+        self.lstm = StackedLstm(SPEECH_COLUMNS, 512, 256)
         self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, CLASS_COUNT))
 
     def forward(self, speech: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class AttentiveSpeech(nn.Module):
 
     def __init__(self, *, bidirectional: bool = False) -> None:
         super().__init__()
-        self.encoder = nn.LSTM(DESCRIPTORS, 128, batch_first=True, bidirectional=bidirectional)
+        self.encoder = nn.LSTM(SPEECH_COLUMNS, 128, batch_first=True, bidirectional=bidirectional)
         self.width = 256 if bidirectional else 128
         decoder = BidirectionalAttentionLstm if bidirectional else AttentionLstm
         self.decoder = decoder(self.width, 128)

@@ -24,11 +24,11 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from affectstream_models.tripathi.recurrent import StackedLstm
 
-TOKENS = 500
+TEXT_TOKENS = 500
 PADDING = 0
 LEARNED_DIM = 128
-CLASS_COUNT = 4
-DROPOUT = 0.2
+_CLASS_COUNT = 4
+_DROPOUT = 0.2
 
 
 def given_embedding(vectors: Tensor) -> nn.Embedding:
@@ -81,7 +81,7 @@ class RecurrentText(nn.Module):
 
 
 def _convolution(inputs: int, filters: int) -> list[nn.Module]:
-    return [nn.Conv1d(inputs, filters, 3, padding=1), nn.Dropout(DROPOUT), nn.ReLU()]
+    return [nn.Conv1d(inputs, filters, 3, padding=1), nn.Dropout(_DROPOUT), nn.ReLU()]
 
 
 class Text1(nn.Module):
@@ -92,7 +92,7 @@ class Text1(nn.Module):
         length: T, tokens of a text.
     """
 
-    def __init__(self, vectors: Tensor, length: int = TOKENS) -> None:
+    def __init__(self, vectors: Tensor, length: int = TEXT_TOKENS) -> None:
         super().__init__()
         self.embedding = given_embedding(vectors)
         self.layers = nn.Sequential(
@@ -101,11 +101,11 @@ class Text1(nn.Module):
             *_convolution(128, 64),
             *_convolution(64, 32),
             nn.Flatten(),
-            nn.Dropout(DROPOUT),
+            nn.Dropout(_DROPOUT),
             nn.Linear(length * 32, 256),
             nn.ReLU(),
-            nn.Dropout(DROPOUT),
-            nn.Linear(256, CLASS_COUNT),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(256, _CLASS_COUNT),
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ class _RecurrentClassifier(nn.Module):
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
         self.text = RecurrentText(embedding, 512, 256)
-        self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, CLASS_COUNT))
+        self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, _CLASS_COUNT))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (B, 4) of texts (B, T) int64, of any T."""

@@ -19,7 +19,7 @@ from hmmlearn.hmm import GaussianHMM
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 _BLOCK = 512
 """Sequences that are stepped together; the longest come first, so that few rows are filled up."""
@@ -32,7 +32,7 @@ class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
     """hmmlearn's ``GaussianHMM``, which goes through blocks of sequences, not one by one."""
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Floats]) -> BatchedGaussianHmm:
+    def of(cls, parameters: Mapping[str, _Floats]) -> BatchedGaussianHmm:
         """A model of these ``parameters``, which need no training."""
         states, columns = parameters["means"].shape
         model = cls(states, covariance_type="diag", init_params="")
@@ -41,7 +41,7 @@ class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
         model.means_, model.covars_ = parameters["means"], parameters["variances"]
         return model
 
-    def parameters(self) -> dict[str, Floats]:
+    def parameters(self) -> dict[str, _Floats]:
         """Chances (S,) and (S, S), means and variances (S, D)."""
         return {
             "start_chances": self.startprob_,
@@ -50,7 +50,7 @@ class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
             "variances": np.diagonal(self.covars_, axis1=1, axis2=2).copy(),
         }
 
-    def log_likelihoods(self, frames: Floats, lengths: Sequence[int]) -> Floats:
+    def log_likelihoods(self, frames: _Floats, lengths: Sequence[int]) -> _Floats:
         """Log likelihood (N,) of each sequence; one without frames has 0.
 
         Args:
@@ -63,7 +63,7 @@ class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
             found[block.sequences] = _forward(self, block, emitted).log_likelihoods
         return found
 
-    def _do_estep(self, X: Floats, lengths: Sequence[int]) -> tuple[dict[str, Any], float]:
+    def _do_estep(self, X: _Floats, lengths: Sequence[int]) -> tuple[dict[str, Any], float]:
         stats = self._initialize_sufficient_statistics()
         emitted = self._compute_log_likelihood(X)
         shares, total = np.zeros_like(emitted), 0.0
@@ -109,10 +109,10 @@ class _Passed:
         scale: (B, T) likelihood of the frame given those before it, over the same; 1 there.
     """
 
-    emission: Floats
-    forward: Floats
-    scale: Floats
-    log_likelihoods: Floats
+    emission: _Floats
+    forward: _Floats
+    scale: _Floats
+    log_likelihoods: _Floats
 
 
 def _blocks(lengths: Sequence[int]) -> Iterator[_Block]:
@@ -128,7 +128,7 @@ def _blocks(lengths: Sequence[int]) -> Iterator[_Block]:
         yield _Block(chosen, frames, known, known.sum(axis=0))
 
 
-def _forward(model: Any, block: _Block, emitted: Floats) -> _Passed:
+def _forward(model: Any, block: _Block, emitted: _Floats) -> _Passed:
     logs = emitted[block.frames]  # (B, T, S)
     peak = logs.max(axis=2)
     emission = np.exp(logs - peak[..., None])
@@ -142,7 +142,7 @@ def _forward(model: Any, block: _Block, emitted: Floats) -> _Passed:
     return _Passed(emission, forward, scale, logs_of_frames.sum(axis=1))
 
 
-def _backward(model: Any, block: _Block, passed: _Passed) -> Floats:
+def _backward(model: Any, block: _Block, passed: _Passed) -> _Floats:
     """(B, T, S), by which the forward pass becomes the states given all frames."""
     behind = np.ones_like(passed.emission)
     for time in range(len(block.going) - 2, -1, -1):
@@ -152,25 +152,25 @@ def _backward(model: Any, block: _Block, passed: _Passed) -> Floats:
     return behind
 
 
-def _transitions(model: Any, block: _Block, passed: _Passed, behind: Floats) -> Floats:
+def _transitions(model: Any, block: _Block, passed: _Passed, behind: _Floats) -> _Floats:
     """(S, S), how often each state followed each other."""
     arrived = passed.emission * behind / passed.scale[..., None] * block.known[..., None]
-    pairs: Floats = np.einsum("bti,btj->ij", passed.forward[:, :-1], arrived[:, 1:], optimize=True)
-    counts: Floats = model.transmat_ * pairs
+    pairs: _Floats = np.einsum("bti,btj->ij", passed.forward[:, :-1], arrived[:, 1:], optimize=True)
+    counts: _Floats = model.transmat_ * pairs
     return counts
 
 
-def middles_of(frames: Floats, count: int, seed: int) -> Floats:
+def middles_of(frames: _Floats, count: int, seed: int) -> _Floats:
     """Return where k-means finds the middles of the frames, of not more than it needs to see."""
     if len(frames) > ENOUGH_FRAMES:
         chosen = np.random.default_rng(seed).choice(len(frames), ENOUGH_FRAMES, replace=False)
         some = frames[np.sort(chosen)]
         frames = some if distinct_count(some, count) == count else frames
-    middles: Floats = KMeans(count, n_init=3, random_state=seed).fit(frames).cluster_centers_
+    middles: _Floats = KMeans(count, n_init=3, random_state=seed).fit(frames).cluster_centers_
     return middles
 
 
-def distinct_count(frames: Floats, enough: int) -> int:
+def distinct_count(frames: _Floats, enough: int) -> int:
     """How many frames differ, counted up to ``enough``."""
     count = 0
     while len(frames) and count < enough:

@@ -29,12 +29,12 @@ from affectstream_models.woellmer.inputs import (
     Floats,
     checked_count,
     checked_labels,
-    rows_of,
+    checked_rows,
     softmax,
     width_of,
 )
 
-State = Mapping[str, NDArray[Any]]
+ClassifierState = Mapping[str, NDArray[Any]]
 """Arrays by name."""
 
 
@@ -49,11 +49,11 @@ class DialogueClassifier(Protocol):
         """Probabilities (U, C) of the classes of each utterance."""
         ...
 
-    def state_dict(self) -> State:
+    def state_dict(self) -> ClassifierState:
         """What was learnt, as arrays by name."""
         ...
 
-    def load_state_dict(self, state: State) -> None:
+    def load_state_dict(self, state: ClassifierState) -> None:
         """Take what another of the same classes has learnt."""
         ...
 
@@ -89,7 +89,7 @@ class HmmClassifier:
 
     def fit(self, dialogues: Sequence[Sequence[ArrayLike]], labels: Sequence[ArrayLike]) -> Self:
         """Train each class's HMM on its utterances."""
-        sequences = [rows_of(frames) for dialogue in dialogues for frames in dialogue]
+        sequences = [checked_rows(frames) for dialogue in dialogues for frames in dialogue]
         flat = np.concatenate(checked_labels(labels, [len(d) for d in dialogues], self.classes))
         width = width_of(sequences)
         models = []
@@ -122,7 +122,7 @@ class HmmClassifier:
         """(U, C), of each utterance in each class's HMM."""
         if not self._models:
             raise ValueError("not fitted")
-        utterances = [rows_of(utterance) for utterance in dialogue]
+        utterances = [checked_rows(utterance) for utterance in dialogue]
         for frames in utterances:
             if frames.shape[1] != self._width:
                 raise ValueError(f"fitted on {self._width} columns, not on {frames.shape[1]}")
@@ -142,7 +142,7 @@ class HmmClassifier:
         each = [model.parameters() for model in self._models]
         return {name: np.stack([one[name] for one in each]) for name in each[0]}
 
-    def load_state_dict(self, state: State) -> None:
+    def load_state_dict(self, state: ClassifierState) -> None:
         """Take the HMMs of another."""
         count, self.states, self._width = state["means"].shape
         _check_same(count, self.classes)
@@ -214,7 +214,7 @@ class HmmLanguageModelClassifier:
         own = {"start": self.bigram.start, "follow": self.bigram.follow}
         return {**self.hmm.state_dict(), **own, "weight": np.array([self.weight])}
 
-    def load_state_dict(self, state: State) -> None:
+    def load_state_dict(self, state: ClassifierState) -> None:
         """Take the HMMs, the bigram and its weight of another."""
         own = {"start", "follow", "weight"}
         self.hmm.load_state_dict({k: rows for k, rows in state.items() if k not in own})

@@ -29,7 +29,7 @@ def checked_count(classes: int) -> int:
     return classes
 
 
-def rows_of(utterance: ArrayLike) -> Floats:
+def checked_rows(utterance: ArrayLike) -> Floats:
     """Rows (n, D) of numbers.
 
     Raises:

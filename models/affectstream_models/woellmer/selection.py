@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 IMPROVEMENT = 1e-5
 """What a set of columns must add to the best merit, so that rounding alone adds no column."""
@@ -95,12 +95,12 @@ class PrincipalFeatureAnalysis:
             kept = changing[_nearest(loadings, means.labels_, means.cluster_centers_)]
         return SelectedColumns(tuple(sorted(int(index) for index in kept)), rows.shape[1])
 
-    def _loadings(self, rows: Floats) -> Floats:
+    def _loadings(self, rows: _Floats) -> _Floats:
         """(D', Q), the weights of each column in the Q first components."""
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
         explained = np.cumsum(np.maximum(values[::-1], 0))
         needed = int(np.searchsorted(explained / explained[-1], self.variance - 1e-12)) + 1
-        loadings: Floats = vectors[:, ::-1][:, : min(needed, self.count)]
+        loadings: _Floats = vectors[:, ::-1][:, : min(needed, self.count)]
         return loadings
 
 
@@ -149,7 +149,7 @@ class CorrelationFeatureSelection:
         return SelectedColumns(kept, rows.shape[1])
 
 
-def _matrix(features: ArrayLike) -> Floats:
+def _matrix(features: ArrayLike) -> _Floats:
     rows = np.asarray(features, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] < 1:
         raise ValueError(f"needs at least two rows of columns, not an array of shape {rows.shape}")
@@ -158,13 +158,13 @@ def _matrix(features: ArrayLike) -> Floats:
     return rows
 
 
-def _changes(rows: Floats) -> NDArray[np.bool_]:
+def _changes(rows: _Floats) -> NDArray[np.bool_]:
     """(D,), exactly: the deviation of equal numbers from their mean need not be zero."""
     changes: NDArray[np.bool_] = rows.max(axis=0) != rows.min(axis=0)
     return changes
 
 
-def _nearest(points: Floats, clusters: NDArray[np.int32], means: Floats) -> NDArray[np.intp]:
+def _nearest(points: _Floats, clusters: NDArray[np.int32], means: _Floats) -> NDArray[np.intp]:
     """Index of the point nearest to the mean of each cluster.
 
     Raises:
@@ -180,7 +180,7 @@ def _nearest(points: Floats, clusters: NDArray[np.int32], means: Floats) -> NDAr
     return np.array(nearest)
 
 
-def _correlations(rows: Floats, labels: NDArray[Any]) -> tuple[Floats, Floats]:
+def _correlations(rows: _Floats, labels: NDArray[Any]) -> tuple[_Floats, _Floats]:
     """(D,) of each column with the class, (D, D) among them; zero where a column never changes."""
     names, shares = np.unique(labels, return_counts=True)
     if len(names) < 2:
@@ -188,20 +188,20 @@ def _correlations(rows: Floats, labels: NDArray[Any]) -> tuple[Floats, Floats]:
     columns = _standardised(rows)  # (N, D)
     members = _standardised((labels[:, None] == names).astype(np.float64))  # (N, C)
     count = len(rows)
-    with_class: Floats = np.abs(columns.T @ members / count) @ (shares / count)
-    among: Floats = np.abs(columns.T @ columns / count)
+    with_class: _Floats = np.abs(columns.T @ members / count) @ (shares / count)
+    among: _Floats = np.abs(columns.T @ columns / count)
     np.fill_diagonal(among, 1.0)
     return with_class, among
 
 
-def _standardised(rows: Floats) -> Floats:
+def _standardised(rows: _Floats) -> _Floats:
     centred = np.where(_changes(rows), rows - rows.mean(axis=0), 0.0)
     deviations = centred.std(axis=0)
-    standardised: Floats = centred / np.where(deviations > 0, deviations, 1.0)
+    standardised: _Floats = centred / np.where(deviations > 0, deviations, 1.0)
     return standardised
 
 
-def _best_first(with_class: Floats, among: Floats, patience: int) -> tuple[int, ...]:
+def _best_first(with_class: _Floats, among: _Floats, patience: int) -> tuple[int, ...]:
     """The columns of highest merit that the search meets, ascending; none if none has any."""
     best: tuple[int, ...] = ()
     best_merit, stale = 0.0, 0
@@ -223,12 +223,12 @@ def _best_first(with_class: Floats, among: Floats, patience: int) -> tuple[int, 
     return best
 
 
-def _merits_with_one_more(chosen: tuple[int, ...], with_class: Floats, among: Floats) -> Floats:
+def _merits_with_one_more(chosen: tuple[int, ...], with_class: _Floats, among: _Floats) -> _Floats:
     """(D,), the merit of ``chosen`` and each other column; zero for those already in it."""
     members = list(chosen)
     # k r_cf is a sum over columns; k + k (k - 1) r_ff, one over all pairs with the diagonal of ones
     total = among[np.ix_(members, members)].sum() + 2 * among[members].sum(axis=0) + 1
-    merits: Floats = np.round((with_class[members].sum() + with_class) / np.sqrt(total), DIGITS)
+    merits: _Floats = np.round((with_class[members].sum() + with_class) / np.sqrt(total), DIGITS)
     merits[members] = 0.0
     merits[with_class == 0] = 0.0
     return merits

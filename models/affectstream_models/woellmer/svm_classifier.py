@@ -19,7 +19,7 @@ from affectstream_models.woellmer.inputs import (
     Floats,
     checked_count,
     checked_labels,
-    rows_of,
+    checked_rows,
     softmax,
     width_of,
 )
@@ -58,7 +58,7 @@ class SvmClassifier:
 
     def fit(self, dialogues: Sequence[ArrayLike], labels: Sequence[ArrayLike]) -> Self:
         """Choose the columns and train on them."""
-        tables = [rows_of(dialogue) for dialogue in dialogues]
+        tables = [checked_rows(dialogue) for dialogue in dialogues]
         flat = np.concatenate(checked_labels(labels, [len(t) for t in tables], self.classes))
         width = width_of(tables)
         known = flat != UNLABELLED
@@ -80,7 +80,7 @@ class SvmClassifier:
         """Probabilities (U, C); no utterance's depend on another's."""
         if self.columns is None:
             raise ValueError("not fitted")
-        rows = self.columns.apply(rows_of(dialogue))
+        rows = self.columns.apply(checked_rows(dialogue))
         if not len(rows):
             return np.empty((0, self.classes))
         margins = (rows - self._mean) / self._deviation @ self._weights.T + self._bias

@@ -20,7 +20,7 @@ from affectstream.errors import AffectstreamError
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 HIGH_WATER = 10_000
-MAX_FRAME_BYTES = 2 * MAX_PAYLOAD_BYTES
+MAX_WIRE_FRAME_BYTES = 2 * MAX_PAYLOAD_BYTES
 """A message that is just too large is counted by who reads it; a larger one ends its connection."""
 
 HANDSHAKE_MS = 5_000
@@ -293,7 +293,7 @@ def _own(where: str) -> str:
 def _limit(socket: zmq.Socket[bytes], where: str) -> None:
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_WIRE_FRAME_BYTES)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
     socket.setsockopt(zmq.HANDSHAKE_IVL, SILENCE_MS)

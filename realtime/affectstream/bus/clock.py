@@ -14,18 +14,18 @@ import zmq
 
 from affectstream.bus.address import DEFAULT_ADDRESS, Endpoint, close, connect, ports
 from affectstream.codec import unpack_map
-from affectstream.core.clocks import MAX_SLEW, ClockEstimate, ClockFilter, Course
+from affectstream.core.clocks import MAX_SLEW, ClockEstimate, ClockFilter, OffsetCourse
 from affectstream.timebase import NS_PER_MS, NS_PER_S, ClockProbe, WallClock
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 AT_FIRST = 8
 """As many answers are waited for before anything is stamped, or as many as come in"""
 AT_FIRST_NS = 2 * NS_PER_S
 """this time."""
-REPEAT_NS = 250 * NS_PER_MS
+PROBE_REPEAT_NS = 250 * NS_PER_MS
 BURST = 24
-"""As many probes follow each other by ``REPEAT_NS``; later ones by"""
+"""As many probes follow each other by ``PROBE_REPEAT_NS``; later ones by"""
 EVERY_NS = 2 * NS_PER_S
 FAR_NS = NS_PER_S
 """A difference that would be worked off for minutes is said."""
@@ -57,7 +57,7 @@ class HubClock:
         self._context = zmq.Context(io_threads=1)
         self.socket = connect(self._context, zmq.DEALER, control, keys=endpoint.keys, ahead=False)
         self._filter = ClockFilter()
-        self._course: Course | None = None
+        self._course: OffsetCourse | None = None
         self._asked = self._answered = 0
         self._ask_ns = self._local()
         self._said_far = False
@@ -83,11 +83,11 @@ class HubClock:
             answered = self._read()
             waited_ns = self._local() - began_ns
             if self._answered >= AT_FIRST or (self._answered and waited_ns >= AT_FIRST_NS):
-                self._course = Course().toward(self._aim(), self._local()).arrived()
+                self._course = OffsetCourse().toward(self._aim(), self._local()).arrived()
             elif answered or self._local() >= self._ask_ns:
                 self._ask()
             if not self._answered and not warned and waited_ns >= AT_FIRST_NS:
-                log.warning("no hub answers at %s yet; waiting for it", self.address)
+                _log.warning("no hub answers at %s yet; waiting for it", self.address)
                 warned = True
         return self._course is not None
 
@@ -117,7 +117,7 @@ class HubClock:
             self._ask_ns = local_ns + UNCONNECTED_NS  # a probe that waits would prove nothing
             return
         self._asked += 1
-        self._ask_ns = local_ns + (REPEAT_NS if self._asked < BURST else EVERY_NS)
+        self._ask_ns = local_ns + (PROBE_REPEAT_NS if self._asked < BURST else EVERY_NS)
 
     def _read(self) -> int:
         """Take in the answers that have come; return how many."""
@@ -137,12 +137,12 @@ class HubClock:
                 self._filter.receive(ClockProbe(int.from_bytes(sent), remote_ns, received_ns))
                 count += 1
             except (KeyError, TypeError, ValueError) as error:
-                log.warning("dropped an answer of the hub's clock that cannot be read: %s", error)
+                _log.warning("dropped an answer of the hub's clock that cannot be read: %s", error)
 
     def _say_far(self, behind_ns: int) -> None:
         """Warn once of a difference that takes minutes to be worked off."""
         if abs(behind_ns) >= FAR_NS and not self._said_far:
-            log.warning(
+            _log.warning(
                 "the hub's clock jumped by %.1f s and is followed by %.0f ms a second; "
                 "restart this process to follow at once",
                 behind_ns / NS_PER_S,

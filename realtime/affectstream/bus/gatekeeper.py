@@ -17,9 +17,9 @@ import zmq
 from zmq.utils import z85
 
 from affectstream.bus.handshakes import BLOCKED, NOT_ALLOWED
-from affectstream.bus.keys import HUB, Keys, Peer, SecurityError, read_allowed
+from affectstream.bus.keys import HUB_FILE, Keys, Peer, SecurityError, read_allowed
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 ZAP = "inproc://zeromq.zap.01"
 MAX_NAMED = 200
@@ -46,7 +46,7 @@ class Gatekeeper:
         self._keys = keys
         self._counts = counts
         self._is_blocked = is_blocked
-        self._hub = Peer(HUB, keys.public)
+        self._hub = Peer(HUB_FILE, keys.public)
         self._peers: dict[bytes, Peer] = {}
         self._revoked: dict[bytes, str] = {}
         self._named: set[bytes] = set()
@@ -64,7 +64,7 @@ class Gatekeeper:
         try:
             peers = {peer.key: peer for peer in read_allowed(self._keys.folder)}
         except SecurityError as error:
-            log.error("nobody is let in: %s", error)
+            _log.error("nobody is let in: %s", error)
             peers = {}
         gone = [peer for key, peer in self._peers.items() if peers.get(key) != peer]
         self._revoked |= {peer.key: peer.name for peer in gone}
@@ -107,7 +107,7 @@ class Gatekeeper:
         self._counts[f"refused: {reason}"] += 1
         if what not in self._named and len(self._named) < MAX_NAMED:
             self._named.add(what)
-            log.warning("refused, %s: %s", reason, who)
+            _log.warning("refused, %s: %s", reason, who)
         return status, ""
 
     def _stat(self) -> tuple[int, ...] | None:

@@ -27,16 +27,16 @@ from affectstream.bus.address import (
     is_told,
 )
 from affectstream.bus.gatekeeper import Gatekeeper
-from affectstream.bus.handshakes import failures, name_of
-from affectstream.bus.keys import HUB, Keys
+from affectstream.bus.handshakes import failure_name, failures
+from affectstream.bus.keys import HUB_FILE, Keys
 from affectstream.bus.outlet import Outlet
-from affectstream.core.peers import HUB_SESSION, Limits, PeerGuard
+from affectstream.core.peers import HUB_SESSION, PeerGuard, PeerLimits
 from affectstream.messages import Gap, Progress
 from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-AT_ONCE = 100
+FORWARDED_AT_ONCE = 100
 """So many messages of one socket are forwarded before the others have their turn."""
 
 TICK_NS = 100 * NS_PER_MS
@@ -57,13 +57,13 @@ class GuardedLoop:
         context: zmq.Context[zmq.Socket[bytes]],
         endpoint: Endpoint,
         keys: Keys,
-        limits: Limits,
+        limits: PeerLimits,
         counts: Counter[str],
     ) -> None:
         self._context, self._endpoint, self._keys = context, endpoint, keys
         self._counts = counts
         self._now = WallClock().now_ns
-        self._guard = PeerGuard(limits, exempt=HUB)
+        self._guard = PeerGuard(limits, exempt=HUB_FILE)
         self._gate = Gatekeeper(
             context, keys, counts, lambda name: self._guard.is_blocked(name, self._now())
         )
@@ -79,7 +79,7 @@ class GuardedLoop:
     def run(self) -> None:
         """Forward until the context ends."""
         outlet = Outlet(self._endpoint)  # through the front door, as everybody
-        outlet.publish(Progress(session=HUB_SESSION, source=HUB, watermark_ns=0))
+        outlet.publish(Progress(session=HUB_SESSION, source=HUB_FILE, watermark_ns=0))
         try:
             poller = self._poller()
             while True:
@@ -120,7 +120,7 @@ class GuardedLoop:
             monitor = socket.get_monitor_socket()
             if monitor in ready:
                 for event, value in failures(monitor):
-                    self._count(name_of(event, value))
+                    self._count(failure_name(event, value))
 
     def _tick(self, outlet: Outlet) -> None:
         """Look at the list, and say what was dropped, every now and then."""
@@ -131,7 +131,7 @@ class GuardedLoop:
             try:
                 outlet.service()
             except BusError as error:  # the hub goes on, though it cannot speak for itself
-                log.error("the hub cannot reach itself: %s", error)
+                _log.error("the hub cannot reach itself: %s", error)
         if now_ns >= self._say_ns and self._guard.losses:
             self._say_ns = now_ns + SAY_NS
             self._say_losses(outlet)
@@ -142,15 +142,15 @@ class GuardedLoop:
         self._gate.gone.clear()
         self._guard.blocks.clear()
         for name in gone:
-            log.warning("%s is not on the list as before; all connections are made anew", name)
+            _log.warning("%s is not on the list as before; all connections are made anew", name)
         for block in blocks:
             self._counts["blocked"] += 1
-            log.warning("%s is blocked for %g s: %s", block.peer, block.seconds, block.reason)
+            _log.warning("%s is blocked for %g s: %s", block.peer, block.seconds, block.reason)
         return bool(gone or blocks)
 
     def _forward(self) -> None:
         """Pass on what publishers sent."""
-        for _ in range(AT_ONCE):
+        for _ in range(FORWARDED_AT_ONCE):
             received = _receive(self._in)
             if received is None:
                 return
@@ -160,7 +160,7 @@ class GuardedLoop:
 
     def _subscribe(self) -> None:
         """Pass on to publishers what subscribers want."""
-        for _ in range(AT_ONCE):
+        for _ in range(FORWARDED_AT_ONCE):
             received = _receive(self._out)
             if received is None:
                 return
@@ -170,7 +170,7 @@ class GuardedLoop:
 
     def _switch(self) -> None:
         """Pass on requests and their answers, or answer a clock probe."""
-        for _ in range(AT_ONCE):
+        for _ in range(FORWARDED_AT_ONCE):
             received = _receive(self._router)
             if received is None:
                 return
@@ -182,11 +182,11 @@ class GuardedLoop:
         """Name who had what dropped, in the log and on the bus."""
         for loss, count in self._guard.losses.items():
             self._counts[f"dropped: {loss.peer}"] += count
-            log.warning("dropped %d %s from %s: %s", count, loss.lost, loss.peer, loss.reason)
+            _log.warning("dropped %d %s from %s: %s", count, loss.lost, loss.peer, loss.reason)
             outlet.publish(
                 Gap(
                     session=HUB_SESSION,
-                    source=HUB,
+                    source=HUB_FILE,
                     of=loss.peer,
                     lost=loss.lost[:400],
                     count=count,
@@ -200,7 +200,7 @@ class GuardedLoop:
             return
         self._counts[name] += 1
         if is_told(self._counts[name]):
-            log.warning("%s (%d); see docs/security.md", name, self._counts[name])
+            _log.warning("%s (%d); see docs/security.md", name, self._counts[name])
 
     def _cut(self) -> None:
         """End every connection; who is on the list and behaves comes back at once."""
@@ -214,7 +214,7 @@ class GuardedLoop:
                 self._out, self._in, self._router = self._bind()
             except AddressInUseError as error:  # ZeroMQ lets go of a port in its own time
                 if time.monotonic() > late:
-                    log.error("the hub cannot come back: %s", error)
+                    _log.error("the hub cannot come back: %s", error)
                     late += REBIND_S
                 time.sleep(0.002)
             else:

@@ -33,7 +33,7 @@ def failures(monitor: zmq.Socket[bytes]) -> Iterator[tuple[int, int]]:
         yield struct.unpack("=HI", event)
 
 
-def name_of(event: int, value: int) -> str:
+def failure_name(event: int, value: int) -> str:
     """Return what a hub counts a failed handshake as; "" for what its gatekeeper has counted."""
     if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
         return ""

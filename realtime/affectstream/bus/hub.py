@@ -28,7 +28,7 @@ from affectstream.bus.address import (
 from affectstream.bus.guard import GuardedLoop, switch
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import unpack_map
-from affectstream.core.peers import Limits
+from affectstream.core.peers import PeerLimits
 from affectstream.timebase import ClockProbe, WallClock, best_offset_ns
 
 
@@ -46,7 +46,7 @@ class Hub:
     """
 
     def __init__(
-        self, address: str | Endpoint = DEFAULT_ADDRESS, *, limits: Limits | None = None
+        self, address: str | Endpoint = DEFAULT_ADDRESS, *, limits: PeerLimits | None = None
     ) -> None:
         endpoint = Endpoint.of(address)
         check_loopback(endpoint)
@@ -69,7 +69,7 @@ class Hub:
             threading.Thread(target=_switch, args=(router,), daemon=True),
         ]
 
-    def _guarded(self, endpoint: Endpoint, limits: Limits | None) -> list[threading.Thread]:
+    def _guarded(self, endpoint: Endpoint, limits: PeerLimits | None) -> list[threading.Thread]:
         keys = endpoint.keys
         assert keys is not None
         if keys.hub != keys.public:
@@ -77,7 +77,7 @@ class Hub:
                 f"the keys in {keys.folder} trust another hub; run that one, or remove "
                 f"{keys.folder / 'hub.key'}"
             )
-        loop = GuardedLoop(self._context, endpoint, keys, limits or Limits(), self.counts)
+        loop = GuardedLoop(self._context, endpoint, keys, limits or PeerLimits(), self.counts)
         return [threading.Thread(target=loop.run, daemon=True)]
 
     def close(self) -> None:

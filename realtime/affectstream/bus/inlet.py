@@ -31,7 +31,7 @@ from affectstream.errors import brief
 from affectstream.messages import Message
 from affectstream.timebase import WallClock
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 READ_AT_ONCE = 500
 
@@ -120,7 +120,7 @@ class Inlet:
         except DecodeError as error:
             self.counts[error.reason] += 1
             if is_told(self.counts[error.reason]):
-                log.warning("dropped a message, %s (%d)", error, self.counts[error.reason])
+                _log.warning("dropped a message, %s (%d)", error, self.counts[error.reason])
             return None
 
     def _read_answers(self, now_ns: int) -> list[Message]:
@@ -144,7 +144,7 @@ class Inlet:
             except (KeyError, TypeError, ValueError) as error:
                 self.counts["bad answer"] += 1
                 if is_told(self.counts["bad answer"]):
-                    log.warning("dropped an answer that cannot be read: %s", brief(error))
+                    _log.warning("dropped an answer that cannot be read: %s", brief(error))
         return messages
 
     def _take_answer(

@@ -21,18 +21,18 @@ from typing import Any
 
 from affectstream.codec import DecodeError, decode
 from affectstream.core.delivery.retention import (
-    AT_ONCE,
     MAX_PAGE_BYTES,
     MAX_RESEND,
     MAX_RETAINED_ESTIMATES,
     MAX_SCANNED,
+    RESENT_AT_ONCE,
     Recalled,
     matches,
 )
 from affectstream.errors import AffectstreamError
 from affectstream.messages import Message
 
-MAX_BYTES = 256 * 1024 * 1024
+MAX_JOURNAL_BYTES = 256 * 1024 * 1024
 """What is kept of what was published; the oldest makes room."""
 
 MAX_RECALLED = 64
@@ -73,7 +73,7 @@ class Journal:
         JournalError: it cannot be opened or written, is damaged, or is in use.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, *, max_bytes: int = MAX_JOURNAL_BYTES) -> None:
         self.path = path
         self.before_commit: Callable[[], None] = lambda: None
         self._max_bytes = max_bytes
@@ -246,7 +246,7 @@ class Journal:
             position,
         )
         for scanned, (at, topic, seq, header, payload) in enumerate(rows):
-            if len(found) >= AT_ONCE or size >= MAX_PAGE_BYTES or scanned >= MAX_SCANNED:
+            if len(found) >= RESENT_AT_ONCE or size >= MAX_PAGE_BYTES or scanned >= MAX_SCANNED:
                 return found, at - 1
             if matches(topic, prefixes) and seq >= seen.get(topic, 0):
                 found.append([topic.encode(), header, payload])

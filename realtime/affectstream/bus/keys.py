@@ -30,7 +30,7 @@ import zmq
 
 from affectstream.errors import AffectstreamError
 
-HUB = "hub"
+HUB_FILE = "hub"
 """What the holder of the hub's own secret key is called; nobody on the list may be."""
 
 Role = Literal["both", "publish", "subscribe"]
@@ -231,10 +231,10 @@ def checked_key(text: str) -> bytes:
 
 
 def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name) or name == HUB:
+    if not _NAME.fullmatch(name) or name == HUB_FILE:
         raise SecurityError(
             f"{name[:50]!r} cannot be a name; take one of up to {MAX_NAME} characters without "
-            f"white space, slash or #, and not {HUB!r}"
+            f"white space, slash or #, and not {HUB_FILE!r}"
         )
     return name
 

@@ -19,13 +19,13 @@ import zmq
 from affectstream.bus.address import DEFAULT_ADDRESS, Endpoint, close, connect, is_told, ports
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import MAX_HEADER_BYTES, encode, unpack_map
-from affectstream.core.delivery.fairness import Turns
+from affectstream.core.delivery.fairness import FairQueue
 from affectstream.core.delivery.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
 from affectstream.errors import brief
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, WallClock
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 RING_BYTES = 16 * 1024 * 1024
 HEARTBEAT_NS = 500 * NS_PER_MS
@@ -95,7 +95,7 @@ class Outlet:
         self.socket = connect(self._context, zmq.DEALER, control, keys=endpoint.keys, name=name)
         self._watch = HandshakeWatch(endpoint, (self._publisher, self.socket))
         self._state = LastState()
-        self._turns = Turns()
+        self._turns = FairQueue()
         self._streams: dict[tuple[str, str], _Published] = {}
         self._closed: deque[tuple[str, str]] = deque()
         self._no_beat_before_ns: int | None = None  # so that not every turn looks at all streams
@@ -247,7 +247,7 @@ class Outlet:
     def _complain(self, what: str, words: str) -> None:
         self.counts[what] += 1
         if is_told(self.counts[what]):
-            log.warning("%s", words)
+            _log.warning("%s", words)
 
     def _body(self, request: dict[str, object]) -> list[bytes]:
         if request["op"] == "resend":

@@ -30,12 +30,12 @@ from rich.text import Text
 from affectstream.commands.subscribe import say_no_more
 from affectstream.errors import AffectstreamError, UsageError
 from affectstream.messages import Emotion
-from affectstream.show.wording import NOTICE, clock, label, line
+from affectstream.show.wording import NOTICE, clock, event_line, label
 
 if TYPE_CHECKING:
     from affectstream.fusion.pipeline import Analysis, Analyst
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64")
+ANALYZED_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64")
 FORMATS = ("table", "json", "csv")
 
 
@@ -74,7 +74,7 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
     from affectstream.fusion.pipeline import recordings_in
     from affectstream.run.processes import stop_when_told
 
-    recordings = recordings_in(plan.paths, SUFFIXES)
+    recordings = recordings_in(plan.paths, ANALYZED_SUFFIXES)
     _check(plan, recordings)
     console.print(NOTICE, style="dim italic", soft_wrap=True)
     analyst = _analyst(plan, console)
@@ -86,7 +86,7 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
             except BrokenPipeError:  # pictures may still be wanted
                 say_no_more()
             for gap in analysis.gaps:
-                console.print(line(gap), style="red", soft_wrap=True, markup=False)
+                console.print(event_line(gap), style="red", soft_wrap=True, markup=False)
             if plan.plot is not None:
                 _draw(analysis, plan.plot, alone=len(recordings) == 1)
     return writer.written > 0
@@ -100,7 +100,7 @@ def _check(plan: AnalysisPlan, recordings: Sequence[Path]) -> None:
     if not recordings:
         raise UsageError(
             f"{', '.join(map(str, plan.paths))} holds no recording; name a wav file, or a folder "
-            f"of {', '.join(SUFFIXES)}"
+            f"of {', '.join(ANALYZED_SUFFIXES)}"
         )
     if plan.plot is not None:
         import affectstream.show.timeline  # noqa: F401  what it needs is missed now

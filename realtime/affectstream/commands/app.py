@@ -25,7 +25,7 @@ from affectstream.commands.options import (
     OptionalAddress,
     OwnAddress,
     Speed,
-    VoiceDetector,
+    VoiceDetectorOption,
     VoskModel,
     endpoint_of,
     look_ahead_of,
@@ -63,7 +63,7 @@ def demo(
     keys: KeysFolder = None,
     checkpoint: Checkpoint = "live",
     speed: Speed = "1",
-    vad: VoiceDetector = "webrtc",
+    vad: VoiceDetectorOption = "webrtc",
     as_json: AsJson = False,
 ) -> None:
     """Start every process and show the estimates live: a bundled dialogue, or --mic."""
@@ -108,7 +108,7 @@ def replay(
     """Stream IEMOCAP through the bus in event time and score the estimates as they come."""
     from rich.console import Console
 
-    from affectstream.commands.replay import ReplayPlan, play
+    from affectstream.commands.replay import ReplayPlan, play_corpus
     from affectstream.core.pacing import parse_speed
 
     plan = ReplayPlan(
@@ -125,7 +125,7 @@ def replay(
         checkpoint=checkpoint,
         journal=journal,
     )
-    summary = play(plan, Console(stderr=as_json))
+    summary = play_corpus(plan, Console(stderr=as_json))
     _say_json(summary, as_json)
 
 
@@ -143,7 +143,7 @@ def analyze(
         Path | None, typer.Option(help="Draw to this .png; of several recordings, a folder.")
     ] = None,
     look_ahead: LookAhead = "8",
-    vad: VoiceDetector = "webrtc",
+    vad: VoiceDetectorOption = "webrtc",
     vosk_model: VoskModel = None,
     checkpoint: Checkpoint = "live",
 ) -> None:
@@ -230,10 +230,10 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Say what is missing on this machine and how to get it."""
-    from affectstream.commands.doctor import examine, show
+    from affectstream.commands.doctor import examine, show_findings
 
     findings = examine(address, vosk_model, keys)
-    show(findings)
+    show_findings(findings)
     _say_json({"ok": all(f.ok for f in findings), **{f.name: f.ok for f in findings}}, as_json)
 
 

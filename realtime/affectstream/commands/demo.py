@@ -26,14 +26,14 @@ from affectstream.show.live_view import LiveView
 from affectstream.sources.speech import check_detector
 from affectstream.timebase import NS_PER_S, WallClock
 
-SESSION = "demo"
+DEMO_SESSION = "demo"
 SHOWN = ("emotion", "transcript", "utterance.started", "utterance.ended", "gap")
 STREAMS = ("stream.opened", "stream.closed")
-LEAD_NS = 2 * NS_PER_S
+DEMO_LEAD_NS = 2 * NS_PER_S
 """Head start, so that every worker runs before the bundled dialogue begins."""
 POLICY = RestartPolicy(must_start=True)
-ENDLESS = replace(POLICY, when="always")
-ESSENTIAL = replace(ENDLESS, essential=True)
+ALWAYS_RESTARTED = replace(POLICY, when="always")
+ESSENTIAL_POLICY = replace(ALWAYS_RESTARTED, essential=True)
 SILENT_END_S = 5.0
 """How long nothing may be heard once nothing is played any more: the node will not close."""
 
@@ -60,16 +60,18 @@ def run_demo(
     endpoint = Endpoint.open(address or free_address(), keys)
     with stop_on_signals() as stopped, SupervisedProcesses(POLICY) as processes:
         where = endpoint.options
-        processes.start("fusion", "fusion", *where, "--checkpoint", checkpoint, policy=ESSENTIAL)
+        processes.start(
+            "fusion", "fusion", *where, "--checkpoint", checkpoint, policy=ESSENTIAL_POLICY
+        )
         with console.status("loading the model"):
             processes.wait_for_hub(endpoint, stopped)
-        prefixes = [f"{kind}/{SESSION}/" for kind in (*SHOWN, *STREAMS)]
+        prefixes = [f"{kind}/{DEMO_SESSION}/" for kind in (*SHOWN, *STREAMS)]
         inlet = Inlet(endpoint, prefixes, from_start=True)
         if microphone:
             origin_ns = 0
             _start_microphone(processes, where, device, vosk_model, vad)
         else:
-            origin_ns = WallClock().now_ns() + LEAD_NS
+            origin_ns = WallClock().now_ns() + DEMO_LEAD_NS
             model = vosk_model or tiny_vosk_model()
             _start_bundled(processes, where, model, (origin_ns, speed), vad)
         title = "affectstream" + ("" if microphone else " – a synthetic dialogue")
@@ -103,11 +105,11 @@ def _start_microphone(
     vad: str,
 ) -> None:
     chosen = ("--vad", vad, *(("--device", device) if device else ()))
-    session = ("--session", SESSION)
+    session = ("--session", DEMO_SESSION)
     you = ("--speaker", "you", *chosen)
-    processes.start("microphone", "microphone", *where, *session, *you, policy=ESSENTIAL)
+    processes.start("microphone", "microphone", *where, *session, *you, policy=ESSENTIAL_POLICY)
     model = ("--vosk-model", str(vosk_model)) if vosk_model else ()
-    processes.start("transcript", "transcribe", *where, *session, *model, policy=ENDLESS)
+    processes.start("transcript", "transcribe", *where, *session, *model, policy=ALWAYS_RESTARTED)
 
 
 def _start_bundled(
@@ -120,9 +122,9 @@ def _start_bundled(
     folder = demo_folder()
     script = json.loads((folder / "dialogue.json").read_text(encoding="utf-8"))
     pace = ("--start-ns", str(begins[0]), "--speed", str(begins[1]))
-    session = ("--session", SESSION)
+    session = ("--session", DEMO_SESSION)
     model = ("--vosk-model", str(vosk_model))
-    processes.start("transcript", "transcribe", *where, *session, *model, policy=ENDLESS)
+    processes.start("transcript", "transcribe", *where, *session, *model, policy=ALWAYS_RESTARTED)
     for speaker in script["speakers"]:
         name, channel = speaker["name"], str(speaker["channel"])
         who = ("--speaker", name, *where, *session, *pace)

@@ -53,7 +53,7 @@ def examine(address: str, vosk_model: Path | None, keys: Path | None = None) -> 
     ]
 
 
-def show(findings: list[Finding]) -> None:
+def show_findings(findings: list[Finding]) -> None:
     """Print the findings, one a line, remedies below."""
     console = Console(stderr=True)
     for finding in findings:

@@ -30,7 +30,7 @@ KeysFolder = Annotated[
         help="Folder of keys (see `affectstream keys`); needed off loopback.",
     ),
 ]
-Session = Annotated[str, typer.Option(help="The dialogue that this worker belongs to.")]
+SessionOption = Annotated[str, typer.Option(help="The dialogue that this worker belongs to.")]
 Speaker = Annotated[str, typer.Option(help="Who is heard or seen.")]
 StartNs = Annotated[
     int | None, typer.Option(help="Event time of the recording's start, ns; default: now.")
@@ -45,7 +45,9 @@ VoskModel = Annotated[
     typer.Option(envvar="AFFECTSTREAM_VOSK_MODEL", help="Folder of a Vosk model."),
 ]
 LookAhead = Annotated[str, typer.Option(help="Later utterances waited for, or all.")]
-VoiceDetector = Annotated[str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")]
+VoiceDetectorOption = Annotated[
+    str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 

@@ -30,7 +30,7 @@ from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, Message, StreamClosed
 from affectstream.run.loop import run
 from affectstream.run.processes import Processes, free_address, stop_when_told
-from affectstream.show.wording import line
+from affectstream.show.wording import event_line
 from affectstream.sources.asr import HOW_TO_GET_A_MODEL, find_model
 from affectstream.sources.errors import SourceError
 
@@ -90,7 +90,7 @@ class ScoredListener:
 
     def _say(self, message: Message) -> None:
         if self._console is not None and self._console.is_terminal:
-            self._progress.console.print(line(message), highlight=False, markup=False)
+            self._progress.console.print(event_line(message), highlight=False, markup=False)
 
     def running(self, between: str = "  ") -> str:
         """Return the score so far, provisional and final, in a few words."""
@@ -183,7 +183,7 @@ class ReplayPlan:
         return raw_script(dialogue, self.transcript_delay_ns, transcripts=not self.live_asr)
 
 
-def play(plan: ReplayPlan, console: Console) -> dict[str, object]:
+def play_corpus(plan: ReplayPlan, console: Console) -> dict[str, object]:
     """Play what ``plan`` says, show the score, and return it.
 
     Raises:

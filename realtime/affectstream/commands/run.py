@@ -20,7 +20,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from affectstream.core.supervision import State
+from affectstream.core.supervision import WorkerState
 from affectstream.run.deployment import PlannedWorker
 from affectstream.run.processes import ProcessError, stop_when_told
 from affectstream.run.supervisor import SupervisedProcesses
@@ -28,7 +28,7 @@ from affectstream.timebase import NS_PER_S
 
 TURN_S = 0.1
 SAID_LINES = 6
-COLOURS: dict[State, str] = {
+STATE_COLOURS: dict[WorkerState, str] = {
     "starting": "yellow",
     "running": "green",
     "waiting": "yellow",
@@ -44,7 +44,7 @@ class DeploymentView:
     def __init__(self, console: Console, title: str, workers: SupervisedProcesses) -> None:
         self._console, self._title, self._workers = console, title, workers
         self._said: deque[str] = deque(maxlen=SAID_LINES)
-        self._told: dict[str, tuple[State, int | None]] = {}
+        self._told: dict[str, tuple[WorkerState, int | None]] = {}
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self.render)
 
     def __enter__(self) -> Self:
@@ -86,7 +86,7 @@ class DeploymentView:
         for worker in self._workers.workers:
             table.add_row(
                 Text(worker.name),
-                Text(worker.state, COLOURS[worker.state]),
+                Text(worker.state, STATE_COLOURS[worker.state]),
                 str(pids.get(worker.name, "–")),
                 duration((now_ns - worker.since_ns) // NS_PER_S),
                 str(worker.restarts),

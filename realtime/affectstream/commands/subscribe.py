@@ -15,7 +15,7 @@ from affectstream.bus import Endpoint
 from affectstream.client import Subscriber
 from affectstream.run.processes import stop_when_told
 from affectstream.show.event_file import EventFile
-from affectstream.show.wording import NOTICE, line
+from affectstream.show.wording import NOTICE, event_line
 
 
 def file_events(address: str | Endpoint, session: str | None, path: Path) -> None:
@@ -53,7 +53,7 @@ def print_events(
             event = subscriber.receive(timeout_s=0.2)
             if event is None:
                 continue
-            words = msgspec.json.encode(event).decode() if json_lines else line(event)
+            words = msgspec.json.encode(event).decode() if json_lines else event_line(event)
             if words is not None and not _say(words):
                 return
 

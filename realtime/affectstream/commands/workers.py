@@ -19,11 +19,11 @@ from affectstream.commands.options import (
     KeysFolder,
     LookAhead,
     Resume,
-    Session,
+    SessionOption,
     Speaker,
     Speed,
     StartNs,
-    VoiceDetector,
+    VoiceDetectorOption,
     VoskModel,
     endpoint_of,
     look_ahead_of,
@@ -84,11 +84,11 @@ def fusion(
 def microphone(
     address: Address = DEFAULT_ADDRESS,
     keys: KeysFolder = None,
-    session: Session = "live",
+    session: SessionOption = "live",
     speaker: Speaker = "you",
     device: Annotated[str | None, typer.Option(help="Name or number; see doctor.")] = None,
     audio: Annotated[bool, typer.Option(help="Publish raw audio to who subscribes.")] = True,
-    vad: VoiceDetector = "webrtc",
+    vad: VoiceDetectorOption = "webrtc",
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for a device that is not there yet.")
     ] = False,
@@ -113,13 +113,13 @@ def play(
     path: Annotated[Path, typer.Argument(help="A recording.")],
     address: Address = DEFAULT_ADDRESS,
     keys: KeysFolder = None,
-    session: Session = "live",
+    session: SessionOption = "live",
     speaker: Speaker = "you",
     channel: Annotated[int, typer.Option(help="Which channel of the recording, from 0.")] = 0,
     start_ns: StartNs = None,
     speed: Speed = "1",
     resume: Resume = False,
-    vad: VoiceDetector = "webrtc",
+    vad: VoiceDetectorOption = "webrtc",
 ) -> None:
     """Run a microphone worker whose microphone is a recording, at its own pace."""
     from affectstream.core.pacing import parse_speed
@@ -142,7 +142,7 @@ def play(
 
 def transcribe(
     address: Address = DEFAULT_ADDRESS,
-    session: Session = "live",
+    session: SessionOption = "live",
     vosk_model: VoskModel = None,
     keys: KeysFolder = None,
 ) -> None:
@@ -162,7 +162,7 @@ def mocap(
     paths: Annotated[list[Path], typer.Argument(help="IEMOCAP MOCAP_* text or OpenFace csv.")],
     address: Address = DEFAULT_ADDRESS,
     keys: KeysFolder = None,
-    session: Session = "live",
+    session: SessionOption = "live",
     speaker: Speaker = "you",
     start_ns: StartNs = None,
     speed: Speed = "1",

@@ -36,7 +36,7 @@ SAME_NS = NS_PER_MS
 MAX_PROBES = 128
 _FAR_NS = 1e12
 
-Line = tuple[float, float]
+_Line = tuple[float, float]
 """An offset in ns at the instant of reference, and a drift in ns per ns."""
 
 
@@ -60,7 +60,7 @@ class ClockEstimate:
         return self.offset_ns + round(self.drift * (instant_ns - self.at_ns))
 
 
-SAME = ClockEstimate(at_ns=0, offset_ns=0, error_ns=0, drift=0.0)
+SAME_CLOCK = ClockEstimate(at_ns=0, offset_ns=0, error_ns=0, drift=0.0)
 
 
 class ClockFilter:
@@ -70,7 +70,7 @@ class ClockFilter:
         self.jumps = 0
         self._probes: deque[ClockProbe] = deque(maxlen=MAX_PROBES)
         self._differs = False
-        self._lines: list[Line] = []
+        self._lines: list[_Line] = []
 
     def __len__(self) -> int:
         return len(self._probes)
@@ -85,10 +85,10 @@ class ClockFilter:
             self._differs = True
         self._lines = self._possible()
 
-    def _possible(self) -> list[Line]:
+    def _possible(self) -> list[_Line]:
         """Return the corners of the set of lines that no probe contradicts."""
         newest = self._probes[-1]
-        corners: list[Line] = [
+        corners: list[_Line] = [
             (-_FAR_NS, -MAX_DRIFT),
             (_FAR_NS, -MAX_DRIFT),
             (_FAR_NS, MAX_DRIFT),
@@ -121,10 +121,10 @@ class ClockFilter:
 
     def correction(self, now_ns: int) -> ClockEstimate | None:
         """Return what our clock is to be corrected by: nothing while the two may be the same."""
-        return self.estimate(now_ns) if self._differs or not self._probes else SAME
+        return self.estimate(now_ns) if self._differs or not self._probes else SAME_CLOCK
 
 
-def _within(corners: list[Line], probe: ClockProbe, newest: ClockProbe) -> list[Line]:
+def _within(corners: list[_Line], probe: ClockProbe, newest: ClockProbe) -> list[_Line]:
     """Return what is left of a convex set of lines by what ``probe`` proves."""
     age_ns = newest.received_ns - probe.received_ns
     slack_ns = READING_NS + WANDER * age_ns
@@ -135,11 +135,11 @@ def _within(corners: list[Line], probe: ClockProbe, newest: ClockProbe) -> list[
     return _clip(left, [a - b * age_ns - below_ns for a, b in left])
 
 
-def _clip(corners: list[Line], margins: list[float]) -> list[Line]:
+def _clip(corners: list[_Line], margins: list[float]) -> list[_Line]:
     """Cut off the corners whose margin is below 0 (Sutherland and Hodgman's clipping)."""
     if min(margins, default=0.0) >= 0:
         return corners  # nearly all probes: they prove nothing that others have not
-    kept: list[Line] = []
+    kept: list[_Line] = []
     for number, ((a, b), margin) in enumerate(zip(corners, margins, strict=True)):
         following = (number + 1) % len(corners)
         if margin >= 0:
@@ -152,7 +152,7 @@ def _clip(corners: list[Line], margins: list[float]) -> list[Line]:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class OffsetCourse:
     """How a clock that follows another goes on from ``began_ns``.
 
     Attributes:
@@ -161,7 +161,7 @@ class Course:
     """
 
     began_ns: int = 0
-    aim: ClockEstimate = SAME
+    aim: ClockEstimate = SAME_CLOCK
     behind_ns: int = 0
 
     def correction_ns(self, local_ns: int) -> int:
@@ -171,11 +171,11 @@ class Course:
         behind_ns = left_ns if self.behind_ns > 0 else -left_ns
         return self.aim.offset_at_ns(local_ns) - behind_ns
 
-    def arrived(self) -> Course:
+    def arrived(self) -> OffsetCourse:
         """Return the course that is at its aim already: of a clock that nobody has read yet."""
-        return Course(self.began_ns, self.aim)
+        return OffsetCourse(self.began_ns, self.aim)
 
-    def toward(self, aim: ClockEstimate, local_ns: int) -> Course:
+    def toward(self, aim: ClockEstimate, local_ns: int) -> OffsetCourse:
         """Return the course from here to a new aim, without a jump."""
         behind_ns = aim.offset_at_ns(local_ns) - self.correction_ns(local_ns)
-        return Course(local_ns, aim, behind_ns)
+        return OffsetCourse(local_ns, aim, behind_ns)

@@ -33,7 +33,7 @@ _NAMES = re.compile(r"[^/\s]{1,120}/[^/\s]{1,120}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class PeerLimits:
     """How much one peer may do; far more than any worker of ours does at the pace of speech."""
 
     messages_per_s: float = 5_000.0
@@ -79,7 +79,7 @@ class TokenBucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PeerBlock:
     """A peer that is cut off, until when, and what for."""
 
     peer: str
@@ -115,9 +115,9 @@ class PeerGuard:
         exempt: the peer that may do everything.
     """
 
-    def __init__(self, limits: Limits, exempt: str) -> None:
+    def __init__(self, limits: PeerLimits, exempt: str) -> None:
         self.losses: Counter[Loss] = Counter()
-        self.blocks: list[Block] = []
+        self.blocks: list[PeerBlock] = []
         self._limits = limits
         self._exempt = exempt
         self._peers: dict[str, _Peer] = {}
@@ -289,7 +289,7 @@ class PeerGuard:
         peer.blocks += 1
         peer.blocked_until_ns = now_ns + length_ns
         peer.strikes = TokenBucket(limits.strikes_forgiven_per_s, limits.strikes)
-        self.blocks.append(Block(name, reason, length_ns / NS_PER_S))
+        self.blocks.append(PeerBlock(name, reason, length_ns / NS_PER_S))
 
     def _unsubscribe(self, prefix: bytes, name: str | None) -> None:
         holders = self._subscribers.get(prefix)

@@ -27,7 +27,7 @@ LATE_NS = 2 * NS_PER_S
 """A supervisor that wakes this long after it last did was away, not patient."""
 
 When = Literal["always", "on-failure", "never"]
-State = Literal["starting", "running", "waiting", "stopping", "ended", "given up"]
+WorkerState = Literal["starting", "running", "waiting", "stopping", "ended", "given up"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class Worker:
 
     name: str
     policy: RestartPolicy
-    state: State
+    state: WorkerState
     since_ns: int
     restarts: int = 0
     memory_mib: float = 0.0
@@ -121,7 +121,7 @@ class Worker:
         """Whether it will not run any more."""
         return self.state in ("ended", "given up")
 
-    def enter(self, state: State, now_ns: int) -> None:
+    def enter(self, state: WorkerState, now_ns: int) -> None:
         """Come into ``state``."""
         self.state, self.since_ns = state, now_ns
 

@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.raw_media import audio_blocks
-from affectstream.features.egemaps.front_end import FRONT_END, HOP_SAMPLES, VOICE_SAMPLES, Egemaps
+from affectstream.features.egemaps.front_end import (
+    EGEMAPS_HOP_SAMPLES,
+    FRONT_END,
+    VOICE_SAMPLES,
+    Egemaps,
+)
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import samples_to_ns
 
-__all__ = ["FRONT_END", "HOP_NS", "describe"]
+__all__ = ["FRONT_END", "HOP_NS", "describe_stretch"]
 
-HOP_NS = samples_to_ns(HOP_SAMPLES, SAMPLE_RATE_HZ)
+HOP_NS = samples_to_ns(EGEMAPS_HOP_SAMPLES, SAMPLE_RATE_HZ)
 _FRAME_NS = samples_to_ns(VOICE_SAMPLES, SAMPLE_RATE_HZ)
 
 
-def describe(
+def describe_stretch(
     dialogue: CorpusDialogue, channel: int, start_ns: int, end_ns: int
 ) -> NDArray[np.float32]:
     """Return the rows (n, 24) of the frames that start between two instants.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, CorpusUtterance
 from affectstream.errors import brief
-from affectstream.sources.audio_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+from affectstream.sources.audio_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MAX_AUDIO_CHANNELS
 from affectstream.sources.mocap.formats import MocapLayout
 from affectstream.sources.mocap.frames import MocapFrame, MocapLoss, MocapRecording
 from affectstream.timebase import NS_PER_MS, Interval, ns_to_samples, samples_to_ns
@@ -201,7 +201,7 @@ def _open_wav(dialogue: CorpusDialogue) -> wave.Wave_read:
         wav.close()
         raise CorpusError(f"{path} is not 16-bit PCM; convert it with `sox IN -b 16 OUT`")
     rate_hz, channels = wav.getframerate(), wav.getnchannels()
-    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ or channels > MOST_CHANNELS:
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ or channels > MAX_AUDIO_CHANNELS:
         wav.close()
         raise CorpusError(
             f"{path} says that it has {channels} channels of {rate_hz} samples a second, which "

@@ -16,17 +16,17 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from affectstream.core.pacing import Pacer
-from affectstream.corpus.script import Instant, Script, closing
+from affectstream.corpus.script import Script, ScriptInstant, closing
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 AHEAD = 64
-PATIENCE_NS = 60 * NS_PER_S
+NODE_WAIT_NS = 60 * NS_PER_S
 """A node is waited for as long; a link that was cut for half of it is a matter of course."""
-MAX_SESSIONS = 1_024
+MAX_REPLAYED_DIALOGUES = 1_024
 """Of other dialogues' answers, which come early where a replay goes on."""
-NODE = "fusion"
+_NODE = "fusion"
 _Value = TypeVar("_Value")
 SLACK_NS = 50 * NS_PER_MS
 """How far two clocks that follow the hub's may be apart on one host."""
@@ -73,7 +73,7 @@ class CorpusReplay:
         self._session: str | None = None
         self._sources: list[str] = []
         self._at_ns = 0
-        self._next: Instant | None = None
+        self._next: ScriptInstant | None = None
         self._played = True  # the script's last instant was published
         self._unanswered: deque[int] = deque()
         self._answers: OrderedDict[str, dict[str, int]] = OrderedDict()  # session -> source -> ns
@@ -86,7 +86,7 @@ class CorpusReplay:
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take what the node says: estimates for the listener, progress for the pace."""
-        if message.source == NODE:
+        if message.source == _NODE:
             if self._is_old(message):
                 return []
             self._heard(message)
@@ -97,7 +97,7 @@ class CorpusReplay:
         if isinstance(message, Progress):
             answers = _entry(self._answers, message.session, dict[str, int]())
             answers[message.source] = message.watermark_ns
-        elif isinstance(message, StreamClosed) and message.source == NODE:
+        elif isinstance(message, StreamClosed) and message.source == _NODE:
             _entry(self._over, message.session, None)
         self._catch_up()
         return []
@@ -133,7 +133,7 @@ class CorpusReplay:
             if instant.ticks:
                 self._unanswered.append(instant.at_ns)
             self._catch_up()
-        if self._waits and self._heard_ns is not None and now_ns >= self._heard_ns + PATIENCE_NS:
+        if self._waits and self._heard_ns is not None and now_ns >= self._heard_ns + NODE_WAIT_NS:
             raise SourceError(
                 "no fusion node answers the replay; start one with `affectstream fusion` at the "
                 "same --address, or leave --address away"
@@ -145,7 +145,7 @@ class CorpusReplay:
         """Whether it is the node's turn."""
         return len(self._unanswered) >= self._ahead or (self._played and self._session is not None)
 
-    def _ready(self, now_ns: int) -> Instant | None:
+    def _ready(self, now_ns: int) -> ScriptInstant | None:
         """Return the next instant if it may be published now."""
         if self._next is None:
             self._next = next(self._script, None)
@@ -179,7 +179,7 @@ class CorpusReplay:
         if self.done:
             return None
         if self._waits:
-            return (self._heard_ns or 0) + PATIENCE_NS
+            return (self._heard_ns or 0) + NODE_WAIT_NS
         return 0 if self._next is None else self._pacer.due_ns(self._next.at_ns)
 
     def close(self, now_ns: int) -> list[Message]:
@@ -192,6 +192,6 @@ class CorpusReplay:
 def _entry(book: OrderedDict[str, _Value], session: str, value: _Value) -> _Value:
     """Return what is noted of a session; of those that nobody asks for, the oldest makes room."""
     found = book.setdefault(session, value)
-    if len(book) > MAX_SESSIONS:
+    if len(book) > MAX_REPLAYED_DIALOGUES:
         book.popitem(last=False)
     return found

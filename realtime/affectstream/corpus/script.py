@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
-from affectstream.corpus.raw_acoustic import FRONT_END, HOP_NS, describe
+from affectstream.corpus.raw_acoustic import FRONT_END, HOP_NS, describe_stretch
 from affectstream.corpus.raw_media import audio_blocks, find_channels, mocap_blocks
 from affectstream.messages import (
     Acoustic,
@@ -38,12 +38,12 @@ CLOCK, SPEECH, TEXT = "corpus", "corpus.speech", "corpus.text"
 GRID_NS = 100 * NS_PER_MS
 """How far apart the instants of a raw copy are: recordings have no natural ones."""
 
-Event = tuple[int, int, Message]
+TimedMessage = tuple[int, int, Message]
 """When it is published (event time, ns), its rank at that instant, and what."""
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
+class ScriptInstant:
     """What happens in one session up to one instant of event time."""
 
     session: str
@@ -56,7 +56,7 @@ class Instant:
         return any(isinstance(m, Progress) and m.now_ns is not None for m in self.messages)
 
 
-Script = Iterator[Instant]
+Script = Iterator[ScriptInstant]
 
 
 def derived_script(dialogue: CorpusDialogue, transcript_delay_ns: int = 0) -> Script:
@@ -104,7 +104,7 @@ def raw_script(
         for rank, utterance in enumerate(dialogue.utterances)
         for event in _bounds(utterance, f"mic.{utterance.speaker}", 4 * rank)
     )
-    sources: list[Iterable[Event]] = [utterances]
+    sources: list[Iterable[TimedMessage]] = [utterances]
     for speaker, channel in channels.items():
         sources += [_audio(dialogue, speaker, channel), _acoustic(dialogue, speaker, channel)]
     if transcripts:
@@ -125,9 +125,9 @@ def raw_script(
     return _play(name, streams, events, {TEXT: transcript_delay_ns}, grid_ns=GRID_NS)
 
 
-def closing(name: str, sources: Iterable[str], at_ns: int) -> Instant:
+def closing(name: str, sources: Iterable[str], at_ns: int) -> ScriptInstant:
     """Return the instant that ends a session."""
-    return Instant(
+    return ScriptInstant(
         name,
         at_ns,
         tuple(
@@ -140,7 +140,7 @@ def closing(name: str, sources: Iterable[str], at_ns: int) -> Instant:
 def _play(
     name: str,
     streams: list[StreamOpened],
-    events: Iterable[Event],
+    events: Iterable[TimedMessage],
     delays_ns: dict[str, int],
     *,
     grid_ns: int,
@@ -148,17 +148,17 @@ def _play(
     """Group events into instants on a grid and close each with promises and the clock."""
     sources = [stream.source for stream in streams]
     clock = StreamOpened(session=name, source=CLOCK, modality="corpus", drives_clock=True)
-    yield Instant(name, 0, (clock, *streams, *_promises(name, sources, delays_ns, 0)))
+    yield ScriptInstant(name, 0, (clock, *streams, *_promises(name, sources, delays_ns, 0)))
     at_ns = 0
     group: list[Message] = []
     for due_ns, _, message in events:
         instant_ns = -(-due_ns // grid_ns) * grid_ns
         if group and instant_ns > at_ns:
-            yield Instant(name, at_ns, (*group, *_promises(name, sources, delays_ns, at_ns)))
+            yield ScriptInstant(name, at_ns, (*group, *_promises(name, sources, delays_ns, at_ns)))
             group = []
         at_ns = max(at_ns, instant_ns)
         group.append(message)
-    yield Instant(name, at_ns, (*group, *_promises(name, sources, delays_ns, at_ns)))
+    yield ScriptInstant(name, at_ns, (*group, *_promises(name, sources, delays_ns, at_ns)))
     yield closing(name, sources, at_ns)
 
 
@@ -176,7 +176,9 @@ def _promises(
     )
 
 
-def _bounds(utterance: CorpusUtterance, source: str, rank: int) -> tuple[Event, Event]:
+def _bounds(
+    utterance: CorpusUtterance, source: str, rank: int
+) -> tuple[TimedMessage, TimedMessage]:
     started = UtteranceStarted(
         session=utterance.dialogue,
         source=source,
@@ -196,7 +198,7 @@ def _bounds(utterance: CorpusUtterance, source: str, rank: int) -> tuple[Event, 
     return (utterance.start_ns, rank, started), (utterance.end_ns, rank + 1, ended)
 
 
-def _observation(utterance: CorpusUtterance, rank: int) -> Iterator[Event]:
+def _observation(utterance: CorpusUtterance, rank: int) -> Iterator[TimedMessage]:
     if utterance.acoustic is None:
         return
     observation = Observation(
@@ -215,7 +217,7 @@ def _observation(utterance: CorpusUtterance, rank: int) -> Iterator[Event]:
     yield utterance.end_ns, rank, observation
 
 
-def _transcript(utterance: CorpusUtterance, rank: int, delay_ns: int) -> Event:
+def _transcript(utterance: CorpusUtterance, rank: int, delay_ns: int) -> TimedMessage:
     transcript = Transcript(
         session=utterance.dialogue,
         source=TEXT,
@@ -230,7 +232,7 @@ def _transcript(utterance: CorpusUtterance, rank: int, delay_ns: int) -> Event:
     return utterance.end_ns + delay_ns, rank, transcript
 
 
-def _audio(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[Event]:
+def _audio(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[TimedMessage]:
     for rank, block in enumerate(audio_blocks(dialogue, channel)):
         audio = Audio(
             session=dialogue.id,
@@ -244,7 +246,7 @@ def _audio(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[Eve
         yield end_ns, rank, audio
 
 
-def _acoustic(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[Event]:
+def _acoustic(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[TimedMessage]:
     """Yield each utterance's descriptors when it ends, as a microphone worker has them by then."""
     described_until_ns = 0
     mine = (u for u in dialogue.utterances if u.speaker == speaker)
@@ -253,7 +255,7 @@ def _acoustic(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[
         described_until_ns = utterance.end_ns
         if start_ns >= utterance.end_ns:
             continue  # inside the one before
-        rows = describe(dialogue, channel, start_ns, utterance.end_ns)
+        rows = describe_stretch(dialogue, channel, start_ns, utterance.end_ns)
         if len(rows):
             acoustic = Acoustic(
                 session=dialogue.id,
@@ -269,7 +271,7 @@ def _acoustic(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[
             yield utterance.end_ns, rank, acoustic
 
 
-def _motion(dialogue: CorpusDialogue, speaker: str) -> Iterator[Event]:
+def _motion(dialogue: CorpusDialogue, speaker: str) -> Iterator[TimedMessage]:
     stream = {"session": dialogue.id, "source": f"face.{speaker}"}
     latest_ns = 0
     for rank, item in enumerate(mocap_blocks(dialogue)):

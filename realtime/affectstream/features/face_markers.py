@@ -38,8 +38,8 @@ _AXES = "xyz"
 _POSITIONS = tuple(f"{marker}.{axis}" for marker in EXPRESSIVE for axis in _AXES)
 _LEAST = 3  # markers that settle a rotation
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.float32]
+_Floats = NDArray[np.float64]
+_Rows = NDArray[np.float32]
 
 
 class FaceMarkers:
@@ -59,7 +59,7 @@ class FaceMarkers:
 
     names = (*_POSITIONS, *(f"delta_{name}" for name in _POSITIONS))
 
-    def __init__(self, channels: Sequence[str], reference: Floats | None = None) -> None:
+    def __init__(self, channels: Sequence[str], reference: _Floats | None = None) -> None:
         place = {channel.upper(): number for number, channel in enumerate(channels)}
         wanted = [f"{marker}.{axis}".upper() for marker in (*EXPRESSIVE, *RIGID) for axis in _AXES]
         if missing := [channel for channel in wanted if channel not in place]:
@@ -67,9 +67,9 @@ class FaceMarkers:
         self._columns = np.array([place[channel] for channel in wanted])
         self._reference = None if reference is None else _upright(reference)
         self._rotation = np.eye(3)
-        self._held: Floats | None = None  # the last two frames' positions
+        self._held: _Floats | None = None  # the last two frames' positions
 
-    def push(self, frames: NDArray[Any]) -> Rows:
+    def push(self, frames: NDArray[Any]) -> _Rows:
         """Return the rows (m, 276) of the frames whose right neighbour has come."""
         if not len(frames):
             return np.empty((0, len(self.names)), dtype=np.float32)
@@ -82,13 +82,13 @@ class FaceMarkers:
         self._held = around[-2:].copy()
         return _with_slopes(around)
 
-    def finish(self) -> Rows:
+    def finish(self) -> _Rows:
         """Return the last frame's row."""
         if self._held is None:
             return np.empty((0, len(self.names)), dtype=np.float32)
         return _with_slopes(np.concatenate((self._held, self._held[-1:])))
 
-    def _still(self, face: Floats, skull: Floats) -> Floats:
+    def _still(self, face: _Floats, skull: _Floats) -> _Floats:
         """Return the face (n, 46, 3) without the head's motion."""
         if self._reference is None:
             whole = np.flatnonzero(np.isfinite(skull).all(axis=(1, 2)))
@@ -99,10 +99,10 @@ class FaceMarkers:
             early = face[before] - skull[before, _TIP : _TIP + 1]
             return np.concatenate((early, self._still(face[after], skull[after])))
         turns, tips = self._alignments(skull, self._reference)
-        still: Floats = (face - tips[:, None]) @ turns
+        still: _Floats = (face - tips[:, None]) @ turns
         return still
 
-    def _alignments(self, skull: Floats, reference: Floats) -> tuple[Floats, Floats]:
+    def _alignments(self, skull: _Floats, reference: _Floats) -> tuple[_Floats, _Floats]:
         """Return how each frame turns onto the reference (n, 3, 3), and its nose's tip (n, 3)."""
         seen = np.asarray(np.isfinite(skull).all(axis=2))  # (n, 7)
         share = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
@@ -123,18 +123,18 @@ class FaceMarkers:
         return turns, np.where(seen[:, _TIP, None], skull[:, _TIP], guessed)
 
 
-def _upright(skull: Floats) -> Floats:
+def _upright(skull: _Floats) -> _Floats:
     """Return a skull (7, 3) with the nose's tip at 0, x to the head's left, y up the nose."""
     centred = skull - skull[_TIP]
     across = centred[_LEFT] - centred[_RIGHT]
     across = across / max(float(np.linalg.norm(across)), 1e-9)
     up = centred[_BRIDGE] - across * (across @ centred[_BRIDGE])
     up = up / max(float(np.linalg.norm(up)), 1e-9)
-    upright: Floats = centred @ np.stack((across, up, np.cross(across, up)), axis=1)
+    upright: _Floats = centred @ np.stack((across, up, np.cross(across, up)), axis=1)
     return upright
 
 
-def _with_slopes(around: Floats) -> Rows:
+def _with_slopes(around: _Floats) -> _Rows:
     """Return frames beside half the difference of their neighbours."""
     slopes = 0.5 * (around[2:] - around[:-2])
     return np.concatenate((around[1:-1], slopes), axis=1).astype(np.float32)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 _PERCENTILES = (1.0, 25.0, 50.0, 75.0, 99.0)
 
@@ -56,7 +56,7 @@ def functionals(rows: NDArray[Any]) -> NDArray[np.float32]:
     return table.reshape(-1).astype(np.float32)
 
 
-def _of_columns(values: Floats, known: NDArray[np.bool_], count: NDArray[np.intp]) -> Floats:
+def _of_columns(values: _Floats, known: NDArray[np.bool_], count: NDArray[np.intp]) -> _Floats:
     """Return (d, k) of columns that have at least one value."""
     zeroed = np.where(known, values, 0.0)
     mean = zeroed.sum(axis=0) / count
@@ -70,7 +70,7 @@ def _of_columns(values: Floats, known: NDArray[np.bool_], count: NDArray[np.intp
     return np.stack(columns, axis=1)
 
 
-def _moments(mean: Floats, centred: Floats, count: NDArray[np.intp]) -> list[Floats]:
+def _moments(mean: _Floats, centred: _Floats, count: NDArray[np.intp]) -> list[_Floats]:
     squares = centred * centred
     variance = squares.sum(axis=0) / count
     third = (squares * centred).sum(axis=0) / count
@@ -86,8 +86,8 @@ def _moments(mean: Floats, centred: Floats, count: NDArray[np.intp]) -> list[Flo
 
 
 def _regressions(
-    mean: Floats, centred: Floats, known: NDArray[np.bool_], count: NDArray[np.intp]
-) -> list[Floats]:
+    mean: _Floats, centred: _Floats, known: NDArray[np.bool_], count: NDArray[np.intp]
+) -> list[_Floats]:
     """Fit polynomials that are orthogonal over each column's own known times, then expand them."""
     time = _time(len(centred))[:, None]
     middle = np.where(known, time, 0.0).sum(axis=0) / count
@@ -111,7 +111,7 @@ def _regressions(
     ]
 
 
-def _extremes(values: Floats, known: NDArray[np.bool_]) -> list[Floats]:
+def _extremes(values: _Floats, known: NDArray[np.bool_]) -> list[_Floats]:
     time = _time(len(values))
     return [
         time[np.where(known, values, -np.inf).argmax(axis=0)],
@@ -120,8 +120,8 @@ def _extremes(values: Floats, known: NDArray[np.bool_]) -> list[Floats]:
 
 
 def _order_statistics(
-    values: Floats, known: NDArray[np.bool_], count: NDArray[np.intp]
-) -> list[Floats]:
+    values: _Floats, known: NDArray[np.bool_], count: NDArray[np.intp]
+) -> list[_Floats]:
     ordered = np.sort(np.where(known, values, np.inf), axis=0)  # what is missing comes last
     numbers = np.arange(values.shape[1])
     found = []
@@ -135,10 +135,10 @@ def _order_statistics(
     return [*found, median - q1, q3 - median, q3 - q1, p99 - p1]
 
 
-def _time(rows: int) -> Floats:
+def _time(rows: int) -> _Floats:
     return np.arange(rows) / max(1, rows - 1)
 
 
-def _ratio(top: Floats, bottom: Floats, defined: NDArray[np.bool_]) -> Floats:
+def _ratio(top: _Floats, bottom: _Floats, defined: NDArray[np.bool_]) -> _Floats:
     """Return ``top / bottom``, 0 where it is not defined."""
     return np.divide(top, bottom, out=np.zeros_like(top), where=defined & (bottom > 0))

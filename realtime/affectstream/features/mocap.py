@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PARTS = 200
+CHRONOLOGICAL_PARTS = 200
 IEMOCAP_COLUMNS = 165 + 18 + 6
 CAPACITY_FRAMES = 4_096
 """Frames kept apart while streaming: 34 s at 120 frames a second. Longer utterances are kept in
 pairs, then in fours, so that the bounds of a part are as fine as a few thousandths of the whole."""
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 
-def chronological_means(frames: NDArray[Any], parts: int = PARTS) -> NDArray[np.float32]:
+def chronological_means(
+    frames: NDArray[Any], parts: int = CHRONOLOGICAL_PARTS
+) -> NDArray[np.float32]:
     """Return frames (n, d) as ``parts`` rows (parts, d): each the mean of its share, in order.
 
     The first ``n % parts`` shares hold one frame more than the others, as ``numpy.array_split``
@@ -50,7 +52,7 @@ class ChronologicalMeans:
     """
 
     def __init__(
-        self, columns: int, *, parts: int = PARTS, capacity: int = CAPACITY_FRAMES
+        self, columns: int, *, parts: int = CHRONOLOGICAL_PARTS, capacity: int = CAPACITY_FRAMES
     ) -> None:
         if capacity < 2 * parts or capacity % 2:
             raise ValueError(f"a capacity is even and at least {2 * parts}, not {capacity}")
@@ -107,7 +109,7 @@ class ChronologicalMeans:
 
 
 def _means(
-    sums: Floats, counts: NDArray[np.int64], ends: NDArray[np.intp], parts: int
+    sums: _Floats, counts: NDArray[np.int64], ends: NDArray[np.intp], parts: int
 ) -> NDArray[np.float32]:
     """Return (parts, d) from sums and counts (s, d) of slots; slot i ends at ``ends[i + 1]``."""
     frames = int(ends[-1])
@@ -123,12 +125,12 @@ def _means(
     return _filled(means).astype(np.float32)
 
 
-def _filled(means: Floats) -> Floats:
+def _filled(means: _Floats) -> _Floats:
     """Put for each NaN the value before it in its column, else the first one, else 0."""
     known = np.isfinite(means)
     first = known.argmax(axis=0)  # 0 too where there is none
     latest = np.where(known, np.arange(len(means))[:, None], first)
     latest = np.maximum.accumulate(latest, axis=0)
-    filled: Floats = means[latest, np.arange(means.shape[1])]
+    filled: _Floats = means[latest, np.arange(means.shape[1])]
     filled[np.isnan(filled)] = 0.0
     return filled

@@ -23,10 +23,10 @@ from affectstream.features.framing import SAMPLE_RATE_HZ
 FLOOR_HZ = 60.0
 """The lowest pitch: three of its periods fill a frame of 50 ms."""
 CEILING_HZ = 600.0
-DELAY_FRAMES = 20
+PATH_DELAY_FRAMES = 20
 """A frame's pitch is decided when this many frames have followed."""
 
-CANDIDATES = 10
+AUTOCORRELATION_CANDIDATES = 10
 """At most, in a frame; the first says that there is no voice."""
 
 LAGS = int(SAMPLE_RATE_HZ / FLOOR_HZ) + 10
@@ -42,12 +42,12 @@ _NEVER = -1e9
 _TAPS = 8
 """On each side, of the filter that gives the autocorrelation between its lags."""
 
-Floats = NDArray[np.float64]
-Candidates = tuple[Floats, Floats]
+_Floats = NDArray[np.float64]
+_Candidates = tuple[_Floats, _Floats]
 """Pitches in Hz, 0 for none, and their strengths, both (n, k)."""
 
 
-def unvoiced_strength(local_peak: Floats, reference_peak: Floats) -> Floats:
+def unvoiced_strength(local_peak: _Floats, reference_peak: _Floats) -> _Floats:
     """Return (n,) how much speaks for a frame without a voice.
 
     Args:
@@ -56,11 +56,11 @@ def unvoiced_strength(local_peak: Floats, reference_peak: Floats) -> Floats:
     """
     loud = local_peak / np.maximum(reference_peak, 1e-12)
     quiet = 2.0 - loud * ((1.0 + _VOICING_THRESHOLD) / _SILENCE_THRESHOLD)
-    strength: Floats = _VOICING_THRESHOLD + np.maximum(0.0, quiet)
+    strength: _Floats = _VOICING_THRESHOLD + np.maximum(0.0, quiet)
     return strength
 
 
-def may_be_voiced(unvoiced: Floats, step_s: float) -> NDArray[np.bool_]:
+def may_be_voiced(unvoiced: _Floats, step_s: float) -> NDArray[np.bool_]:
     """Return (n,) whether any voice could win against ``unvoiced`` on a path of ``step_s``.
 
     A voice's strength is at most 1, and it spares its neighbours two changes at most.
@@ -70,7 +70,9 @@ def may_be_voiced(unvoiced: Floats, step_s: float) -> NDArray[np.bool_]:
     return possible
 
 
-def find_candidates(correlation: Floats, rows: NDArray[np.intp], unvoiced: Floats) -> Candidates:
+def autocorrelation_candidates(
+    correlation: _Floats, rows: NDArray[np.intp], unvoiced: _Floats
+) -> _Candidates:
     """Return the candidates of ``len(unvoiced)`` frames, the unvoiced one first.
 
     Args:
@@ -83,7 +85,7 @@ def find_candidates(correlation: Floats, rows: NDArray[np.intp], unvoiced: Float
     order = np.lexsort((-score, found))
     found, found_hz, score = found[order], found_hz[order], score[order]
     column = np.arange(1, len(found) + 1) - np.searchsorted(found, found)  # 1: the frame's best
-    kept = column < CANDIDATES
+    kept = column < AUTOCORRELATION_CANDIDATES
     found, column = rows[found[kept]], column[kept]
     width = 1 + int(column.max(initial=0))
     pitch_hz = np.zeros((len(unvoiced), width))
@@ -94,7 +96,7 @@ def find_candidates(correlation: Floats, rows: NDArray[np.intp], unvoiced: Float
     return pitch_hz, strength
 
 
-def _peaks(correlation: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
+def _peaks(correlation: _Floats) -> tuple[NDArray[np.intp], _Floats, _Floats]:
     """Return row, pitch in Hz and height of the maxima between the floor and the ceiling."""
     first, end = int(SAMPLE_RATE_HZ / CEILING_HZ), int(SAMPLE_RATE_HZ / FLOOR_HZ) + 2
     rises = correlation[:, first:end] > correlation[:, first - 1 : end - 1]
@@ -117,12 +119,12 @@ def _peaks(correlation: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
     return row[inside], pitch_hz[inside], height[inside]
 
 
-def _interpolation() -> Floats:
+def _interpolation() -> _Floats:
     """Return (2 taps + 1, 5): values at -1, -1/2, 0, 1/2 and 1 lag from those around 0."""
     places = np.arange(-_TAPS, _TAPS + 1)
     distance = places[:, None] - np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     window = 0.5 + 0.5 * np.cos(np.pi * distance / (_TAPS + 1))
-    filters: Floats = np.sinc(distance) * window
+    filters: _Floats = np.sinc(distance) * window
     return filters
 
 
@@ -130,10 +132,10 @@ _NEAR = np.arange(-_TAPS, _TAPS + 1)
 _BETWEEN = _interpolation()
 
 
-class PitchPath:
-    """The cheapest path through the frames' candidates, decided ``DELAY_FRAMES`` later.
+class PraatPitchPath:
+    """The cheapest path through the frames' candidates, decided ``PATH_DELAY_FRAMES`` later.
 
-    A frame's pitch is the one on the best path that ends ``DELAY_FRAMES`` after it, so that the
+    A frame's pitch is the one on the best path that ends ``PATH_DELAY_FRAMES`` after it, so that the
     answer does not depend on how many frames came at once.
 
     Args:
@@ -145,10 +147,10 @@ class PitchPath:
         self._jump_cost = _OCTAVE_JUMP_COST * correction
         self._voicing_cost = _VOICED_UNVOICED_COST * correction
         self._score = np.zeros(1)  # before the first frame: anything is as good
-        self._last_hz: Floats | None = None
+        self._last_hz: _Floats | None = None
         self._history: deque[tuple[list[int], list[float]]] = deque()
 
-    def push(self, candidates: Candidates) -> list[float]:
+    def push(self, candidates: _Candidates) -> list[float]:
         """Return the pitches in Hz, 0 for none, of the frames that these settle."""
         pitch_hz, strength = candidates
         settled = []
@@ -159,7 +161,7 @@ class PitchPath:
             score = total.max(axis=1)
             self._history.append((total.argmax(axis=1).tolist(), frame_hz))
             self._score = score + local
-            if len(self._history) > DELAY_FRAMES:
+            if len(self._history) > PATH_DELAY_FRAMES:
                 settled.append(self._oldest())
                 self._history.popleft()
         self._score = self._score - self._score.max()  # so that it stays near 0 for ever
@@ -169,7 +171,7 @@ class PitchPath:
         """Return the pitches of the frames that are left."""
         return self._trace() if self._history else []
 
-    def _costs(self, pitch_hz: Floats) -> Floats:
+    def _costs(self, pitch_hz: _Floats) -> _Floats:
         """Return (n, to, from): what it costs to follow one frame's candidate by the next's."""
         count, width = pitch_hz.shape
         last_hz = pitch_hz[:1, :1] if self._last_hz is None else self._last_hz
@@ -178,7 +180,7 @@ class PitchPath:
         wide[1:, :width] = pitch_hz
         voiced = wide > 0
         octave = np.log2(wide, where=voiced, out=np.zeros_like(wide))
-        costs: Floats = np.abs(octave[1:, :width, None] - octave[:-1, None, :])
+        costs: _Floats = np.abs(octave[1:, :width, None] - octave[:-1, None, :])
         costs *= self._jump_cost
         costs[voiced[1:, :width, None] != voiced[:-1, None, :]] = self._voicing_cost
         if self._last_hz is None:

@@ -34,21 +34,21 @@ _TOKEN = re.compile(
 _APOSTROPHES = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}", "''")
 
 
-def tokens_of(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """Return the tokens of a text: lower-case words, numbers, marks and punctuation."""
     return _TOKEN.findall(text.lower().translate(_APOSTROPHES))
 
 
 def learn_vocabulary(texts: Iterable[str], *, least: int = 1) -> dict[str, int]:
     """Return the tokens that occur at least ``least`` times, most frequent first, numbered."""
-    counts = Counter(token for text in texts for token in tokens_of(text))
+    counts = Counter(token for text in texts for token in words_of(text))
     kept = sorted((-count, token) for token, count in counts.items() if count >= least)
     return {token: _FIRST + number for number, (_, token) in enumerate(kept)}
 
 
 def token_ids(text: str, vocabulary: Mapping[str, int], length: int = TOKENS) -> NDArray[np.int64]:
     """Return the numbers (length,) of a text's last tokens, filled up in front."""
-    return _padded([vocabulary.get(token, UNKNOWN) for token in tokens_of(text)], length)
+    return _padded([vocabulary.get(token, UNKNOWN) for token in words_of(text)], length)
 
 
 class TranscriptTokens:
@@ -72,7 +72,7 @@ class TranscriptTokens:
         kept = sum(1 for _ in same)
         del self._ids[kept:]
         for word in words[kept:]:
-            self._ids.append([self._vocabulary.get(token, UNKNOWN) for token in tokens_of(word)])
+            self._ids.append([self._vocabulary.get(token, UNKNOWN) for token in words_of(word)])
         self.cut += len(words) - kept
         self._words = words
         return _padded([number for ids in self._ids for number in ids], self._length)

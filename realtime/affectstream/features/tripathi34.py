@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 
 from affectstream.features.framing import SAMPLE_RATE_HZ, Framer, Frames, Samples, as_signal
 
-Rows = NDArray[np.float32]
+_Rows = NDArray[np.float32]
 Spectra = NDArray[np.float64]
 
-FRAME_SAMPLES = 3_200
-HOP_SAMPLES = 1_600
+TRIPATHI_FRAME_SAMPLES = 3_200
+TRIPATHI_HOP_SAMPLES = 1_600
 UTTERANCE_ROWS = 100
 """Rows of an utterance's matrix: its first ten seconds."""
 
-_BINS = FRAME_SAMPLES // 2
+_BINS = TRIPATHI_FRAME_SAMPLES // 2
 _PARTS = 10
 """Parts of a frame, and of a spectrum, whose energies' entropy is taken."""
 _FILTERS_LINEAR, _FILTERS_LOG = 13, 27
@@ -73,34 +73,34 @@ class Tripathi34:
     """
 
     names = _NAMES
-    hop_samples = HOP_SAMPLES
+    hop_samples = TRIPATHI_HOP_SAMPLES
 
     def __init__(self, offset: float = 0.0, peak: float = 1.0) -> None:
-        self._framer = Framer(FRAME_SAMPLES, HOP_SAMPLES, _STREAM_BLOCK)
+        self._framer = Framer(TRIPATHI_FRAME_SAMPLES, TRIPATHI_HOP_SAMPLES, _STREAM_BLOCK)
         self._describer = _Describer(_STREAM_BLOCK, offset, peak)
 
-    def push(self, samples: Samples) -> Rows:
+    def push(self, samples: Samples) -> _Rows:
         """Return the rows, (n, 34), completed by these samples: mono, 16 kHz, int16 or -1..1."""
         blocks = [self._describer.describe(frames) for frames in self._framer.push(samples)]
         return np.concatenate(blocks) if blocks else np.empty((0, len(_NAMES)), dtype=np.float32)
 
-    def finish(self) -> Rows:
+    def finish(self) -> _Rows:
         """Return the rows of the whole frames that are left; what is shorter gives none."""
         return self._describer.describe(self._framer.finish())
 
 
-def extract(samples: Samples, offset: float = 0.0, peak: float = 1.0) -> Rows:
+def extract_tripathi34(samples: Samples, offset: float = 0.0, peak: float = 1.0) -> _Rows:
     """Return the rows, (n, 34), of a recording; ``offset`` and ``peak`` as for ``Tripathi34``.
 
-    ``extract(samples, *reference(samples))`` is what pyAudioAnalysis gives.
+    ``extract_tripathi34(samples, *reference(samples))`` is what pyAudioAnalysis gives.
     """
-    framer = Framer(FRAME_SAMPLES, HOP_SAMPLES, _BATCH_BLOCK)
+    framer = Framer(TRIPATHI_FRAME_SAMPLES, TRIPATHI_HOP_SAMPLES, _BATCH_BLOCK)
     describer = _Describer(_BATCH_BLOCK, offset, peak)
     blocks = [describer.describe(frames) for frames in framer.push(samples)]
     return np.concatenate([*blocks, describer.describe(framer.finish())])
 
 
-def rescaled(rows: Rows, peak: float) -> Rows:
+def rescaled(rows: _Rows, peak: float) -> _Rows:
     """Return rows (n, 34) that were taken at peak 1 as they would be at ``peak``."""
     scaled = rows.copy()
     scaled[:, 1] /= peak * peak
@@ -110,7 +110,7 @@ def rescaled(rows: Rows, peak: float) -> Rows:
     return scaled
 
 
-def utterance_matrix(rows: Rows) -> Rows:
+def utterance_matrix(rows: _Rows) -> _Rows:
     """Return an utterance's rows (n, 34) as (100, 34): cut, or filled up with zeros."""
     matrix = np.zeros((UTTERANCE_ROWS, len(_NAMES)), dtype=np.float32)
     kept = rows[:UTTERANCE_ROWS]
@@ -128,14 +128,14 @@ class _Describer:
     def __init__(self, block_frames: int, offset: float, peak: float) -> None:
         self._offset = np.float64(offset)
         self._peak = peak + 1e-10  # as the reference, whose silence must not divide by 0
-        self._wave = np.empty((block_frames, FRAME_SAMPLES))
+        self._wave = np.empty((block_frames, TRIPATHI_FRAME_SAMPLES))
         self._power = np.empty((block_frames, _BINS))
         self._magnitude = np.empty((block_frames, _BINS))
         self._scratch = np.empty((block_frames, _BINS))
         self._shares = np.empty((block_frames + 1, _BINS))  # the first: of the frame before
         self._started = False
 
-    def describe(self, frames: Frames) -> Rows:
+    def describe(self, frames: Frames) -> _Rows:
         """Return the rows (n, 34) of frames (n, 3200), at most a block."""
         count = len(frames)
         rows = np.empty((count, len(_NAMES)), dtype=np.float32)
@@ -158,7 +158,7 @@ class _Describer:
         power *= 1.0 / (_BINS * _BINS)
         return power, np.sqrt(power, out=self._magnitude[: len(wave)])
 
-    def _describe_flux(self, magnitude: Spectra, rows: Rows) -> None:
+    def _describe_flux(self, magnitude: Spectra, rows: _Rows) -> None:
         shares = self._shares[: len(magnitude) + 1]
         total = magnitude.sum(axis=1, keepdims=True) + _BINS * _EPS
         np.divide(magnitude, total, out=shares[1:])
@@ -170,20 +170,20 @@ class _Describer:
         shares[0] = shares[-1]
 
 
-def _describe_wave(wave: Spectra, rows: Rows) -> None:
+def _describe_wave(wave: Spectra, rows: _Rows) -> None:
     crossed = np.zeros(len(wave))
     for side in (wave > 0, wave < 0):  # from one side to the other is a step of two
         steps = side[:, 1:] != side[:, :-1]
         crossed += np.count_nonzero(steps, axis=1)
-    rows[:, 0] = crossed / (2.0 * (FRAME_SAMPLES - 1))
+    rows[:, 0] = crossed / (2.0 * (TRIPATHI_FRAME_SAMPLES - 1))
     parts = wave.reshape(len(wave), _PARTS, -1)
     energies = np.einsum("npl,npl->np", parts, parts)
     total = energies.sum(axis=1)
-    rows[:, 1] = total / FRAME_SAMPLES
+    rows[:, 1] = total / TRIPATHI_FRAME_SAMPLES
     rows[:, 2] = _entropy(energies, total)
 
 
-def _describe_shape(magnitude: Spectra, power: Spectra, rows: Rows) -> None:
+def _describe_shape(magnitude: Spectra, power: Spectra, rows: _Rows) -> None:
     moments = magnitude @ _POWERS  # (n, 3): sums of X, f X, f^2 X
     total = moments[:, 0] + _EPS * magnitude.max(axis=1)
     total[total == 0] = 1.0

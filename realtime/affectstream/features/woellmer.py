@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 
 from affectstream.features.framing import SAMPLE_RATE_HZ, Framer, Frames, Samples
 from affectstream.features.praat_pitch import (
-    DELAY_FRAMES,
     FLOOR_HZ,
     LAGS,
-    PitchPath,
-    find_candidates,
+    PATH_DELAY_FRAMES,
+    PraatPitchPath,
+    autocorrelation_candidates,
     may_be_voiced,
     unvoiced_strength,
 )
 
-Rows = NDArray[np.float32]
-Floats = NDArray[np.float64]
+_Rows = NDArray[np.float32]
+_Floats = NDArray[np.float64]
 
-FRAME_SAMPLES = 800
-HOP_SAMPLES = 400
-DELAY_ROWS = DELAY_FRAMES + 1
+WOELLMER_FRAME_SAMPLES = 800
+WOELLMER_HOP_SAMPLES = 400
+DELAY_ROWS = PATH_DELAY_FRAMES + 1
 """A row comes this many hops after its frame: the pitch's path, then the derivative."""
 
 _MFCC = 12
@@ -43,9 +43,11 @@ _STATIC = _MFCC + _BANDS + 2
 _PITCH, _ENERGY = _STATIC - 2, _STATIC - 1
 _FFT_SAMPLES = 1_080  # a frame and its longest lag, without wrapping around
 _PERIOD = int(SAMPLE_RATE_HZ / FLOOR_HZ)  # the longest: a frame's loudness is its middle's
-_STEP_S = HOP_SAMPLES / SAMPLE_RATE_HZ
-_CENTRE = slice(FRAME_SAMPLES // 2 - _PERIOD, FRAME_SAMPLES // 2 + _PERIOD + 1)
-_MIDDLE = slice((FRAME_SAMPLES - _PERIOD) // 2, (FRAME_SAMPLES + _PERIOD) // 2 + 1)
+_STEP_S = WOELLMER_HOP_SAMPLES / SAMPLE_RATE_HZ
+_CENTRE = slice(WOELLMER_FRAME_SAMPLES // 2 - _PERIOD, WOELLMER_FRAME_SAMPLES // 2 + _PERIOD + 1)
+_MIDDLE = slice(
+    (WOELLMER_FRAME_SAMPLES - _PERIOD) // 2, (WOELLMER_FRAME_SAMPLES + _PERIOD) // 2 + 1
+)
 _STREAM_BLOCK = 10
 _BATCH_BLOCK = 20
 _HALF_LIFE_S = 10.0
@@ -71,26 +73,26 @@ class Woellmer:
     """
 
     names = (*_STATIC_NAMES, *(f"delta_{name}" for name in _STATIC_NAMES))
-    hop_samples = HOP_SAMPLES
+    hop_samples = WOELLMER_HOP_SAMPLES
 
     def __init__(self, peak: float | None = None) -> None:
-        self._framer = Framer(FRAME_SAMPLES, HOP_SAMPLES, _STREAM_BLOCK)
+        self._framer = Framer(WOELLMER_FRAME_SAMPLES, WOELLMER_HOP_SAMPLES, _STREAM_BLOCK)
         self._describer = _Describer(_STREAM_BLOCK, peak)
 
-    def push(self, samples: Samples) -> Rows:
+    def push(self, samples: Samples) -> _Rows:
         """Return the rows, (n, 82), completed by these samples: mono, 16 kHz, int16 or -1..1."""
         rows = [self._describer.describe(frames) for frames in self._framer.push(samples)]
         return np.concatenate(rows) if rows else np.empty((0, 2 * _STATIC), dtype=np.float32)
 
-    def finish(self) -> Rows:
+    def finish(self) -> _Rows:
         """Return the rows that are left."""
         rows = self._describer.describe(self._framer.finish())
         return np.concatenate((rows, self._describer.finish()))
 
 
-def extract(samples: Samples, peak: float | None = None) -> Rows:
+def extract_woellmer(samples: Samples, peak: float | None = None) -> _Rows:
     """Return the rows, (n, 82), of a recording; ``peak`` as for ``Woellmer``."""
-    framer = Framer(FRAME_SAMPLES, HOP_SAMPLES, _BATCH_BLOCK)
+    framer = Framer(WOELLMER_FRAME_SAMPLES, WOELLMER_HOP_SAMPLES, _BATCH_BLOCK)
     describer = _Describer(_BATCH_BLOCK, peak)
     rows = [describer.describe(frames) for frames in framer.push(samples)]
     return np.concatenate([*rows, describer.describe(framer.finish()), describer.finish()])
@@ -103,18 +105,18 @@ class _Describer:
         self._peak = peak
         self._loudest = _QUIETEST_PEAK
         self._padded = np.zeros((block_frames, _FFT_SAMPLES))
-        self._path = PitchPath(_STEP_S)
+        self._path = PraatPitchPath(_STEP_S)
         self._waiting = np.empty((0, _STATIC))  # without a pitch
         self._differ = _Differentiator()
 
-    def describe(self, frames: Frames) -> Rows:
+    def describe(self, frames: Frames) -> _Rows:
         """Return the rows that frames (n, 800), at most a block, complete."""
         if not len(frames):
             return np.empty((0, 2 * _STATIC), dtype=np.float32)
         local_mean = frames[:, _CENTRE].mean(axis=1, keepdims=True, dtype=np.float64)
         centred = frames - local_mean
         padded = self._padded[: len(frames)]
-        np.multiply(centred, _HANNING, out=padded[:, :FRAME_SAMPLES])
+        np.multiply(centred, _HANNING, out=padded[:, :WOELLMER_FRAME_SAMPLES])
         power = _power(padded)
         rows = np.empty((len(frames), _STATIC))
         bands = np.log(power @ _MEL + _LEAST_POWER)
@@ -125,17 +127,17 @@ class _Describer:
         candidates = self._candidates(np.abs(padded[:, _MIDDLE]).max(axis=1), power)
         return self._differ.push(self._settle(self._path.push(candidates)))
 
-    def _candidates(self, peaks: Floats, power: Floats) -> tuple[Floats, Floats]:
+    def _candidates(self, peaks: _Floats, power: _Floats) -> tuple[_Floats, _Floats]:
         unvoiced = unvoiced_strength(peaks, self._reference(peaks))
         rows = np.flatnonzero(may_be_voiced(unvoiced, _STEP_S))
-        return find_candidates(_autocorrelation(power[rows]), rows, unvoiced)
+        return autocorrelation_candidates(_autocorrelation(power[rows]), rows, unvoiced)
 
-    def finish(self) -> Rows:
+    def finish(self) -> _Rows:
         """Return the rows that were held back."""
         rows = self._differ.push(self._settle(self._path.finish()))
         return np.concatenate((rows, self._differ.finish()))
 
-    def _reference(self, peaks: Floats) -> Floats:
+    def _reference(self, peaks: _Floats) -> _Floats:
         if self._peak is not None:
             return np.full(len(peaks), self._peak)
         references = []
@@ -144,7 +146,7 @@ class _Describer:
             references.append(self._loudest)
         return np.array(references)
 
-    def _settle(self, pitches_hz: list[float]) -> Floats:
+    def _settle(self, pitches_hz: list[float]) -> _Floats:
         settled, self._waiting = np.split(self._waiting, [len(pitches_hz)])
         settled[:, _PITCH] = pitches_hz
         return settled
@@ -158,9 +160,9 @@ class _Differentiator:
     """
 
     def __init__(self) -> None:
-        self._held: Floats | None = None  # the last two rows
+        self._held: _Floats | None = None  # the last two rows
 
-    def push(self, rows: Floats) -> Rows:
+    def push(self, rows: _Floats) -> _Rows:
         """Return the rows (m, 82) whose right neighbour has come."""
         if not len(rows):
             return np.empty((0, 2 * _STATIC), dtype=np.float32)
@@ -169,14 +171,14 @@ class _Differentiator:
         self._held = around[-2:].copy()
         return _with_slopes(around)
 
-    def finish(self) -> Rows:
+    def finish(self) -> _Rows:
         """Return the last row."""
         if self._held is None:
             return np.empty((0, 2 * _STATIC), dtype=np.float32)
         return _with_slopes(np.concatenate((self._held, self._held[-1:])))
 
 
-def _with_slopes(around: Floats) -> Rows:
+def _with_slopes(around: _Floats) -> _Rows:
     rows = np.empty((len(around) - 2, 2 * _STATIC), dtype=np.float32)
     rows[:, :_STATIC] = around[1:-1]
     rows[:, _STATIC:] = 0.5 * (around[2:] - around[:-2])
@@ -185,12 +187,12 @@ def _with_slopes(around: Floats) -> Rows:
     return rows
 
 
-def _power(padded: Floats) -> Floats:
+def _power(padded: _Floats) -> _Floats:
     spectrum = np.fft.rfft(padded, axis=1)
     return np.square(spectrum.real) + np.square(spectrum.imag)
 
 
-def _autocorrelation(power: Floats) -> Floats:
+def _autocorrelation(power: _Floats) -> _Floats:
     """Return (n, LAGS), 1 at lag 0: the sound's, not the window's."""
     lagged = np.fft.irfft(power, _FFT_SAMPLES, axis=1)[:, :LAGS]
     energy = lagged[:, :1]
@@ -199,43 +201,43 @@ def _autocorrelation(power: Floats) -> Floats:
     return shape
 
 
-def _intensity_db(centred: Floats) -> Floats:
+def _intensity_db(centred: _Floats) -> _Floats:
     """Return (n,) the level under the Kaiser window of frames less their plain mean."""
     mean = centred.mean(axis=1)
     power = np.square(centred) @ _KAISER - mean * (2 * (centred @ _KAISER) - mean)
-    decibels: Floats = 10 * np.log10(np.maximum(power, _LEAST_INTENSITY) / _HEARING_THRESHOLD)
+    decibels: _Floats = 10 * np.log10(np.maximum(power, _LEAST_INTENSITY) / _HEARING_THRESHOLD)
     return decibels
 
 
-def _mel_filters() -> Floats:
+def _mel_filters() -> _Floats:
     """Return triangles (bins, 27) evenly spaced in mel from 0 Hz to half the sample rate."""
     edges_mel = np.linspace(0, 1127 * np.log1p(SAMPLE_RATE_HZ / 2 / 700), _BANDS + 2)
     edges_hz = 700 * np.expm1(edges_mel / 1127)
     bins_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1 / SAMPLE_RATE_HZ)
     rising = (bins_hz[:, None] - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
     falling = (edges_hz[2:] - bins_hz[:, None]) / np.diff(edges_hz)[1:]
-    filters: Floats = np.clip(np.minimum(rising, falling), 0, None)
+    filters: _Floats = np.clip(np.minimum(rising, falling), 0, None)
     filters /= np.square(_HANNING.sum())  # full scale is near 1 in any band
     return filters
 
 
-def _cosines() -> Floats:
+def _cosines() -> _Floats:
     """Return columns 1 to 12 of the orthonormal cosine transform of the log bands."""
     angle = np.pi * np.outer(np.arange(_BANDS) + 0.5, np.arange(1, _MFCC + 1)) / _BANDS
-    table: Floats = np.cos(angle) * np.sqrt(2.0 / _BANDS)
+    table: _Floats = np.cos(angle) * np.sqrt(2.0 / _BANDS)
     return table
 
 
-def _undo_window() -> Floats:
+def _undo_window() -> _Floats:
     """Return one over the window's own autocorrelation (LAGS,)."""
-    own = np.correlate(_HANNING, _HANNING, "full")[FRAME_SAMPLES - 1 :][:LAGS]
-    inverse: Floats = own[0] / own
+    own = np.correlate(_HANNING, _HANNING, "full")[WOELLMER_FRAME_SAMPLES - 1 :][:LAGS]
+    inverse: _Floats = own[0] / own
     return inverse
 
 
 _FADING = 0.5 ** (_STEP_S / _HALF_LIFE_S)
-_HANNING = np.hanning(FRAME_SAMPLES + 2)[1:-1]
-_KAISER = np.kaiser(FRAME_SAMPLES, 2 * np.pi**2 + 0.5)
+_HANNING = np.hanning(WOELLMER_FRAME_SAMPLES + 2)[1:-1]
+_KAISER = np.kaiser(WOELLMER_FRAME_SAMPLES, 2 * np.pi**2 + 0.5)
 _KAISER /= _KAISER.sum()
 _MEL = _mel_filters()
 _COSINES = _cosines()

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from affectstream.bus.journal import Journal
 from affectstream.codec import encode
 from affectstream.core.delivery.reassembler import MAX_OUTLETS
-from affectstream.fusion.session import SOURCE
-from affectstream.messages import KINDS, Message
+from affectstream.fusion.session import NODE_SOURCE
+from affectstream.messages import MESSAGE_KINDS, Message
 
 _RESUMED = ""
 """In place of a topic."""
@@ -160,7 +160,7 @@ class DialogueJournal:
         return Happened(now_ns, self._journal.message(topic, header, payload))
 
     def _published(self, session: str, position: int) -> list[Message]:
-        topics = [f"{kind}/{session}/{SOURCE}" for kind in KINDS if kind != "progress"]
+        topics = [f"{kind}/{session}/{NODE_SOURCE}" for kind in MESSAGE_KINDS if kind != "progress"]
         rows = self._journal.select(
             f"SELECT topic, header FROM published WHERE topic IN ({', '.join('?' * len(topics))}) "
             "AND position > ? ORDER BY position",

@@ -10,24 +10,24 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from affectstream.core.dialogue.aligned import AlignedUtterance
+from affectstream.features.egemaps.front_end import EGEMAPS_COLUMNS
 from affectstream.features.egemaps.front_end import FRONT_END as FRAMES
-from affectstream.features.egemaps.front_end import NAMES
-from affectstream.features.egemaps.statistics import STATISTICS, utterance_statistics
+from affectstream.features.egemaps.statistics import UTTERANCE_STATISTICS, utterance_statistics
 from affectstream.messages import Acoustic, Observation
 
-ACOUSTIC = "acoustic"
+ACOUSTIC_MODALITY = "acoustic"
 WHOLE = "egemaps47"
 UNREADABLE = (
-    f"the model reads one row of {len(STATISTICS)} values of {WHOLE} as {ACOUSTIC}, "
-    f"or frames of {len(NAMES)} values of {FRAMES}"
+    f"the model reads one row of {len(UTTERANCE_STATISTICS)} values of {WHOLE} as {ACOUSTIC_MODALITY}, "
+    f"or frames of {len(EGEMAPS_COLUMNS)} values of {FRAMES}"
 )
 
 
 def readable(message: Observation | Acoustic) -> bool:
     """Return whether the models can read it."""
     if isinstance(message, Acoustic):
-        return (message.front_end, message.columns) == (FRAMES, len(NAMES))
-    expected = (ACOUSTIC, WHOLE, len(STATISTICS))
+        return (message.front_end, message.columns) == (FRAMES, len(EGEMAPS_COLUMNS))
+    expected = (ACOUSTIC_MODALITY, WHOLE, len(UTTERANCE_STATISTICS))
     return message.rows == 1 and expected == (message.modality, message.front_end, message.columns)
 
 
@@ -46,8 +46,8 @@ def evidence_of(utterance: AlignedUtterance, frames: Collection[str]) -> Aligned
         frames: the modalities whose frames are kept.
     """
     observations = utterance.observations
-    rows = utterance.frames.get(ACOUSTIC)
-    if rows is not None and ACOUSTIC not in observations:
-        observations = {**observations, ACOUSTIC: utterance_statistics(rows)}
+    rows = utterance.frames.get(ACOUSTIC_MODALITY)
+    if rows is not None and ACOUSTIC_MODALITY not in observations:
+        observations = {**observations, ACOUSTIC_MODALITY: utterance_statistics(rows)}
     kept = {name: cut for name, cut in utterance.frames.items() if name in frames}
     return replace(utterance, observations=observations, frames=kept)

@@ -21,12 +21,12 @@ from affectstream.bus import Endpoint, HubClock
 from affectstream.bus.journal import Journal, JournalError
 from affectstream.core.dialogue.model import ContextModel
 from affectstream.fusion.dialogue_journal import DialogueJournal, Kept
-from affectstream.fusion.node import PREFIXES, FusionNode
-from affectstream.fusion.session import SOURCE, Session, session_codec
+from affectstream.fusion.node import NODE_PREFIXES, FusionNode
+from affectstream.fusion.session import NODE_SOURCE, DialogueSession, session_codec
 from affectstream.messages import Emotion, Gap, Message, Progress, StreamClosed
 from affectstream.run.loop import run
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 SAVE_AFTER_ESTIMATES = 64
 """How much may have to be computed again after a start; saving costs about as much as one."""
@@ -79,12 +79,12 @@ class JournaledNode:
             said = self._repeat(kept)
         except (ValueError, KeyError) as error:
             self._node.sessions.pop(name, None)
-            log.warning("%s cannot be restored: %s", name, error)
+            _log.warning("%s cannot be restored: %s", name, error)
             return [_lost(name, "it was begun by another version"), _closed(name)]
         anew = [message for message in said if not isinstance(message, Progress)]
         known, rest = kept.published, anew[len(kept.published) :]
         if [_same(m) for m in known] != [_same(m) for m in anew[: len(known)]]:
-            log.warning("%s was not restored exactly; its revisions may repeat", name)
+            _log.warning("%s was not restored exactly; its revisions may repeat", name)
             rest = [_lost(name, "it was not restored exactly"), *rest]
         if name in self._node.sessions:
             self._node.resume(name, kept.left_ns, now_ns)
@@ -96,7 +96,7 @@ class JournaledNode:
         name, said, before_ns = kept.session, list[Message](), kept.saved_ns
         if kept.state is not None:
             session = self._codec.unpack(kept.state)
-            if not isinstance(session, Session):
+            if not isinstance(session, DialogueSession):
                 raise ValueError("it is no dialogue")
             self._node.sessions[name] = session
         for happened in kept.happened:
@@ -195,7 +195,7 @@ def run_fusion(
         JournalError: the journal cannot be used, now or at some time; what was published is in it.
     """
     if journal is None:
-        run(node, address=address, prefixes=PREFIXES, stopping=stopping)
+        run(node, address=address, prefixes=NODE_PREFIXES, stopping=stopping)
         return
     with closing(Journal(journal)) as kept, HubClock(address) as clock:
         if not clock.wait(stopping):
@@ -204,7 +204,7 @@ def run_fusion(
         run(
             machine,
             address=address,
-            prefixes=PREFIXES,
+            prefixes=NODE_PREFIXES,
             positions=machine.positions,
             ring=kept,
             clock=clock,
@@ -220,8 +220,12 @@ def _same(message: Message) -> tuple[object, ...]:
 
 
 def _lost(session: str, reason: str) -> Message:
-    return Gap(session=session, source=SOURCE, of=SOURCE, lost="dialogue", count=1, reason=reason)
+    return Gap(
+        session=session, source=NODE_SOURCE, of=NODE_SOURCE, lost="dialogue", count=1, reason=reason
+    )
 
 
 def _closed(session: str) -> Message:
-    return StreamClosed(session=session, source=SOURCE, reason="it cannot be restored", end_ns=0)
+    return StreamClosed(
+        session=session, source=NODE_SOURCE, reason="it cannot be restored", end_ns=0
+    )

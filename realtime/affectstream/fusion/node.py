@@ -21,7 +21,7 @@ from affectstream.core.dialogue.model import ContextModel
 from affectstream.core.dialogue.revising import advance, estimate_newest, estimate_windows
 from affectstream.core.dialogue.watermark import MAX_STREAMS
 from affectstream.fusion.evidence import UNREADABLE, claims_to_be_read, evidence_of, readable
-from affectstream.fusion.session import SOURCE, Session
+from affectstream.fusion.session import NODE_SOURCE, DialogueSession
 from affectstream.messages import (
     Acoustic,
     Emotion,
@@ -36,9 +36,9 @@ from affectstream.messages import (
     UtteranceStarted,
 )
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-PREFIXES = (
+NODE_PREFIXES = (
     "stream.",
     "utterance.",
     "transcript/",
@@ -76,14 +76,14 @@ class FusionNode:
     ) -> None:
         self._model, self._look_ahead = model, look_ahead
         self._stopwatch = stopwatch
-        self.sessions: dict[str, Session] = {}
-        self._dirty: dict[str, Session] = {}
+        self.sessions: dict[str, DialogueSession] = {}
+        self._dirty: dict[str, DialogueSession] = {}
         self._plans: list[tuple[int, str]] = []  # a heap; what a session plans, or earlier
         self._refused: set[str] = set()
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take one message in; only a session whose stream drives the clock is stepped here."""
-        if message.source == SOURCE or isinstance(message, Emotion):
+        if message.source == NODE_SOURCE or isinstance(message, Emotion):
             return []
         if isinstance(message, StreamOpened) and message.modality == "emotion":
             return []
@@ -115,22 +115,29 @@ class FusionNode:
             said += self._step([session], session.clock_ns)
         return said
 
-    def _begin(self, name: str, now_ns: int, said: list[Message]) -> Session | None:
+    def _begin(self, name: str, now_ns: int, said: list[Message]) -> DialogueSession | None:
         if len(self.sessions) >= MAX_SESSIONS:
             if name in self._refused:
                 return None
             self._refused = {name} if len(self._refused) > MAX_SESSIONS else self._refused | {name}
             reason = f"{MAX_SESSIONS} dialogues are open already; close some or start another node"
             said.append(
-                Gap(session=name, source=SOURCE, of=SOURCE, lost="session", count=1, reason=reason)
+                Gap(
+                    session=name,
+                    source=NODE_SOURCE,
+                    of=NODE_SOURCE,
+                    lost="session",
+                    count=1,
+                    reason=reason,
+                )
             )
             return None
         self._refused.discard(name)
-        session = self.sessions[name] = Session(name, self._model, self._look_ahead, now_ns)
+        session = self.sessions[name] = DialogueSession(name, self._model, self._look_ahead, now_ns)
         said.append(
             StreamOpened(
                 session=name,
-                source=SOURCE,
+                source=NODE_SOURCE,
                 modality="emotion",
                 clock_id=self._model.identity.id,
             )
@@ -149,12 +156,12 @@ class FusionNode:
         """Say on the bus what our own inlet lost; a worker's own gap is on the bus already."""
         if gap.epoch:
             return []
-        log.warning(
+        _log.warning(
             "%s: lost %d %s of %s: %s", gap.session, gap.count, gap.lost, gap.of, gap.reason
         )
-        return [msgspec.structs.replace(gap, source=SOURCE)]
+        return [msgspec.structs.replace(gap, source=NODE_SOURCE)]
 
-    def _track_streams(self, session: Session, message: Message) -> None:
+    def _track_streams(self, session: DialogueSession, message: Message) -> None:
         if isinstance(message, StreamOpened):
             if len(session.open) < MAX_STREAMS:
                 session.open.add(message.source)
@@ -208,7 +215,7 @@ class FusionNode:
         session = self._dirty[name] = self.sessions[name]
         session.resume(left_ns, now_ns)
 
-    def _plan(self, session: Session) -> None:
+    def _plan(self, session: DialogueSession) -> None:
         """Look at the session again when it has something to do, or earlier: see ``wake``."""
         name, wake_ns = session.dialogue.session, session.next_wake_ns()
         if name in self.sessions and (session.planned_ns is None or wake_ns < session.planned_ns):
@@ -225,14 +232,14 @@ class FusionNode:
             session.closing = True
         return list(self._step(list(self.sessions.values()), now_ns))
 
-    def _step(self, sessions: Sequence[Session], now_ns: int) -> Iterator[Message]:
+    def _step(self, sessions: Sequence[DialogueSession], now_ns: int) -> Iterator[Message]:
         """Align, compute and say: the newest utterances first, then what they revise."""
         for session in sessions:
             yield from self._put(session, now_ns)
             if session.closing:
                 session.dialogue.close()
             for gap in session.aligner.gaps:
-                yield msgspec.structs.replace(gap, source=SOURCE)
+                yield msgspec.structs.replace(gap, source=NODE_SOURCE)
             session.aligner.gaps.clear()
         moved = [session.dialogue for session in sessions if session.dialogue.dirty]
         began = self._stopwatch()
@@ -246,7 +253,7 @@ class FusionNode:
             if session.closing:
                 yield from self._end(session, now_ns)
 
-    def _stamp(self, session: Session, now_ns: int, began: int) -> Stamp:
+    def _stamp(self, session: DialogueSession, now_ns: int, began: int) -> Stamp:
         """Return which model, when, and for how long, unless the clock is not ours."""
         identity, sure_above = self._model.identity, self._model.sure_above
         if session.driver is not None:
@@ -254,7 +261,7 @@ class FusionNode:
         model_ms = (self._stopwatch() - began) / 1e6
         return Stamp(identity, session.now(now_ns), {"model": model_ms}, sure_above)
 
-    def _put(self, session: Session, now_ns: int) -> list[Message]:
+    def _put(self, session: DialogueSession, now_ns: int) -> list[Message]:
         """Hand the dialogue what is new; what came after a final is said as a gap."""
         dialogue = session.dialogue
         known_late = dialogue.late
@@ -265,41 +272,41 @@ class FusionNode:
         return [
             Gap(
                 session=dialogue.session,
-                source=SOURCE,
-                of=SOURCE,
+                source=NODE_SOURCE,
+                of=NODE_SOURCE,
                 lost="utterance",
                 count=dialogue.late - known_late,
                 reason="it came after utterances that end later were final; they do not know of it",
             )
         ]
 
-    def _changes(self, session: Session, now_ns: int) -> list[Change]:
+    def _changes(self, session: DialogueSession, now_ns: int) -> list[Change]:
         changes = session.aligner.wake(session.now(now_ns))
         if session.closing:
             changes += session.aligner.close(session.now(now_ns))
         frames = self._model.frame_modalities
         return [replace(c, utterance=evidence_of(c.utterance, frames)) for c in changes]
 
-    def _end(self, session: Session, now_ns: int) -> list[Message]:
+    def _end(self, session: DialogueSession, now_ns: int) -> list[Message]:
         name = session.dialogue.session
         del self.sessions[name]
         end_ns = session.now(now_ns)
         return [
             _progress(name, end_ns),
             StreamClosed(
-                session=name, source=SOURCE, reason="all its streams closed", end_ns=end_ns
+                session=name, source=NODE_SOURCE, reason="all its streams closed", end_ns=end_ns
             ),
         ]
 
 
 def _progress(session: str, watermark_ns: int) -> Progress:
-    return Progress(session=session, source=SOURCE, watermark_ns=watermark_ns)
+    return Progress(session=session, source=NODE_SOURCE, watermark_ns=watermark_ns)
 
 
 def _gap(message: Observation | Acoustic | Transcript, reason: str) -> Gap:
     return Gap(
         session=message.session,
-        source=SOURCE,
+        source=NODE_SOURCE,
         of=message.source,
         lost=message.kind,
         count=1,

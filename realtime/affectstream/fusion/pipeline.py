@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from affectstream.core.capture.clock import SAMPLE_RATE_HZ, Captured, CapturedAudio
 from affectstream.core.dialogue.model import ContextModel
 from affectstream.core.speech.transcriber import Transcriber
-from affectstream.fusion.node import PREFIXES, FusionNode
+from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.messages import Emotion, Gap, Message
-from affectstream.run.in_process import Part, run_together
+from affectstream.run.in_process import JoinedMachine, run_together
 from affectstream.run.loop import Machine
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S
 
-SESSION = "recording"
+RECORDING_SESSION = "recording"
 HEARD_BY_TRANSCRIBER = ("audio/", "utterance.", "stream.", "progress/")
 ENVELOPE_SAMPLES = SAMPLE_RATE_HZ // 50
 """A point of the waveform that is kept: the peak of 20 ms."""
@@ -94,10 +94,12 @@ class Analyst:
             SourceError: it cannot be read, or lacks a channel.
         """
         recordings = [(name, _Recording(path, channel)) for name, channel in speakers]
-        parts = [Part(self._segmenter(name), inputs=(heard,)) for name, heard in recordings]
+        parts = [
+            JoinedMachine(self._segmenter(name), inputs=(heard,)) for name, heard in recordings
+        ]
         if self._recognizer is not None:
-            parts.append(Part(self._transcriber(*self._recognizer), HEARD_BY_TRANSCRIBER))
-        parts.append(Part(FusionNode(self._model, self._look_ahead), PREFIXES))
+            parts.append(JoinedMachine(self._transcriber(*self._recognizer), HEARD_BY_TRANSCRIBER))
+        parts.append(JoinedMachine(FusionNode(self._model, self._look_ahead), NODE_PREFIXES))
         analysis = Analysis(path)
         for message in run_together(parts, stopping=stopping):
             _keep(analysis, message)
@@ -110,7 +112,7 @@ class Analyst:
 
     def _segmenter(self, speaker: str) -> Machine:
         return speech_segmenter(
-            session=SESSION,
+            session=RECORDING_SESSION,
             source=None,
             speaker=speaker,
             start_ns=0,
@@ -120,7 +122,7 @@ class Analyst:
         )
 
     def _transcriber(self, make: Callable[[], object], engine: str) -> Machine:
-        return Transcriber(make, session=SESSION, engine=engine)  # type: ignore[arg-type]
+        return Transcriber(make, session=RECORDING_SESSION, engine=engine)  # type: ignore[arg-type]
 
 
 class _Recording(AudioFile):

@@ -18,7 +18,7 @@ from affectstream.errors import UsageError
 from affectstream.messages import ModelIdentity
 
 if TYPE_CHECKING:
-    from affectstream_models.context.model import ContextModel as Network
+    from affectstream_models.context.model import StreamingContextModel as Network
 
 
 DEFAULT = "live"
@@ -42,7 +42,11 @@ class PretrainedModel:
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
         import torch
 
-        from affectstream_models.context.checkpoints import PRETRAINED, load, load_pretrained
+        from affectstream_models.context.checkpoints import (
+            PRETRAINED,
+            load_context_model,
+            load_pretrained,
+        )
         from affectstream_models.context.memory import Memory
         from affectstream_models.context.model import Encoded, Estimate, ForwardState
         from affectstream_models.tensor_file import CheckpointError
@@ -54,7 +58,7 @@ class PretrainedModel:
             elif str(chosen) in PRETRAINED:
                 self._network = load_pretrained(str(chosen))
             else:
-                self._network = load(chosen)
+                self._network = load_context_model(chosen)
         except (CheckpointError, OSError) as error:
             raise UsageError(str(error)) from error
         self.look_ahead = self._network.look_ahead

@@ -14,11 +14,11 @@ from affectstream.core.dialogue.model import ContextModel
 from affectstream.core.dialogue.values import ValueCodec
 from affectstream.timebase import NS_PER_S
 
-SOURCE = "fusion"
+NODE_SOURCE = "fusion"
 IDLE_NS = 600 * NS_PER_S
 
 
-class Session:
+class DialogueSession:
     """One dialogue at the node.
 
     Attributes:
@@ -31,7 +31,7 @@ class Session:
 
     def __init__(self, name: str, model: ContextModel, look_ahead: int | None, now_ns: int) -> None:
         self.aligner = UtteranceAligner(name)
-        self.dialogue = Dialogue(name, model.initial_state(), look_ahead, SOURCE)
+        self.dialogue = Dialogue(name, model.initial_state(), look_ahead, NODE_SOURCE)
         self.open: set[str] = set()
         self.driver: str | None = None
         self.clock_ns = now_ns
@@ -62,4 +62,6 @@ class Session:
 
 def session_codec(model: ContextModel) -> ValueCodec:
     """Return what packs a session of this model."""
-    return ValueCodec((Session, *ALIGNMENT, *CONTEXT, *model.state_classes), model.state_foreign)
+    return ValueCodec(
+        (DialogueSession, *ALIGNMENT, *CONTEXT, *model.state_classes), model.state_foreign
+    )

@@ -20,12 +20,12 @@ from affectstream.core.supervision import RestartPolicy, When
 from affectstream.errors import UsageError, brief
 from affectstream.timebase import NS_PER_S, seconds_to_ns
 
-ENDLESS = ("hub", "fusion", "microphone", "transcribe")
+ENDLESS_COMMANDS = ("hub", "fusion", "microphone", "transcribe")
 """These have no end of their own: one that ends though nobody asked it to is started again."""
 RECORDINGS = ("play", "mocap")
 """These begin together, and after a restart go on where they would be."""
-KINDS = (*ENDLESS, *RECORDINGS, "replay")
-ESSENTIAL = ("hub", "fusion")
+WORKER_KINDS = (*ENDLESS_COMMANDS, *RECORDINGS, "replay")
+ESSENTIAL_COMMANDS = ("hub", "fusion")
 LEAD_NS = 2 * NS_PER_S
 """Head start of the recordings, so that every worker runs before they begin."""
 _LONGEST_WRONG = 400
@@ -34,9 +34,9 @@ REFERENCE = "docs/deployment.md says what may stand there"
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
-Name = Annotated[str, msgspec.Meta(min_length=1)]
+WorkerName = Annotated[str, msgspec.Meta(min_length=1)]
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-Value = str | Whole | float | bool | list[str | Whole | float]
+OptionValue = str | Whole | float | bool | list[str | Whole | float]
 
 
 class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     silent_s: Positive | None = None
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a worker may use."""
 
     memory_mib: Positive | None = None
@@ -63,22 +63,22 @@ class WorkerTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A ``[[worker]]``."""
 
     kind: str
-    name: Name
-    host: Name | None = None
+    name: WorkerName
+    host: WorkerName | None = None
     essential: bool | None = None
-    options: dict[str, Value] = {}
+    options: dict[str, OptionValue] = {}
     restart: Restart = Restart()
-    limits: Limits = Limits()
+    limits: WorkerLimits = WorkerLimits()
 
 
 class DeploymentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     address: str = DEFAULT_ADDRESS
-    keys: Name | None = None
-    journal: Name | None = None
+    keys: WorkerName | None = None
+    journal: WorkerName | None = None
     restart: Restart = Restart()
-    limits: Limits = Limits()
+    limits: WorkerLimits = WorkerLimits()
     worker: Annotated[list[WorkerTable], msgspec.Meta(min_length=1)]
 
 
@@ -185,11 +185,11 @@ class DeploymentReader:
 
     def _planned(self, file: DeploymentFile, table: WorkerTable, start_ns: int) -> PlannedWorker:
         command = self._commands.get(table.kind)
-        if command is None or table.kind not in KINDS:
+        if command is None or table.kind not in WORKER_KINDS:
             raise self._wrong(
-                f"worker {table.name}: {table.kind!r} is no kind; choose one of {', '.join(KINDS)}"
+                f"worker {table.name}: {table.kind!r} is no kind; choose one of {', '.join(WORKER_KINDS)}"
             )
-        options: dict[str, Value] = {"address": file.address}
+        options: dict[str, OptionValue] = {"address": file.address}
         if file.keys is not None:
             options["keys"] = file.keys
         if file.journal is not None and table.kind == "fusion":
@@ -211,7 +211,7 @@ class DeploymentReader:
         )
 
     def _arguments(
-        self, table: WorkerTable, command: Command, options: Mapping[str, Value]
+        self, table: WorkerTable, command: Command, options: Mapping[str, OptionValue]
     ) -> tuple[str, ...]:
         """Return ``options`` as on the command line, positional ones behind ``--``."""
         known: dict[str, Parameter] = {
@@ -246,8 +246,8 @@ def _see(kind: str) -> str:
 
 def _policy(file: DeploymentFile, table: WorkerTable) -> RestartPolicy:
     """Return the worker's own policy over the file's over the defaults."""
-    default_when: When = "always" if table.kind in ENDLESS else "on-failure"
-    known: dict[str, Any] = {"when": default_when, "essential": table.kind in ESSENTIAL}
+    default_when: When = "always" if table.kind in ENDLESS_COMMANDS else "on-failure"
+    known: dict[str, Any] = {"when": default_when, "essential": table.kind in ESSENTIAL_COMMANDS}
     for restart in (file.restart, table.restart):
         for name, value in msgspec.structs.asdict(restart).items():
             if value is None:

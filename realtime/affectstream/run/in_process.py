@@ -18,15 +18,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from affectstream.messages import Message
-from affectstream.run.loop import Input, Machine, PacedInput
+from affectstream.run.loop import InputDevice, Machine, PacedInput
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 
-PATIENCE_NS = 10 * NS_PER_S
+SETTLE_NS = 10 * NS_PER_S
 """What falls due within this after the last input has ended is still waited for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class JoinedMachine:
     """A machine among others.
 
     Attributes:
@@ -36,18 +36,20 @@ class Part:
 
     machine: Machine
     prefixes: tuple[str, ...] = ()
-    inputs: tuple[Input, ...] = ()
+    inputs: tuple[InputDevice, ...] = ()
 
 
 @dataclass(slots=True)
 class _Exchange:
     """Hands on what each part says to those who hear it."""
 
-    parts: Sequence[Part]
-    closed: list[Part] = field(default_factory=list)
+    parts: Sequence[JoinedMachine]
+    closed: list[JoinedMachine] = field(default_factory=list)
     counts: Counter[tuple[int, str]] = field(default_factory=Counter)
 
-    def publish(self, speaker: Part, said: Iterable[Message], now_ns: int) -> Iterator[Message]:
+    def publish(
+        self, speaker: JoinedMachine, said: Iterable[Message], now_ns: int
+    ) -> Iterator[Message]:
         """Yield ``said``, and what others answer to it, as they would be on the bus."""
         waiting = deque((speaker, message) for message in said)
         while waiting:
@@ -63,17 +65,17 @@ class _Exchange:
                     answers = part.machine.receive(message, now_ns)
                     waiting.extend((part, answer) for answer in answers)
 
-    def close(self, part: Part, now_ns: int) -> Iterator[Message]:
+    def close(self, part: JoinedMachine, now_ns: int) -> Iterator[Message]:
         """Yield the last words of ``part``, which then hears no more."""
         self.closed.append(part)
         yield from self.publish(part, part.machine.close(now_ns), now_ns)
 
     @property
-    def open(self) -> list[Part]:
+    def open(self) -> list[JoinedMachine]:
         """The parts that are not closed."""
         return [part for part in self.parts if part not in self.closed]
 
-    def _stamped(self, who: Part, message: Message, now_ns: int) -> Message:
+    def _stamped(self, who: JoinedMachine, message: Message, now_ns: int) -> Message:
         epoch = 1 + self.parts.index(who)
         seq = self.counts[epoch, message.topic]
         self.counts[epoch, message.topic] += 1
@@ -81,7 +83,7 @@ class _Exchange:
 
 
 def run_together(
-    parts: Sequence[Part],
+    parts: Sequence[JoinedMachine],
     *,
     start_ns: int = 0,
     stopping: Callable[[], bool] = lambda: False,
@@ -94,7 +96,7 @@ def run_together(
         stopping: whether to end early; what was heard so far is then the whole.
     """
     exchange = _Exchange(parts)
-    now_ns, patient_until_ns = start_ns, start_ns + PATIENCE_NS
+    now_ns, patient_until_ns = start_ns, start_ns + SETTLE_NS
     with ExitStack() as stack:
         for part in parts:
             for source in part.inputs:
@@ -108,7 +110,7 @@ def run_together(
                 yield from exchange.close(part, now_ns)
             due_ns = _due_ns(exchange.open)
             if any(part.inputs for part in exchange.open):
-                patient_until_ns = now_ns + PATIENCE_NS
+                patient_until_ns = now_ns + SETTLE_NS
             elif due_ns is None or due_ns > patient_until_ns:
                 break
             now_ns = max(due_ns or now_ns, now_ns + NS_PER_MS)
@@ -117,17 +119,17 @@ def run_together(
             yield from exchange.close(part, now_ns)
 
 
-def _read(part: Part, now_ns: int) -> Iterator[Message]:
+def _read(part: JoinedMachine, now_ns: int) -> Iterator[Message]:
     for source in part.inputs:
         for item in source.read(now_ns):
             yield from part.machine.receive(item, now_ns)
 
 
-def _has_ended(part: Part) -> bool:
+def _has_ended(part: JoinedMachine) -> bool:
     return bool(part.inputs) and all(source.exhausted for source in part.inputs)
 
 
-def _due_ns(parts: Sequence[Part]) -> int | None:
+def _due_ns(parts: Sequence[JoinedMachine]) -> int | None:
     due = [part.machine.next_wake_ns() for part in parts]
     paced = (source for part in parts for source in part.inputs if isinstance(source, PacedInput))
     due += [source.next_read_ns() for source in paced]

@@ -56,7 +56,7 @@ class Sleeper(Protocol):
         """Return when that is."""
 
 
-class Input(Protocol):
+class InputDevice(Protocol):
     """A device or file that feeds a machine."""
 
     @property
@@ -102,7 +102,7 @@ def run(
     address: str | Endpoint,
     prefixes: Sequence[str] = (),
     from_start: bool = True,
-    inputs: Sequence[Input] = (),
+    inputs: Sequence[InputDevice] = (),
     clock: HubClock | Callable[[], int] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     ring: Retained | None = None,
@@ -159,7 +159,7 @@ def run(
 
 
 def _poller(
-    outlet: Outlet, inlet: Inlet | None, hub_clock: HubClock | None, inputs: Sequence[Input]
+    outlet: Outlet, inlet: Inlet | None, hub_clock: HubClock | None, inputs: Sequence[InputDevice]
 ) -> zmq.Poller:
     poller = zmq.Poller()
     sockets = [outlet.socket, *(inlet.sockets if inlet else ())]
@@ -171,7 +171,7 @@ def _poller(
     return poller
 
 
-def _unregister_exhausted(poller: zmq.Poller, inputs: Sequence[Input]) -> None:
+def _unregister_exhausted(poller: zmq.Poller, inputs: Sequence[InputDevice]) -> None:
     """Stop polling what has ended: a file at its end is readable for ever."""
     for source in inputs:
         if source.exhausted and source.fileno() in poller:
@@ -190,7 +190,7 @@ def _turn(
     machine: Machine,
     outlet: Outlet,
     inlet: Inlet | None,
-    inputs: Sequence[Input],
+    inputs: Sequence[InputDevice],
     now: Callable[[], int],
     pulse: Pulse,
 ) -> None:

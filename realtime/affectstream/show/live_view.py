@@ -25,10 +25,10 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
-from affectstream.show.wording import NOTICE, clock, label, line
+from affectstream.show.wording import NOTICE, clock, event_line, label
 
-COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
-ROWS = 14
+TERMINAL_COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
+SHOWN_ROWS = 14
 WITH_SCALES, WITH_BARS = 70, 96
 """Terminal widths from which there is room for valence and activation, and for bars."""
 
@@ -80,8 +80,8 @@ class LiveView:
             self._streams.pop(message.source, None)
         elif isinstance(message, Gap):
             self.counts["gaps"] += 1
-            self._gaps.append(line(message) or "")
-        if not self._console.is_terminal and (words := line(message, self._origin_ns)):
+            self._gaps.append(event_line(message) or "")
+        if not self._console.is_terminal and (words := event_line(message, self._origin_ns)):
             self.say(words)
 
     def say(self, words: str) -> None:
@@ -96,7 +96,7 @@ class LiveView:
         if known is not None and known.label != emotion.label:
             self._changes[emotion.utterance] += 1
         self._rows[emotion.utterance] = emotion
-        while len(self._rows) > ROWS:
+        while len(self._rows) > SHOWN_ROWS:
             gone, _ = self._rows.popitem(last=False)
             self._changes.pop(gone, None)
         return True
@@ -129,7 +129,7 @@ class LiveView:
         share = emotion.categorical[emotion.label]
         full = round(10 * share)
         bar = "█" * full + "░" * (10 - full) + " " if width >= WITH_BARS else ""
-        colour = COLOURS.get(emotion.label, "") if emotion.sure else "dim"
+        colour = TERMINAL_COLOURS.get(emotion.label, "") if emotion.sure else "dim"
         words = label(emotion) if width >= WITH_SCALES or emotion.sure else f"{emotion.label}?"
         means = [
             f"{emotion.dimensional[name].mean:.1f}" if name in emotion.dimensional else "–"

@@ -22,9 +22,14 @@ from affectstream.timebase import NS_PER_S
 if TYPE_CHECKING:
     from affectstream.fusion.pipeline import Analysis
 
-COLOURS = {"anger": "#c8443a", "happiness": "#e0a021", "neutral": "#8a929c", "sadness": "#3b6fb6"}
+PLOT_COLOURS = {
+    "anger": "#c8443a",
+    "happiness": "#e0a021",
+    "neutral": "#8a929c",
+    "sadness": "#3b6fb6",
+}
 _OTHER = "#6b4f9e"
-SCALES = {"valence": "#2f7d4f", "activation": "#b5542d", "dominance": "#5b5f97"}
+SCALE_COLOURS = {"valence": "#2f7d4f", "activation": "#b5542d", "dominance": "#5b5f97"}
 _INK = "#2b2f36"
 _POINT_S = 0.02
 _WORDS_IN = 0.45
@@ -73,7 +78,7 @@ def _draw_utterance(axes: Any, emotion: Emotion, least_s: float) -> None:
     axes.axvspan(
         start_s,
         end_s,
-        facecolor=COLOURS.get(emotion.label, _OTHER),
+        facecolor=PLOT_COLOURS.get(emotion.label, _OTHER),
         alpha=0.15 + 0.45 * share,
         hatch=None if emotion.sure else "////",
         edgecolor="white",
@@ -97,7 +102,7 @@ def _draw_utterance(axes: Any, emotion: Emotion, least_s: float) -> None:
 
 
 def _draw_scales(axes: Any, analysis: Analysis) -> None:
-    for name, colour in SCALES.items():
+    for name, colour in SCALE_COLOURS.items():
         known = [e for e in analysis.emotions if name in e.dimensional]
         for emotion in known:
             mean = emotion.dimensional[name].mean
@@ -119,12 +124,12 @@ def _draw_scales(axes: Any, analysis: Analysis) -> None:
 def _add_legend(figure: Any, analysis: Analysis) -> None:
     labels = dict.fromkeys(name for e in analysis.emotions for name in e.categorical)
     handles: list[Any] = [
-        Patch(facecolor=COLOURS.get(name, _OTHER), alpha=0.6, label=name) for name in labels
+        Patch(facecolor=PLOT_COLOURS.get(name, _OTHER), alpha=0.6, label=name) for name in labels
     ]
     if any(not e.sure for e in analysis.emotions):
         handles.append(Patch(facecolor="#cccccc", edgecolor="white", hatch="////", label="unsure"))
     scales = dict.fromkeys(name for e in analysis.emotions for name in e.dimensional)
-    handles += [Line2D([], [], color=SCALES.get(n, _OTHER), lw=2.6, label=n) for n in scales]
+    handles += [Line2D([], [], color=SCALE_COLOURS.get(n, _OTHER), lw=2.6, label=n) for n in scales]
     if handles:
         figure.legend(
             handles=handles,

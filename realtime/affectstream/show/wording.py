@@ -35,7 +35,7 @@ def clock(event_ns: int, origin_ns: int = 0) -> str:
     return f"{tenths // 600:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
 
-def line(message: Message, origin_ns: int = 0) -> str | None:
+def event_line(message: Message, origin_ns: int = 0) -> str | None:
     """Return the message in one line, or None where it says nothing to a person."""
     match message:
         case Emotion():

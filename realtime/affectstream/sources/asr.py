@@ -20,7 +20,7 @@ from affectstream.core.speech.transcriber import Transcriber
 from affectstream.run.loop import run
 from affectstream.sources.errors import SourceError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 MODEL_VARIABLE = "AFFECTSTREAM_VOSK_MODEL"
 HOW_TO_GET_A_MODEL = (
@@ -132,7 +132,7 @@ def run_transcriber(
     """
     path = find_model(model)
     if path is None:
-        log.warning(HOW_TO_GET_A_MODEL)
+        _log.warning(HOW_TO_GET_A_MODEL)
         return
     machine = Transcriber(load_vosk(path), session=session, engine=f"vosk {path.resolve().name}")
     kinds = ("audio", "utterance.started", "utterance.ended", "stream.opened", "stream.closed")

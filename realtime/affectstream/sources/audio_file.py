@@ -27,13 +27,13 @@ from affectstream.sources.resampling import TimelineResampler
 from affectstream.sources.speech import speech_segmenter, take_at
 from affectstream.timebase import NS_PER_MS, NS_PER_S, samples_to_ns
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-BLOCK_MS = 60
+PLAYED_BLOCK_MS = 60
 LONGEST_READ_S = 1.0
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 384_000
 """What the wire can say of audio."""
-MOST_CHANNELS = 64
+MAX_AUDIO_CHANNELS = 64
 """A header that says more is broken: a second of it would fill the memory."""
 UNKNOWN_BYTES = 0x7FFF_0000
 """Programs that write a wav into a pipe do not know its length, and claim the longest."""
@@ -105,7 +105,7 @@ class _Soundfile:
         try:
             block: NDArray[np.int16] = self._file.read(frames, dtype="int16", always_2d=True)
         except self._error as error:
-            log.warning("%s cannot be read on: %s", self._path, brief(error))
+            _log.warning("%s cannot be read on: %s", self._path, brief(error))
             return np.zeros((0, self.channels), np.int16)
         return block
 
@@ -113,7 +113,7 @@ class _Soundfile:
         try:
             self._file.seek(frame)
         except self._error as error:
-            log.warning("%s cannot be read from there: %s", self._path, brief(error))
+            _log.warning("%s cannot be read from there: %s", self._path, brief(error))
 
     def close(self) -> None:
         self._file.close()
@@ -170,7 +170,7 @@ class AudioFile:
             raise
         self._channel = channel
         self._speed = speed
-        self._block_ns = BLOCK_MS * NS_PER_MS / speed
+        self._block_ns = PLAYED_BLOCK_MS * NS_PER_MS / speed
         self._begin_ns: int | None = None
         self.not_before_ns = not_before_ns
         self._resume = resume and not math.isinf(speed)
@@ -186,10 +186,10 @@ class AudioFile:
                 f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}; convert it with "
                 "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`"
             )
-        if self._reader.channels > MOST_CHANNELS:
+        if self._reader.channels > MAX_AUDIO_CHANNELS:
             raise SourceError(
                 f"{self._path} says that it has {self._reader.channels} channels, more than "
-                f"{MOST_CHANNELS}; convert it with `ffmpeg -i IN -ac 1 OUT.wav`"
+                f"{MAX_AUDIO_CHANNELS}; convert it with `ffmpeg -i IN -ac 1 OUT.wav`"
             )
         if not 0 <= channel < self._reader.channels:
             last = self._reader.channels - 1
@@ -225,7 +225,7 @@ class AudioFile:
             return []
         if self._begin_ns is None:
             self._begin_ns = now_ns
-            if self._resume and now_ns - self.not_before_ns > BLOCK_MS * NS_PER_MS:
+            if self._resume and now_ns - self.not_before_ns > PLAYED_BLOCK_MS * NS_PER_MS:
                 return [self._skip(now_ns)]
         most = int(LONGEST_READ_S * self._reader.rate_hz)
         if math.isinf(self._speed):
@@ -257,7 +257,7 @@ class AudioFile:
         unknown = 2 * self._reader.frames * self._reader.channels >= UNKNOWN_BYTES
         if missing <= 0 or unknown:
             return [*self._resampler.end_run()]
-        log.warning(
+        _log.warning(
             "%s is truncated: %d of its %d samples are missing; copy it again",
             self._path,
             missing,

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 
 from affectstream.core.capture.clock import AudioLost, CapturedAudio, DeviceLost
 from affectstream.messages import Message, Progress, StreamClosed
-from affectstream.run.loop import Input, Machine, PacedInput
+from affectstream.run.loop import InputDevice, Machine, PacedInput
 from affectstream.timebase import NS_PER_S
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 AHEAD_NS = 20 * NS_PER_S
-PATIENCE_NS = 20 * NS_PER_S
+LISTENER_WAIT_NS = 20 * NS_PER_S
 
 
 @dataclass(slots=True)
@@ -68,8 +68,8 @@ class HeldBack:
         """Return whether the listeners have taken in enough of what was said."""
         if self._heard_ns is None:
             self._heard_ns = now_ns
-        if now_ns - self._heard_ns >= PATIENCE_NS and (self._answers or self.listeners):
-            log.warning("%s: who transcribes it has fallen silent; it goes on", self.source)
+        if now_ns - self._heard_ns >= LISTENER_WAIT_NS and (self._answers or self.listeners):
+            _log.warning("%s: who transcribes it has fallen silent; it goes on", self.source)
             self._answers.clear()
             self.listeners = 0
         if len(self._answers) < self.listeners:
@@ -101,7 +101,7 @@ class HeldBack:
 class HeldInput:
     """An input of a stream that is held back: it is not read while the listeners are behind."""
 
-    def __init__(self, recording: Input, stream: HeldBack) -> None:
+    def __init__(self, recording: InputDevice, stream: HeldBack) -> None:
         self._recording, self._stream = recording, stream
         self._held = False
 

@@ -16,7 +16,7 @@ from affectstream.sources import devices
 from affectstream.sources.default_input import DefaultInput
 from affectstream.sources.errors import SourceError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 STALLED_S = 1.0
@@ -87,7 +87,7 @@ class DeviceKeeper:
         self._stop.set()
         self._thread.join(timeout=CLOSE_S)
         if self._thread.is_alive():
-            log.warning("the sound system does not answer; leaving without closing the device")
+            _log.warning("the sound system does not answer; leaving without closing the device")
             devices.abandon()
 
     # The keeper's thread
@@ -110,7 +110,7 @@ class DeviceKeeper:
             if not self._wait:
                 self._error = error
                 return None
-            log.warning("%s; waiting for one", error)
+            _log.warning("%s; waiting for one", error)
         self._begun.set()
         self._tell(DeviceLost("there is none yet"))
         return self._reopen(RETRY_S)
@@ -124,7 +124,7 @@ class DeviceKeeper:
         device.start()
         if self._default is not None:
             self._default.begin()
-        log.info("listening to %s at %d Hz", self._name(device), device.rate_hz)
+        _log.info("listening to %s at %d Hz", self._name(device), device.rate_hz)
         return device
 
     def _name(self, device: devices.OpenDevice) -> str:
@@ -141,7 +141,7 @@ class DeviceKeeper:
             lost = self._watch(kept)
             if lost is not None:
                 self._tell(lost)
-                log.warning("%s is lost: %s; opening it again", kept.name, lost.detail)
+                _log.warning("%s is lost: %s; opening it again", kept.name, lost.detail)
             kept.close()
             if lost is None:
                 return
@@ -173,8 +173,8 @@ class DeviceKeeper:
                 devices.find_again()
                 device = self._open()
             except SourceError as error:
-                log.debug("still no device: %s", error)
+                _log.debug("still no device: %s", error)
                 continue
-            log.warning("%s is open again", self._name(device))
+            _log.warning("%s is open again", self._name(device))
             return device
         return None

@@ -17,7 +17,7 @@ from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_S
 
-BLOCK_MS = 60
+DEVICE_BLOCK_MS = 60
 """A shorter block wakes the worker more often, which costs more than what it hears."""
 
 LONGEST_DELAY_NS = 40_000_000
@@ -185,7 +185,7 @@ def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
         served = str(found["name"]) in SOUND_SERVERS
         stream = sd.RawInputStream(
             samplerate=rate_hz,
-            blocksize=rate_hz * BLOCK_MS // 1000,
+            blocksize=rate_hz * DEVICE_BLOCK_MS // 1000,
             device=device,
             channels=channels,
             dtype="int16",

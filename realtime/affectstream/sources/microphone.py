@@ -35,7 +35,7 @@ from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.sources.speech import speech_segmenter, take_at
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 QUEUE_BLOCKS = 500  # 30 s
 
@@ -153,7 +153,7 @@ class Microphone:
         if self._resampler is None:
             self._resampler = TimelineResampler(rate_hz)
         elif rate_hz != self._resampler.rate_hz:
-            log.warning("the device now runs at %d Hz", rate_hz)
+            _log.warning("the device now runs at %d Hz", rate_hz)
             self._resampler = TimelineResampler(rate_hz, begins_at=self._resampler.next_out)
 
     def _end_run(self, lost: DeviceLost) -> list[Captured]:
@@ -201,7 +201,7 @@ class Microphone:
         )
         out: list[Captured] = []
         if at.reason:
-            log.warning("%d samples of audio are missing: %s", at.lost, at.reason)
+            _log.warning("%d samples of audio are missing: %s", at.lost, at.reason)
             out += self._resampler.hole(at.first_sample, at.lost, at.reason)
         out += self._resampler.accept(at.first_sample, samples[at.skip :])
         return out
@@ -209,9 +209,9 @@ class Microphone:
     def _say_if_muted(self, samples: NDArray[np.int16], rate_hz: int) -> None:
         if self._silence.hear(samples, rate_hz):
             if self._silence.muted:
-                log.warning("the device hands over zeros only: it is muted, or the wrong one")
+                _log.warning("the device hands over zeros only: it is muted, or the wrong one")
             else:
-                log.warning("the device is heard again")
+                _log.warning("the device is heard again")
 
     # PortAudio's thread
 

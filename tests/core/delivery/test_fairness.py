@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from affectstream.core.delivery import fairness
-from affectstream.core.delivery.fairness import Turns
-from affectstream.core.delivery.retry import REPEAT_NS
+from affectstream.core.delivery.fairness import FairQueue
+from affectstream.core.delivery.retry import FIRST_REPEAT_NS
 
 MS = 1_000_000
 
 
 def test_requests_are_answered_in_the_order_in_which_they_came() -> None:
-    waiting = Turns()
+    waiting = FairQueue()
     assert waiting.next_wake_ns() is None
     for reader in (b"a", b"b", b"c"):
         assert waiting.ask(reader, b"state")
@@ -24,7 +24,7 @@ def test_requests_are_answered_in_the_order_in_which_they_came() -> None:
 
 
 def test_who_was_answered_rests_much_longer_and_others_go_first() -> None:
-    waiting = Turns()
+    waiting = FairQueue()
     waiting.answered(b"greedy", took_ns=2 * MS, now_ns=2 * MS)
     waiting.ask(b"greedy", b"history")
     waiting.ask(b"other", b"resend")
@@ -36,16 +36,16 @@ def test_who_was_answered_rests_much_longer_and_others_go_first() -> None:
 
 
 def test_nobody_rests_so_long_that_its_request_would_be_given_up() -> None:
-    waiting = Turns()
+    waiting = FairQueue()
     waiting.answered(b"slow", took_ns=1_000 * MS, now_ns=0)
     waiting.ask(b"slow", b"history")
     due_ns = waiting.next_wake_ns()
     assert due_ns == fairness.LONGEST_REST_NS
-    assert due_ns < REPEAT_NS / 2
+    assert due_ns < FIRST_REPEAT_NS / 2
 
 
 def test_who_asks_without_end_takes_a_twentieth_of_the_time() -> None:
-    waiting, now_ns, spent_ns = Turns(), 0, 0
+    waiting, now_ns, spent_ns = FairQueue(), 0, 0
     while now_ns < 1_000 * MS:
         waiting.ask(b"greedy", b"history")
         if waiting.next(now_ns):
@@ -57,7 +57,7 @@ def test_who_asks_without_end_takes_a_twentieth_of_the_time() -> None:
 
 
 def test_a_request_that_waits_already_is_answered_once() -> None:
-    waiting = Turns()
+    waiting = FairQueue()
     assert waiting.ask(b"a", b"state")
     assert waiting.ask(b"a", b"state")
     assert waiting.next(0) is not None
@@ -65,8 +65,8 @@ def test_a_request_that_waits_already_is_answered_once() -> None:
 
 
 def test_requests_and_resting_readers_are_bounded() -> None:
-    waiting = Turns()
-    asked = [waiting.ask(b"%d" % i, b"state") for i in range(fairness.MAX_WAITING + 5)]
+    waiting = FairQueue()
+    asked = [waiting.ask(b"%d" % i, b"state") for i in range(fairness.MAX_QUEUED_REQUESTS + 5)]
     assert asked.count(False) == 5
     for i in range(fairness.MAX_RESTING + 50):
         waiting.answered(b"%d" % i, MS, MS)

@@ -13,7 +13,7 @@ from affectstream.core.delivery import known_outlet, reassembler, retention
 from affectstream.core.delivery.reassembler import Reassembler
 from affectstream.core.delivery.requests import AskHistory, AskState, Request, Resend
 from affectstream.core.delivery.retention import KEPT_BYTES, LastState, Ring, matches
-from affectstream.core.delivery.retry import ABSENT_NS, LONGEST_NS, MAX_REPEAT_NS, REPEAT_NS
+from affectstream.core.delivery.retry import ABSENT_NS, FIRST_REPEAT_NS, LONGEST_NS, MAX_REPEAT_NS
 from affectstream.messages import Gap, Message, Progress, StreamOpened, Transcript
 from bus_helpers import Tally, closed, emotion, of_kind, opened, progress, transcript
 
@@ -108,7 +108,7 @@ def test_a_resend_of_absurdly_many_is_answered_with_a_bounded_number() -> None:
 def test_pages_of_the_ring_hold_everything_once_in_order_of_publication(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retention, "AT_ONCE", 7)
+    monkeypatch.setattr(retention, "RESENT_AT_ONCE", 7)
     ring = Ring(max_bytes=1 << 20)
     for seq in range(30):
         ring.keep("a/s", seq, [b"a%d" % seq])
@@ -216,7 +216,7 @@ def test_a_hole_is_asked_for_again_and_then_given_up_as_one_gap() -> None:
         last = outlet.publish(transcript(number))
     reader.receive(last, 0)
     asked = reader.requests()
-    now_ns, wait_ns = 0, REPEAT_NS
+    now_ns, wait_ns = 0, FIRST_REPEAT_NS
     while now_ns + wait_ns < LONGEST_NS:
         now_ns += wait_ns
         assert reader.next_wake_ns() == now_ns
@@ -470,12 +470,12 @@ def test_whatever_happens_on_the_way_all_is_delivered_once_in_order_or_said_as_l
                 take(outlet.answer(request, reader, now_ns))
 
     for message in on_the_way(messages, chance):
-        now_ns += REPEAT_NS // 3
+        now_ns += FIRST_REPEAT_NS // 3
         take(reader.receive(message, now_ns))
         take(reader.wake(now_ns))
         answer_some()
     for source in ("mic.anna", "mic.ben"):
-        now_ns += REPEAT_NS
+        now_ns += FIRST_REPEAT_NS
         take(reader.receive(outlet.publish(progress(99, source=source)), now_ns))
     while reader.next_wake_ns() is not None:
         now_ns = max(now_ns, reader.next_wake_ns() or 0)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from affectstream.core.delivery.retry import (
     ABSENT_NS,
+    FIRST_REPEAT_NS,
     LATELY_NS,
     LONGEST_NS,
     MAX_REPEAT_NS,
-    REPEAT_NS,
-    Patience,
+    RetryTimer,
 )
 from affectstream.timebase import NS_PER_S
 
 
-def waits(patience: Patience, now_ns: int, count: int) -> list[int]:
+def waits(patience: RetryTimer, now_ns: int, count: int) -> list[int]:
     """Return the pauses before each of ``count`` repetitions."""
     found = []
     for _ in range(count):
@@ -24,32 +24,32 @@ def waits(patience: Patience, now_ns: int, count: int) -> list[int]:
 
 
 def test_a_question_is_repeated_ever_more_seldom() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     patience.ask(0)
-    first = [REPEAT_NS << number for number in range(4)]
+    first = [FIRST_REPEAT_NS << number for number in range(4)]
     assert waits(patience, 0, 7) == [*first, MAX_REPEAT_NS, MAX_REPEAT_NS, MAX_REPEAT_NS]
 
 
 def test_after_a_slow_answer_the_next_is_waited_for_longer() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     patience.ask(0)
     patience.answer(NS_PER_S)
     patience.ask(10 * NS_PER_S)
     assert patience.repeat_at_ns == 12 * NS_PER_S
     patience.answer(10 * NS_PER_S + 1)
     patience.ask(20 * NS_PER_S)
-    assert patience.repeat_at_ns == 20 * NS_PER_S + REPEAT_NS
+    assert patience.repeat_at_ns == 20 * NS_PER_S + FIRST_REPEAT_NS
 
 
 def test_an_outlet_that_says_nothing_is_given_up_after_the_longest_time() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     patience.ask(7)
     assert not patience.ended(7 + LONGEST_NS - 1)
     assert patience.ended(7 + LONGEST_NS)
 
 
 def test_an_outlet_that_left_while_it_was_heard_is_given_up_sooner() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     patience.hear(0)
     patience.ask(0)
     patience.miss(LATELY_NS)
@@ -59,7 +59,7 @@ def test_an_outlet_that_left_while_it_was_heard_is_given_up_sooner() -> None:
 
 
 def test_an_outlet_that_fell_silent_before_the_hub_missed_it_is_behind_a_cut_link() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     patience.hear(0)
     patience.ask(0)
     patience.miss(LATELY_NS + 1)
@@ -67,7 +67,7 @@ def test_an_outlet_that_fell_silent_before_the_hub_missed_it_is_behind_a_cut_lin
 
 
 def test_a_new_question_forgets_that_the_hub_once_missed_the_outlet() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     patience.hear(0)
     patience.ask(0)
     patience.miss(1)

@@ -12,7 +12,7 @@ from affectstream.core.dialogue import aligner as module
 from affectstream.core.dialogue.aligner import (
     DEADLINE_NS,
     PARTIAL_NS,
-    PATIENCE_NS,
+    TRANSCRIPT_WAIT_NS,
     Change,
     UtteranceAligner,
 )
@@ -100,10 +100,10 @@ def test_a_text_that_comes_after_the_deadline_changes_the_utterance() -> None:
 def test_patience_ends_exactly_after_five_seconds() -> None:
     driver = aligner("mic.anna", "asr.mic.anna", stall_ns=None)
     driver.give(ended("u0", 0, 100), progress(100))
-    driver.until(S + PATIENCE_NS - 1)
-    assert driver.machine.next_wake_ns() == S + PATIENCE_NS
-    ((at_ns, change),) = driver.until(S + PATIENCE_NS)
-    assert at_ns == S + PATIENCE_NS
+    driver.until(S + TRANSCRIPT_WAIT_NS - 1)
+    assert driver.machine.next_wake_ns() == S + TRANSCRIPT_WAIT_NS
+    ((at_ns, change),) = driver.until(S + TRANSCRIPT_WAIT_NS)
+    assert at_ns == S + TRANSCRIPT_WAIT_NS
     assert change.complete
     assert driver.machine.next_wake_ns() is None
 
@@ -111,7 +111,7 @@ def test_patience_ends_exactly_after_five_seconds() -> None:
 def test_a_piece_that_comes_after_completion_is_dropped_counted_and_named() -> None:
     driver = aligner("mic.anna", "asr.mic.anna", stall_ns=None)
     driver.give(ended("u0", 0, 100))
-    driver.until(S + PATIENCE_NS)
+    driver.until(S + TRANSCRIPT_WAIT_NS)
     assert driver.give(transcript("u0", "too late"), observation("u0")) == []
     (text, features) = driver.machine.gaps
     assert (text.lost, text.of, text.count) == ("transcript", "asr.mic.anna", 1)
@@ -273,13 +273,13 @@ def test_ten_thousand_utterances_leave_nothing_behind() -> None:
         done += len(driver.give(*pieces))
         driver.said.clear()
         driver.machine.gaps[:-1] = []
-        assert len(driver.machine._waiting) <= module.MAX_WAITING
-        assert len(driver.machine._done) <= module.MAX_WAITING
+        assert len(driver.machine._waiting) <= module.MAX_WAITING_UTTERANCES
+        assert len(driver.machine._done) <= module.MAX_WAITING_UTTERANCES
     assert done == 10_000
 
 
 def test_what_makes_room_has_not_ended_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_WAITING_UTTERANCES", 3)
     driver = aligner("mic.anna")
     driver.give(ended("u0", 0, 100), transcript("ghost", "boo"), ended("u1", 0, 110))
     driver.give(ended("u2", 0, 120))

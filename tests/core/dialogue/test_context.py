@@ -211,8 +211,8 @@ def test_memory_is_bounded_however_the_utterances_end() -> None:
         put(model, dialogue, Change(utterance(2 * i + 1), complete=True))
     assert dialogue.open_utterances == 2
     assert dialogue.partials == []
-    assert len(dialogue._partial_revisions) <= module.MAX_REMEMBERED
-    assert len(dialogue._gone) <= module.MAX_REMEMBERED
+    assert len(dialogue._partial_revisions) <= module.MAX_GONE
+    assert len(dialogue._gone) <= module.MAX_GONE
 
 
 def test_too_many_open_utterances_become_final_and_stay_so(

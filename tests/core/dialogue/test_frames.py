@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectstream.core.dialogue.frames import BLOCK_BYTES, FrameTrack
+from affectstream.core.dialogue.frames import BLOCK_OVERHEAD_BYTES, FrameTrack
 from affectstream.messages import Acoustic, Mocap
 from affectstream.timebase import Interval
 
@@ -108,7 +108,7 @@ def test_what_lies_before_is_forgotten_by_whole_blocks() -> None:
 
 
 def test_memory_is_bounded_and_what_makes_room_is_counted() -> None:
-    track = FrameTrack(max_bytes=10 * (BLOCK_BYTES + 10 * (2 * 4 + 8)))
+    track = FrameTrack(max_bytes=10 * (BLOCK_OVERHEAD_BYTES + 10 * (2 * 4 + 8)))
     for i in range(50):
         track.add(mocap(list(range(10 * i, 10 * i + 10))))
     cut = track.cut(Interval(0, 10_000))
@@ -136,7 +136,7 @@ def test_another_layout_replaces_what_was_kept_and_is_counted() -> None:
 
 
 def test_many_small_blocks_are_as_large_as_they_are_costly() -> None:
-    track = FrameTrack(max_bytes=64 * BLOCK_BYTES)
+    track = FrameTrack(max_bytes=64 * BLOCK_OVERHEAD_BYTES)
     for start_ns in range(1_000):
         track.add(acoustic(start_ns, 1, 1))
     assert len(track) < 64

@@ -83,6 +83,6 @@ def test_dialogues_do_not_mix_and_are_given_in_the_order_of_ends() -> None:
 
 def test_memory_is_bounded() -> None:
     book = RevisionBook()
-    for i in range(revision_book.MAX_REMEMBERED + 100):
+    for i in range(revision_book.MAX_BOOKED + 100):
         book.accept(emotion(utterance=f"u{i}", start_ns=i))
-    assert len(book.latest("s1")) == revision_book.MAX_REMEMBERED
+    assert len(book.latest("s1")) == revision_book.MAX_BOOKED

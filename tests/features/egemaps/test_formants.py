@@ -7,7 +7,7 @@ import pytest
 
 from affectstream.features.egemaps.formants import (
     FORMANTS,
-    ORDER,
+    PREDICTOR_ORDER,
     autocorrelation,
     formants,
     linear_prediction,
@@ -23,7 +23,7 @@ def noise_frames(count: int = 30) -> np.ndarray:
 def test_prediction_solves_the_normal_equations(count: int) -> None:
     correlation = autocorrelation(spectra(noise_frames(count)))
     predictor = linear_prediction(correlation)
-    lag = np.abs(np.subtract.outer(np.arange(ORDER), np.arange(ORDER)))
+    lag = np.abs(np.subtract.outer(np.arange(PREDICTOR_ORDER), np.arange(PREDICTOR_ORDER)))
     for row, found in zip(correlation, predictor, strict=True):
         np.testing.assert_allclose(row[lag] @ found, row[1:], rtol=1e-6, atol=1e-8 * row[0])
 
@@ -35,7 +35,7 @@ def test_correlation_is_that_of_the_resampled_frame() -> None:
     bins = np.fft.rfft(padded)[:110]
     bins[0] *= 2
     signal = np.fft.irfft(bins, 352)[:220]
-    want = [signal[: 220 - lag] @ signal[lag:] for lag in range(ORDER + 1)]
+    want = [signal[: 220 - lag] @ signal[lag:] for lag in range(PREDICTOR_ORDER + 1)]
     got = autocorrelation(spectra(frame))[0]
     np.testing.assert_allclose(got / got[0], np.array(want) / want[0], atol=1e-12)
 

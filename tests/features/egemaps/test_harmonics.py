@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.features.egemaps.harmonics import describe, nearest_peaks
+from affectstream.features.egemaps.harmonics import describe_harmonics, nearest_peaks
 
 HNR, H1_H2, H1_A3, F1_LEVEL, F3_LEVEL = 0, 1, 2, 3, 5
 
@@ -24,7 +24,7 @@ def spectrum(hz: float, levels_db: list[float], noise: float = 0.0) -> NDArray[n
 def one(
     spectra: NDArray[np.float32], hz: float, formants_hz: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    return describe(
+    return describe_harmonics(
         spectra, np.array([hz], dtype=np.float32), np.array([formants_hz], dtype=np.float32)
     )[0]
 
@@ -68,4 +68,6 @@ def test_noise_lowers_the_ratio() -> None:
 
 def test_no_frames_have_no_rows() -> None:
     empty = np.empty((0, 513), dtype=np.float32)
-    assert describe(empty, np.empty(0, np.float32), np.empty((0, 3), np.float32)).shape == (0, 6)
+    assert describe_harmonics(
+        empty, np.empty(0, np.float32), np.empty((0, 3), np.float32)
+    ).shape == (0, 6)

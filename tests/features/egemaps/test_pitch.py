@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from affectstream.features.egemaps.pitch import (
     BINS,
-    CANDIDATES,
     DECIDE_FRAMES,
     LAG_FRAMES,
-    Candidates,
-    PitchPath,
-    find_candidates,
+    SUBHARMONIC_CANDIDATES,
+    SubharmonicCandidates,
+    SubharmonicPitchPath,
     peaks_only,
+    subharmonic_candidates,
 )
 
 
@@ -25,19 +25,19 @@ def spectrum(hz: float, harmonics: int = 12) -> NDArray[np.float32]:
     return np.abs(np.fft.rfft(signal * window, 1024))[None].astype(np.float32)
 
 
-def candidates(rows: list[list[tuple[float, float]]]) -> Candidates:
-    hz = np.zeros((len(rows), CANDIDATES), dtype=np.float32)
+def candidates(rows: list[list[tuple[float, float]]]) -> SubharmonicCandidates:
+    hz = np.zeros((len(rows), SUBHARMONIC_CANDIDATES), dtype=np.float32)
     voicing = np.zeros_like(hz)
     for k, row in enumerate(rows):
         for place, (frequency, likeness) in enumerate(row):
             hz[k, place], voicing[k, place] = frequency, likeness
-    return Candidates(hz, voicing)
+    return SubharmonicCandidates(hz, voicing)
 
 
-def path_of(found: Candidates, chunk: int = 7) -> NDArray[np.float32]:
-    path = PitchPath()
+def path_of(found: SubharmonicCandidates, chunk: int = 7) -> NDArray[np.float32]:
+    path = SubharmonicPitchPath()
     parts = [
-        path.push(Candidates(found.hz[k : k + chunk], found.voicing[k : k + chunk]))
+        path.push(SubharmonicCandidates(found.hz[k : k + chunk], found.voicing[k : k + chunk]))
         for k in range(0, len(found.hz), chunk)
     ]
     return np.concatenate((*parts, path.finish()))
@@ -45,7 +45,7 @@ def path_of(found: Candidates, chunk: int = 7) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("hz", [70, 100, 150, 220, 330, 480])
 def test_the_best_candidate_of_a_harmonic_sound_is_its_pitch(hz: float) -> None:
-    found = find_candidates(spectrum(hz))
+    found = subharmonic_candidates(spectrum(hz))
     assert found.hz[0, 0] == pytest.approx(hz, rel=0.01)
     assert found.voicing[0, 0] > 0.7
     filled = found.hz[0] > 0
@@ -57,11 +57,11 @@ def test_a_missing_fundamental_is_heard() -> None:
     time = np.arange(960) / 16_000
     signal = sum(np.cos(2 * np.pi * 150 * k * time) for k in (2, 3, 4, 5, 6))
     magnitude = np.abs(np.fft.rfft(signal * np.hanning(960), 1024))[None].astype(np.float32)
-    assert find_candidates(magnitude).hz[0, 0] == pytest.approx(150, rel=0.02)
+    assert subharmonic_candidates(magnitude).hz[0, 0] == pytest.approx(150, rel=0.02)
 
 
 def test_silence_has_no_candidate() -> None:
-    found = find_candidates(np.zeros((3, BINS), dtype=np.float32))
+    found = subharmonic_candidates(np.zeros((3, BINS), dtype=np.float32))
     assert not found.hz.any()
     assert not found.voicing.any()
 
@@ -99,8 +99,10 @@ def test_decisions_come_in_time_and_do_not_depend_on_chunks() -> None:
     expected = path_of(found, 237)
     for chunk in (1, 3, 10, 64):
         assert np.array_equal(path_of(found, chunk), expected)
-    path = PitchPath()
+    path = SubharmonicPitchPath()
     decided = 0
     for k in range(237):
-        decided += len(path.push(Candidates(found.hz[k : k + 1], found.voicing[k : k + 1])))
+        decided += len(
+            path.push(SubharmonicCandidates(found.hz[k : k + 1], found.voicing[k : k + 1]))
+        )
         assert k + 1 - decided < LAG_FRAMES + DECIDE_FRAMES

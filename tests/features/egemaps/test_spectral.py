@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from affectstream.features.egemaps.spectral import NAMES, SpectralDescriptors, spectra
+from affectstream.features.egemaps.spectral import (
+    SPECTRAL_DESCRIPTORS,
+    SpectralDescriptors,
+    spectra,
+)
 
 
 def frames(signal: np.ndarray) -> np.ndarray:
@@ -13,7 +17,7 @@ def frames(signal: np.ndarray) -> np.ndarray:
 
 def describe(signal: np.ndarray) -> dict[str, np.ndarray]:
     rows = SpectralDescriptors().push(spectra(frames(signal)))
-    return dict(zip(NAMES, rows.T, strict=True))
+    return dict(zip(SPECTRAL_DESCRIPTORS, rows.T, strict=True))
 
 
 def tone(hz: float, amplitude: float = 0.5, samples: int = 8_000) -> np.ndarray:
@@ -76,4 +80,4 @@ def test_chunks_do_not_matter() -> None:
     describer = SpectralDescriptors()
     parts = [describer.push(part) for part in np.array_split(spectrum, 17)]
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-10, atol=1e-12)
-    assert describer.push(spectrum[:0]).shape == (0, len(NAMES))
+    assert describer.push(spectrum[:0]).shape == (0, len(SPECTRAL_DESCRIPTORS))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from affectstream.features.egemaps.front_end import DESCRIPTORS
-from affectstream.features.egemaps.statistics import STATISTICS, utterance_statistics
+from affectstream.features.egemaps.front_end import EGEMAPS_DESCRIPTORS
+from affectstream.features.egemaps.statistics import UTTERANCE_STATISTICS, utterance_statistics
 
 
 def rows(count: int) -> np.ndarray:
@@ -16,7 +16,7 @@ def rows(count: int) -> np.ndarray:
 
 
 def named(statistics: np.ndarray) -> dict[str, float]:
-    return dict(zip(STATISTICS, statistics.tolist(), strict=True))
+    return dict(zip(UTTERANCE_STATISTICS, statistics.tolist(), strict=True))
 
 
 def test_there_are_means_deviations_and_silence() -> None:
@@ -26,8 +26,8 @@ def test_there_are_means_deviations_and_silence() -> None:
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[:23], given[:, :23].mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(found[23:46], given[:, :23].std(axis=0, ddof=1), rtol=1e-5)
-    assert STATISTICS[7] == f"{DESCRIPTORS[7]}_mean"
-    assert STATISTICS[23 + 7] == f"{DESCRIPTORS[7]}_sd"
+    assert UTTERANCE_STATISTICS[7] == f"{EGEMAPS_DESCRIPTORS[7]}_mean"
+    assert UTTERANCE_STATISTICS[23 + 7] == f"{EGEMAPS_DESCRIPTORS[7]}_sd"
 
 
 def test_a_row_at_most_at_three_tenths_of_the_mean_level_is_silent() -> None:

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from affectstream.features.egemaps.voiced import (
-    DELAY_FRAMES,
-    FRAME_SAMPLES,
-    HOP_SAMPLES,
-    NAMES,
+    PITCH_FRAME_SAMPLES,
+    VOICED_DELAY_FRAMES,
+    VOICED_DESCRIPTORS,
+    VOICED_HOP_SAMPLES,
     VoiceDescriptors,
 )
 
@@ -20,8 +20,10 @@ FORMANTS_HZ = (500.0, 1500.0, 2500.0)
 
 
 def frames_of(signal: NDArray[np.floating]) -> NDArray[np.float32]:
-    windows = np.lib.stride_tricks.sliding_window_view(signal.astype(np.float32), FRAME_SAMPLES)
-    return windows[::HOP_SAMPLES]
+    windows = np.lib.stride_tricks.sliding_window_view(
+        signal.astype(np.float32), PITCH_FRAME_SAMPLES
+    )
+    return windows[::VOICED_HOP_SAMPLES]
 
 
 def describe(signal: NDArray[np.floating], block: int = 10) -> NDArray[np.float32]:
@@ -135,7 +137,7 @@ def test_a_frame_without_voice_has_no_measures() -> None:
 )
 def test_every_row_is_finite(signal: NDArray[np.float64]) -> None:
     rows = describe(np.clip(signal, -1, 1))
-    assert rows.shape == ((8000 - 960) // 160 + 1, len(NAMES))
+    assert rows.shape == ((8000 - 960) // 160 + 1, len(VOICED_DESCRIPTORS))
     assert np.isfinite(rows).all()
 
 
@@ -165,12 +167,12 @@ def test_a_row_waits_no_longer_than_is_said() -> None:
     finished = 0
     for k in range(len(frames)):
         finished += len(voice.push(frames[k : k + 1], formants[k : k + 1]))
-        assert k - finished < DELAY_FRAMES
+        assert k - finished < VOICED_DELAY_FRAMES
     assert finished + len(voice.finish()) == len(frames)
 
 
 def test_rows_do_not_depend_on_how_many_voices_are_followed_side_by_side() -> None:
-    pause = np.zeros(4 * DELAY_FRAMES * HOP_SAMPLES // 5)
+    pause = np.zeros(4 * VOICED_DELAY_FRAMES * VOICED_HOP_SAMPLES // 5)
     rng = np.random.default_rng(2)
     voices = [vowel(16_000 / hz * rng.uniform(0.98, 1.02, 60)) for hz in (110, 150, 190, 230, 310)]
     signal = np.concatenate([part for voice in voices for part in (voice, pause)])

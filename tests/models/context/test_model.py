@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from affectstream_models.context.checkpoints import load, load_pretrained, save
+from affectstream_models.context.checkpoints import (
+    load_context_model,
+    load_pretrained,
+    save_context_model,
+)
 from affectstream_models.context.model import (
     CLASSES,
-    ContextModel,
     Encoded,
     Estimate,
     ForwardState,
+    StreamingContextModel,
     UtteranceInputs,
 )
 from affectstream_models.context.network import ContextConfig, ContextNetwork
 from affectstream_models.tensor_file import CheckpointError
-from affectstream_models.text.word_encoder import count_ngrams, tokens_of, word_table
+from affectstream_models.text.word_encoder import count_ngrams, text_tokens, word_table
 
 WORDS = ["i", "you", "we", "love", "hate", "what", "why", "no", "yes", "happy", "sad", "great"]
 
@@ -78,9 +82,11 @@ def make_network(*, members: int = 2, seed: int = 0, **sizes: Any) -> ContextNet
     return network
 
 
-def make_model(**options: Any) -> ContextModel:
+def make_model(**options: Any) -> StreamingContextModel:
     sentences = Lengths() if options.get("sentence_dim") else None
-    return ContextModel(make_network(**options), id="test", sha256="0" * 64, sentences=sentences)
+    return StreamingContextModel(
+        make_network(**options), id="test", sha256="0" * 64, sentences=sentences
+    )
 
 
 def make_dialogue(length: int, seed: int) -> list[UtteranceInputs]:
@@ -97,7 +103,7 @@ def make_dialogue(length: int, seed: int) -> list[UtteranceInputs]:
 
 
 def stream(
-    model: ContextModel, dialogues: Sequence[Sequence[UtteranceInputs]], look_ahead: int
+    model: StreamingContextModel, dialogues: Sequence[Sequence[UtteranceInputs]], look_ahead: int
 ) -> tuple[list[list[Estimate]], list[list[Estimate]]]:
     """Play dialogues side by side, one utterance of each per round: provisionals and finals."""
     windows: list[list[tuple[ForwardState, Encoded, ForwardState]]] = [[] for _ in dialogues]
@@ -279,31 +285,35 @@ def test_a_saved_model_says_the_same_after_loading(tmp_path: Path) -> None:
     network = make_network(memory=(3.0,), clusters=(3, 4))
     path = tmp_path / "model.safetensors"
     options = {"id": "test", "look_ahead": 5, "speaker_prior": 6.0, "sure_above": 0.4}
-    sha256 = save(network, path, **options, trained_speakers=["a/1"], trained={"seed": 0})
-    loaded = load(path)
+    sha256 = save_context_model(
+        network, path, **options, trained_speakers=["a/1"], trained={"seed": 0}
+    )
+    loaded = load_context_model(path)
     assert loaded.sha256 == sha256
     assert {name: getattr(loaded, name) for name in options} == options
     assert loaded.trained_speakers == ("a/1",)
     dialogue = make_dialogue(8, seed=7)
-    before = ContextModel(network, id="test", sha256=sha256)
+    before = StreamingContextModel(network, id="test", sha256=sha256)
     assert_same(loaded.offline(dialogue, 8), before.offline(dialogue, 8))
-    again = save(network, path, **options, trained_speakers=["a/1"], trained={"seed": 0})
+    again = save_context_model(
+        network, path, **options, trained_speakers=["a/1"], trained={"seed": 0}
+    )
     assert again == sha256
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     with pytest.raises(CheckpointError, match="cannot read"):
-        load(path)
+        load_context_model(path)
     path.write_bytes(b"\x80\x04nothing of ours")
     with pytest.raises(CheckpointError, match="not a checkpoint"):
-        load(path)
+        load_context_model(path)
     with pytest.raises(CheckpointError, match="replay"):
         load_pretrained("no such model")
 
 
 def test_tokens_are_words_marks_and_questions() -> None:
-    assert tokens_of("Don\N{RIGHT SINGLE QUOTATION MARK}t go! [LAUGHTER] Why?") == [
+    assert text_tokens("Don\N{RIGHT SINGLE QUOTATION MARK}t go! [LAUGHTER] Why?") == [
         "don't",
         "go",
         "!",
@@ -325,7 +335,7 @@ def test_the_pretrained_model_tells_joy_from_anger() -> None:
 
 def test_a_checkpoint_whose_header_lies_is_refused_before_room_is_made(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    save(make_network(), path, id="test", look_ahead=5, trained={})
+    save_context_model(make_network(), path, id="test", look_ahead=5, trained={})
     content = path.read_bytes()
     for old, new in (
         (b'\\"hidden_dim\\": ', b'\\"hidden_dim\\": 99999'),
@@ -336,5 +346,5 @@ def test_a_checkpoint_whose_header_lies_is_refused_before_room_is_made(tmp_path:
         header = content[8 : 8 + size].replace(old, new)
         path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
         with pytest.raises(CheckpointError, match="not a checkpoint") as refused:
-            load(path)
+            load_context_model(path)
         assert len(str(refused.value).splitlines()) == 1

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from affectstream_models.tensor_file import CheckpointError
-from affectstream_models.text.adapter import adapt, linear_layers, merge, save
+from affectstream_models.text.adapter import adapt, linear_layers, merge, save_adapter
 from affectstream_models.text.sentence_encoder import (
     ALL_MINILM,
     EMOTION_MINILM,
+    ENCODER_NAMES,
     HEARD_MINILM,
     MINILM_DIM,
-    NAMES,
     minilm,
     sentence_encoder,
 )
@@ -57,7 +57,7 @@ def test_sentences_that_mean_alike_are_near(name: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("installed")
 def test_both_are_what_is_spoken_of_and_then_how_it_is_meant() -> None:
-    topic, emotion, both, _ = (sentence_encoder(name).encode(SAID) for name in NAMES)
+    topic, emotion, both, _ = (sentence_encoder(name).encode(SAID) for name in ENCODER_NAMES)
     np.testing.assert_allclose(both, np.concatenate((topic, emotion), axis=1), atol=1e-5)
 
 
@@ -93,7 +93,7 @@ def test_changes_are_nothing_at_first_and_merge_into_the_weights(tmp_path: Path)
     torch.testing.assert_close(_vectors(changed), before, atol=1e-5, rtol=0)
     for change in changes.values():
         torch.nn.init.normal_(change.up, std=0.05)
-    save(changes, tmp_path / "changes.safetensors", trained={})
+    save_adapter(changes, tmp_path / "changes.safetensors", trained={})
     merge(merged[0].auto_model, tmp_path / "changes.safetensors")
     after = _vectors(changed)
     assert (after - before).abs().max() > 0.01
@@ -108,10 +108,10 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     broken, other = tmp_path / "broken.safetensors", tmp_path / "other.safetensors"
     broken.write_bytes(b"no tensors")
     changes = adapt(minilm()[0].auto_model, 2)
-    save(dict(list(changes.items())[1:]), other, trained={})
+    save_adapter(dict(list(changes.items())[1:]), other, trained={})
     narrow, last = tmp_path / "narrow.safetensors", list(changes)[-1]
     changes[last].up = torch.nn.Parameter(torch.zeros(3, 2))
-    save(changes, narrow, trained={})
+    save_adapter(changes, narrow, trained={})
     for path in (broken, other, narrow, tmp_path / "missing.safetensors"):
         with pytest.raises(CheckpointError):
             merge(transformer, path)

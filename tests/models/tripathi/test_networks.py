@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from affectstream_models.tripathi.attention import AttentionLstm, BahdanauAttention
 from affectstream_models.tripathi.mocap import ALL_COLUMNS
-from affectstream_models.tripathi.networks import NETWORKS, Sizes, build, optimiser_of
+from affectstream_models.tripathi.networks import (
+    NETWORKS,
+    NetworkSizes,
+    build_network,
+    optimiser_of,
+)
 from affectstream_models.tripathi.text import given_embedding
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -28,14 +33,14 @@ IGNORING = [name for name in NAMES if NETWORKS[name].ignores_padding]
 Batch = dict[str, Tensor]
 
 
-def short() -> Sizes:
+def short() -> NetworkSizes:
     vectors = torch.randn(VOCABULARY, GLOVE_DIM, generator=torch.Generator().manual_seed(7))
-    return Sizes(frames=5, length=8, rows=10, vocabulary=VOCABULARY, vectors=vectors)
+    return NetworkSizes(frames=5, length=8, rows=10, vocabulary=VOCABULARY, vectors=vectors)
 
 
 def make(name: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return build(name, short())
+    return build_network(name, short())
 
 
 def batch_of(name: str, seed: int = 1) -> Batch:
@@ -62,7 +67,7 @@ def count(name: str) -> int:
     """Count the parameters at the paper's sizes, without the memory for them."""
     with torch.device("meta"):
         vectors = torch.empty(VOCABULARY, GLOVE_DIM)
-        network = build(name, Sizes(vocabulary=VOCABULARY, vectors=vectors))
+        network = build_network(name, NetworkSizes(vocabulary=VOCABULARY, vectors=vectors))
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -331,8 +336,8 @@ def test_given_vectors_are_copied_and_trained() -> None:
 
 def test_what_cannot_be_built_says_why() -> None:
     with pytest.raises(ValueError, match="no network 'speech-9'; there are speech-1"):
-        build("speech-9")
+        build_network("speech-9")
     with pytest.raises(ValueError, match="starts at word vectors"):
-        build("text-2")
+        build_network("text-2")
     with pytest.raises(ValueError, match="say the vocabulary's size"):
-        build("text-3")
+        build_network("text-3")

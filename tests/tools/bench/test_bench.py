@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from affectstream.messages import Observation, Progress, StreamOpened, Transcript, UtteranceEnded
 from affectstream_tools.bench.growth import measure_growth
 from affectstream_tools.bench.load import HEARING_NS, DialogueLoad
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 
 NOW_NS = 1_700_000_000_000_000_000
 
@@ -113,6 +113,6 @@ def test_security_prints_what_each_hub_does() -> None:
 
 @pytest.mark.parametrize("words", ["0", "many", "1,,2", ""])
 def test_what_are_no_counts_is_refused(words: str) -> None:
-    result = CliRunner().invoke(app, ["bench", "latency", "--dialogues", words])
+    result = CliRunner().invoke(lab, ["bench", "latency", "--dialogues", words])
     assert result.exit_code == 2
     assert "counts" in result.stderr

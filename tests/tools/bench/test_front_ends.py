@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from affectstream.errors import AffectstreamError
 from affectstream_tools.bench import front_end_runs
 from affectstream_tools.bench.front_ends import measure_front_ends
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 from affectstream_tools.corpora.speech_clips import read_clips
 from sounds import voice
 
@@ -123,6 +123,6 @@ def test_audio_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_front_end_is_refused() -> None:
-    result = CliRunner().invoke(app, ["bench", "front-ends", "--only", "egemaps,mfcc"])
+    result = CliRunner().invoke(lab, ["bench", "front-ends", "--only", "egemaps,mfcc"])
     assert result.exit_code == 2
     assert "mfcc: no such front end" in result.stderr

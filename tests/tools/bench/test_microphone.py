@@ -10,20 +10,24 @@ import pytest
 from typer.testing import CliRunner
 
 from affectstream.messages import Audio
-from affectstream_tools.bench.microphone.report import MicrophoneReport, load, save
+from affectstream_tools.bench.microphone.report import (
+    MicrophoneReport,
+    load_microphone_report,
+    save_microphone_report,
+)
 from affectstream_tools.bench.microphone.stress import (
     DISTURBANCES,
     RATE_HZ,
     BlockFinder,
-    Outcome,
+    DisturbanceOutcome,
     measure_disturbance,
 )
 from affectstream_tools.bench.microphone.virtual import missing_packages
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 from conftest import lacks
 
-ROW = Outcome("unplugged", 300, 4800, 4800, (0.1, 0.2), ("device lost",), 500, 400)
-HUNG = Outcome("hangs", None, None, None, None, (), None, 1700)
+ROW = DisturbanceOutcome("unplugged", 300, 4800, 4800, (0.1, 0.2), ("device lost",), 500, 400)
+HUNG = DisturbanceOutcome("hangs", None, None, None, None, (), None, 1700)
 
 
 def block(samples: np.ndarray, start_ns: int) -> Audio:
@@ -46,19 +50,19 @@ def test_a_block_that_lies_elsewhere_than_it_says_is_found_out() -> None:
 
 def test_a_report_is_read_as_it_was_saved(tmp_path: Path) -> None:
     report = MicrophoneReport([ROW, HUNG], "2026-01-01T00:00:00+00:00", "affectstream-lab bench")
-    save(report, tmp_path)
-    assert load(tmp_path) == report
+    save_microphone_report(report, tmp_path)
+    assert load_microphone_report(tmp_path) == report
     assert "| unplugged | 300 | 4800 | 4800 | 0.1 | 0.2 | device lost | 400 |" in (
         tmp_path / "microphone.md"
     ).read_text(encoding="utf-8")
     shown = CliRunner().invoke(
-        app, ["bench", "microphone", "--report", "--out", str(tmp_path), "--json"]
+        lab, ["bench", "microphone", "--report", "--out", str(tmp_path), "--json"]
     )
     assert json.loads(shown.stdout.splitlines()[-1])["rows"][0]["missing"] == 4800
 
 
 def test_without_a_saved_report_the_remedy_is_named(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(app, ["bench", "microphone", "--report", "--out", str(tmp_path)])
+    shown = CliRunner().invoke(lab, ["bench", "microphone", "--report", "--out", str(tmp_path)])
     assert shown.exit_code == 1
     assert "run the command without --report first" in shown.stderr
 

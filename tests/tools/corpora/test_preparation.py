@@ -22,9 +22,9 @@ from affectstream.features import face_markers, mocap, tripathi34, woellmer
 from affectstream.features.egemaps.front_end import Egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.features.functionals import functionals
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 from affectstream_tools.corpora import preparation
-from affectstream_tools.corpora.corpus import count_modalities, open_corpus
+from affectstream_tools.corpora.corpus import count_modalities, open_any_corpus
 from affectstream_tools.corpora.extraction import (
     FACE_COLUMNS,
     FACE_FUNCTIONALS,
@@ -33,8 +33,8 @@ from affectstream_tools.corpora.extraction import (
     SPEECH_FRONT_ENDS,
 )
 from affectstream_tools.corpora.front_end_versions import front_end_version
-from affectstream_tools.corpora.preparation import Step, possible_front_ends, prepare
-from affectstream_tools.corpora.utterance_features import Prepared
+from affectstream_tools.corpora.preparation import Step, possible_front_ends, prepare_features
+from affectstream_tools.corpora.utterance_features import UtteranceFeatures
 from derived_copy import write_derived
 from iemocap_copy import RATE_HZ, Dialogue, Line, write_copy, write_sentences, write_wav
 from sounds import voice
@@ -60,9 +60,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def prepared(whole: Path, cache: Path) -> Prepared:
+def prepared(whole: Path, cache: Path) -> UtteranceFeatures:
     """All front ends of the whole copy; not to be changed."""
-    return prepare(open_corpus(whole), FRONT_ENDS, cache)
+    return prepare_features(open_any_corpus(whole), FRONT_ENDS, cache)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def utterances(corpus: Corpus) -> list[CorpusUtterance]:
     return [utterance for dialogue in corpus.dialogues for utterance in dialogue.utterances]
 
 
-def same(one: Prepared, other: Prepared) -> bool:
+def same(one: UtteranceFeatures, other: UtteranceFeatures) -> bool:
     return all(
         np.array_equal(mine, yours, equal_nan=True) if yours is not None else mine is None
         for name in one.front_ends
@@ -89,7 +89,9 @@ def pcm(whole: Path, dialogue: str, channel: int, start_s: float, end_s: float) 
     return samples[round(start_s * RATE_HZ) : round(end_s * RATE_HZ), channel].copy()
 
 
-def test_the_voices_features_are_those_of_the_live_path(whole: Path, prepared: Prepared) -> None:
+def test_the_voices_features_are_those_of_the_live_path(
+    whole: Path, prepared: UtteranceFeatures
+) -> None:
     sound = pcm(whole, "Ses01F_impro01", 0, 0.5, 1.2)  # the woman is on the left
     describer = SpeechDescriber("egemaps", Egemaps)
     live = []
@@ -104,20 +106,20 @@ def test_the_voices_features_are_those_of_the_live_path(whole: Path, prepared: P
     told = {front_end: prepared.features(front_end, name) for front_end in SPEECH_FRONT_ENDS}
     assert np.array_equal(told["egemaps47"], statistics)
     assert np.isfinite(statistics).all()
-    assert np.allclose(told["woellmer"], woellmer.extract(sound), atol=1e-4)
+    assert np.allclose(told["woellmer"], woellmer.extract_woellmer(sound), atol=1e-4)
     assert np.array_equal(told["functionals-voice"], functionals(told["woellmer"]))
     offset, peak = tripathi34.reference(sound)
-    reference = tripathi34.utterance_matrix(tripathi34.extract(sound, offset, peak))
+    reference = tripathi34.utterance_matrix(tripathi34.extract_tripathi34(sound, offset, peak))
     assert told["tripathi34"].shape == (100, 34)
     assert np.count_nonzero(told["tripathi34"].any(axis=1)) == 6  # 0.7 s
     assert np.allclose(told["tripathi34"], reference, atol=0.02)
 
 
-def test_each_speaker_is_heard_on_the_own_channel(whole: Path, prepared: Prepared) -> None:
+def test_each_speaker_is_heard_on_the_own_channel(whole: Path, prepared: UtteranceFeatures) -> None:
     sound = pcm(whole, "Ses01M_script01_1b", 0, 0.4, 1.1)  # here the man is on the left
     assert np.allclose(
         prepared.features("woellmer", "Ses01M_script01_1b_M000"),
-        woellmer.extract(sound),
+        woellmer.extract_woellmer(sound),
         atol=1e-4,
     )
 
@@ -128,7 +130,7 @@ def frames(dialogue: CorpusDialogue) -> tuple[np.ndarray, np.ndarray]:
     return times, np.concatenate([block.values for block in blocks])
 
 
-def test_the_motion_is_cut_by_time_out_of_the_dialogues_stream(prepared: Prepared) -> None:
+def test_the_motion_is_cut_by_time_out_of_the_dialogues_stream(prepared: UtteranceFeatures) -> None:
     dialogue = prepared.corpus.dialogues[0]
     woman, man = dialogue.utterances[0], dialogue.utterances[1]
     times, values = frames(dialogue)
@@ -148,7 +150,9 @@ def test_the_motion_is_cut_by_time_out_of_the_dialogues_stream(prepared: Prepare
     assert prepared.missing("face-markers") == {"the speaker wore no markers": 3}
 
 
-def test_functionals_of_chosen_columns_need_no_second_extraction(prepared: Prepared) -> None:
+def test_functionals_of_chosen_columns_need_no_second_extraction(
+    prepared: UtteranceFeatures,
+) -> None:
     name = "Ses01F_impro01_F001"
     chosen = [3, 40, 137]
     table = prepared.features("functionals-face", name).reshape(-1, FACE_FUNCTIONALS)
@@ -158,11 +162,11 @@ def test_functionals_of_chosen_columns_need_no_second_extraction(prepared: Prepa
 
 
 def test_a_second_run_extracts_nothing(
-    whole: Path, cache: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+    whole: Path, cache: Path, prepared: UtteranceFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparation, "extract", None)  # would fail if it were called
     steps: list[Step] = []
-    again = prepare(open_corpus(whole), FRONT_ENDS, cache, on_done=steps.append)
+    again = prepare_features(open_any_corpus(whole), FRONT_ENDS, cache, on_done=steps.append)
 
     assert steps == [Step("", 0, 0)]
     assert set(again.made.values()) == {0}
@@ -171,28 +175,30 @@ def test_a_second_run_extracts_nothing(
     assert same(again, prepared)
 
 
-def test_two_workers_make_what_one_makes(whole: Path, prepared: Prepared, tmp_path: Path) -> None:
+def test_two_workers_make_what_one_makes(
+    whole: Path, prepared: UtteranceFeatures, tmp_path: Path
+) -> None:
     wanted = ("egemaps47", "tripathi34", "mocap")
-    two = prepare(open_corpus(whole), wanted, tmp_path, workers=2)
+    two = prepare_features(open_any_corpus(whole), wanted, tmp_path, workers=2)
 
     assert set(two.made.values()) == {2}
     assert same(two, prepared)
 
 
 def test_what_was_killed_goes_on_where_it_was(
-    whole: Path, prepared: Prepared, tmp_path: Path
+    whole: Path, prepared: UtteranceFeatures, tmp_path: Path
 ) -> None:
     def kill(step: Step) -> None:
         if step.dialogue:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(open_corpus(whole), CHEAP, tmp_path, on_done=kill)
+        prepare_features(open_any_corpus(whole), CHEAP, tmp_path, on_done=kill)
     left_over = next(tmp_path.rglob("*.npz")).with_suffix(".1.tmp")
     left_over.write_bytes(b"half")
     os.utime(left_over, (0, 0))
 
-    rest = prepare(open_corpus(whole), CHEAP, tmp_path)
+    rest = prepare_features(open_any_corpus(whole), CHEAP, tmp_path)
     assert (rest.made, rest.kept) == (dict.fromkeys(CHEAP, 1), dict.fromkeys(CHEAP, 1))
     assert not left_over.exists()
     assert same(rest, prepared)
@@ -221,15 +227,15 @@ def test_a_killed_process_takes_its_workers_along(whole: Path, tmp_path: Path) -
     ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
 
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    rest = prepare(open_corpus(whole), CHEAP, tmp_path)
+    rest = prepare_features(open_any_corpus(whole), CHEAP, tmp_path)
     assert min(rest.kept.values()) >= 1
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "not a zip"])
 def test_a_damaged_file_is_noticed_and_made_anew(
-    whole: Path, prepared: Prepared, tmp_path: Path, damage: str
+    whole: Path, prepared: UtteranceFeatures, tmp_path: Path, damage: str
 ) -> None:
-    first = prepare(open_corpus(whole), CHEAP, tmp_path)
+    first = prepare_features(open_any_corpus(whole), CHEAP, tmp_path)
     path = first.store.path("tripathi34", "Ses01F_impro01")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -238,24 +244,24 @@ def test_a_damaged_file_is_noticed_and_made_anew(
 
     with pytest.raises(ValueError, match="prepare the corpus again"):
         first.features("tripathi34", "Ses01F_impro01_F000")
-    again = prepare(open_corpus(whole), CHEAP, tmp_path)
+    again = prepare_features(open_any_corpus(whole), CHEAP, tmp_path)
     assert again.made == {"tripathi34": 1, "functionals-voice": 0}
     assert same(again, prepared)
 
 
 def test_what_changed_is_extracted_again_and_nothing_else(copy: Path, tmp_path: Path) -> None:
-    prepare(open_corpus(copy), (*CHEAP, "mocap"), tmp_path)
+    prepare_features(open_any_corpus(copy), (*CHEAP, "mocap"), tmp_path)
     dialog = copy / "Session1" / "dialog"
     wav = dialog / "wav" / "Ses01F_impro01.wav"
     os.utime(wav, ns=(0, wav.stat().st_mtime_ns + 1))
     labels = dialog / "EmoEvaluation" / "Ses01M_script01_1b.txt"
     labels.write_text(labels.read_text().replace("\tsad\t", "\tneu\t"))
 
-    again = prepare(open_corpus(copy), (*CHEAP, "mocap"), tmp_path)
+    again = prepare_features(open_any_corpus(copy), (*CHEAP, "mocap"), tmp_path)
 
     assert again.made == {"tripathi34": 1, "functionals-voice": 1, "mocap": 0}
     labels.write_text(labels.read_text().replace("[0.4000 -", "[0.4100 -"))
-    moved = prepare(open_corpus(copy), ("mocap",), tmp_path)
+    moved = prepare_features(open_any_corpus(copy), ("mocap",), tmp_path)
     assert moved.made == {"mocap": 1}
 
 
@@ -280,7 +286,7 @@ def test_a_partial_copy_gives_what_it_has_and_says_the_rest(copy: Path, tmp_path
     (dialog / "MOCAP_hand" / "Ses01F_impro01.txt").unlink()
 
     wanted = ("tripathi34", "mocap", "functionals-face")
-    found = prepare(open_corpus(copy), wanted, tmp_path)
+    found = prepare_features(open_any_corpus(copy), wanted, tmp_path)
 
     assert found.missing("tripathi34") == {
         "no sound in the copy": 2,
@@ -305,7 +311,7 @@ def test_what_cannot_be_read_or_heard_is_said(copy: Path, tmp_path: Path) -> Non
     head = dialog / "MOCAP_head" / "Ses01F_impro01.txt"
     head.write_text(head.read_text().replace("pitch", "pith"))
 
-    found = prepare(open_corpus(copy), ("tripathi34", "mocap"), tmp_path)
+    found = prepare_features(open_any_corpus(copy), ("tripathi34", "mocap"), tmp_path)
 
     assert found.missing("tripathi34") == {"the recording cannot be read": 2}
     assert found.missing("mocap") == {"the recording cannot be read": 4}
@@ -316,13 +322,15 @@ def test_what_cannot_be_read_or_heard_is_said(copy: Path, tmp_path: Path) -> Non
 
 
 def test_single_utterances_files_give_the_same_sound(
-    copy: Path, prepared: Prepared, tmp_path: Path
+    copy: Path, prepared: UtteranceFeatures, tmp_path: Path
 ) -> None:
     write_sentences(copy)
     for name in ("wav", "MOCAP_rotated", "MOCAP_hand", "MOCAP_head"):
         shutil.rmtree(copy / "Session1" / "dialog" / name)
 
-    alone = prepare(open_corpus(copy), ("tripathi34", "mocap", "face-markers"), tmp_path)
+    alone = prepare_features(
+        open_any_corpus(copy), ("tripathi34", "mocap", "face-markers"), tmp_path
+    )
 
     for utterance in utterances(alone.corpus):
         for name in ("tripathi34", "mocap"):
@@ -335,15 +343,15 @@ def test_an_utterance_too_short_is_said(tmp_path: Path) -> None:
     line = Line("F000", 0.5, 0.53, "neu", (3.0, 3.0, 3.0), "Hm.")
     copy = write_copy(tmp_path / "copy", [Dialogue("Ses01F_impro01", (line,))])
 
-    found = prepare(open_corpus(copy), ("egemaps47", "tripathi34"), tmp_path / "cache")
+    found = prepare_features(open_any_corpus(copy), ("egemaps47", "tripathi34"), tmp_path / "cache")
 
     assert found.missing("egemaps47") == {"too short for the front end": 1}
     assert found.features("tripathi34", "Ses01F_impro01_F000") is None
 
 
 def test_the_derived_set_has_its_statistics_and_no_more(tmp_path: Path) -> None:
-    corpus = open_corpus(write_derived(tmp_path / "derived"))
-    found = prepare(corpus, ("egemaps47", "woellmer"), tmp_path / "cache")
+    corpus = open_any_corpus(write_derived(tmp_path / "derived"))
+    found = prepare_features(corpus, ("egemaps47", "woellmer"), tmp_path / "cache")
 
     assert possible_front_ends(corpus) == ("egemaps47",)
     assert list(found.impossible) == ["woellmer"]
@@ -361,8 +369,8 @@ def test_clips_are_prepared_whole(tmp_path: Path) -> None:
         write_wav(folder / f"03-01-05-01-0{number}-01-07.wav", sound[:, None])
     (folder / "03-01-05-01-03-01-07.wav").write_bytes(b"RIFF")
 
-    corpus = open_corpus(folder)
-    found = prepare(corpus, ("tripathi34", "mocap"), tmp_path / "cache")
+    corpus = open_any_corpus(folder)
+    found = prepare_features(corpus, ("tripathi34", "mocap"), tmp_path / "cache")
 
     (dialogue,) = corpus.dialogues
     assert [u.end_ns for u in dialogue.utterances] == [500_000_000, 1_300_000_000]
@@ -375,12 +383,12 @@ def test_clips_are_prepared_whole(tmp_path: Path) -> None:
     assert rows == [4, 7]
 
 
-def test_what_is_asked_wrongly_is_refused(prepared: Prepared, tmp_path: Path) -> None:
+def test_what_is_asked_wrongly_is_refused(prepared: UtteranceFeatures, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no front end 'mfcc'; name some of egemaps47"):
-        prepare(prepared.corpus, ("mfcc",), tmp_path)
+        prepare_features(prepared.corpus, ("mfcc",), tmp_path)
     with pytest.raises(ValueError, match="0 workers"):
-        prepare(prepared.corpus, CHEAP, tmp_path, workers=0)
-    some = prepare(prepared.corpus, (), tmp_path)
+        prepare_features(prepared.corpus, CHEAP, tmp_path, workers=0)
+    some = prepare_features(prepared.corpus, (), tmp_path)
     with pytest.raises(ValueError, match="tripathi34 was not prepared"):
         some.features("tripathi34", "Ses01F_impro01_F000")
     with pytest.raises(KeyError):
@@ -390,9 +398,9 @@ def test_what_is_asked_wrongly_is_refused(prepared: Prepared, tmp_path: Path) ->
 
 
 def test_memory_is_bounded(
-    whole: Path, cache: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+    whole: Path, cache: Path, prepared: UtteranceFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = prepare(open_corpus(whole), FRONT_ENDS, cache)
+    again = prepare_features(open_any_corpus(whole), FRONT_ENDS, cache)
     monkeypatch.setattr("affectstream_tools.corpora.utterance_features._HELD_BYTES", 400_000)
     for name in MOTION_FRONT_ENDS:
         for utterance in utterances(prepared.corpus):
@@ -401,7 +409,7 @@ def test_memory_is_bounded(
             assert len(again._held) == 1 or sum(array.nbytes for array in held) <= 400_000
 
 
-def test_modalities_are_counted(prepared: Prepared) -> None:
+def test_modalities_are_counted(prepared: UtteranceFeatures) -> None:
     counts = count_modalities(prepared.corpus.dialogues)
     assert counts == {
         **dict.fromkeys(("speech", "text", "words", "mocap", "emotion", "votes", "scales"), 6),
@@ -411,7 +419,7 @@ def test_modalities_are_counted(prepared: Prepared) -> None:
 
 def test_the_command_prepares_and_ends_with_json(whole: Path, tmp_path: Path) -> None:
     options = ["--front-ends", "tripathi34, mocap", "--cache", str(tmp_path), "--workers", "1"]
-    run = CliRunner().invoke(app, ["prepare", str(whole), *options, "--json"])
+    run = CliRunner().invoke(lab, ["prepare", str(whole), *options, "--json"])
 
     assert run.exit_code == 0, run.output
     summary = json.loads(run.stdout.splitlines()[-1])
@@ -444,7 +452,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path: Path, whole: Path, what: 
     }
 
     run = CliRunner().invoke(
-        app, ["prepare", str(folder), *options, "--cache", str(tmp_path / "cache")]
+        lab, ["prepare", str(folder), *options, "--cache", str(tmp_path / "cache")]
     )
 
     assert run.exit_code == 2

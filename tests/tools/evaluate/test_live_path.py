@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from affectstream.fusion.pretrained import PretrainedModel
-from affectstream_tools.commands.app import app
-from affectstream_tools.corpora.labelled_clips import Clip, find_clips
-from affectstream_tools.evaluate.live_path import Answer, answer_speaker, read_clip
+from affectstream_tools.commands.app import lab
+from affectstream_tools.corpora.labelled_clips import LabelledClip, find_clips
+from affectstream_tools.evaluate.live_path import LiveAnswer, answer_speaker, read_clip
 from affectstream_tools.evaluate.live_scores import choose, summarise
 
 RATE_HZ = 16_000
@@ -86,10 +86,12 @@ def test_a_clip_at_another_rate_is_read_at_ours(tmp_path: Path) -> None:
     assert len(read_clip(tmp_path / "a.wav")) == pytest.approx(2.2 * RATE_HZ, abs=2)
 
 
-def answer(label: str, said: list[float] | None, number: int = 0) -> Answer:
+def answer(label: str, said: list[float] | None, number: int = 0) -> LiveAnswer:
     found = None if said is None else np.array(said, np.float32)
     offline = np.array([0.7, 0.1, 0.1, 0.1], np.float32)
-    return Answer(Clip(Path(f"{number}.wav"), label, "ravdess/01"), found, found, offline)
+    return LiveAnswer(
+        LabelledClip(Path(f"{number}.wav"), label, "ravdess/01"), found, found, offline
+    )
 
 
 def test_what_was_not_heard_counts_as_wrong() -> None:
@@ -108,9 +110,9 @@ def test_what_was_not_heard_counts_as_wrong() -> None:
 
 def test_speakers_that_the_model_knows_are_left_out_and_named() -> None:
     clips = [
-        Clip(Path("a"), "anger", "ravdess/01"),
-        Clip(Path("b"), "sadness", "ravdess/02"),
-        Clip(Path("c"), "other", "ravdess/02"),
+        LabelledClip(Path("a"), "anger", "ravdess/01"),
+        LabelledClip(Path("b"), "sadness", "ravdess/02"),
+        LabelledClip(Path("c"), "other", "ravdess/02"),
     ]
     choice = choose(clips, 0, ("ravdess/01", "ravdess/09", "iemocap/Ses01F"))
     assert list(choice.by_speaker) == ["ravdess/02"]
@@ -124,7 +126,7 @@ def test_speakers_that_the_model_knows_are_left_out_and_named() -> None:
 
 
 def test_the_command_prints_both_scores_and_what_they_are_of(folder: Path) -> None:
-    done = CliRunner().invoke(app, ["live", "--audio", str(folder), "--json", "--everybody"])
+    done = CliRunner().invoke(lab, ["live", "--audio", str(folder), "--json", "--everybody"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["live"].keys() >= {"uar", "ece"}
@@ -137,6 +139,6 @@ def test_the_command_prints_both_scores_and_what_they_are_of(folder: Path) -> No
 
 
 def test_a_folder_without_clips_is_one_sentence(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["live", "--audio", str(tmp_path)])
+    done = CliRunner().invoke(lab, ["live", "--audio", str(tmp_path)])
     assert done.exit_code == 2
     assert "labels.csv" in done.stderr

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from affectstream.errors import AffectstreamError
-from affectstream.features.egemaps.statistics import STATISTICS
+from affectstream.features.egemaps.statistics import UTTERANCE_STATISTICS
 from affectstream.features.framing import as_signal
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 from affectstream_tools.evaluate.cross_corpus import LabelledStatistics
 from affectstream_tools.evaluate.opensmile_agreement import (
     GROUPS,
@@ -41,10 +41,10 @@ def test_the_command_prints_agreement(data_folder: Path, some_clips: Path) -> No
         pytest.importorskip(package)
     derived = str(data_folder / "iemocap-derived")
     command = ["agreement", "--audio", str(some_clips), "--data", derived, "--json"]
-    done = CliRunner().invoke(app, command)
+    done = CliRunner().invoke(lab, command)
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
-    assert set(found["r"]) == set(STATISTICS)
+    assert set(found["r"]) == set(UTTERANCE_STATISTICS)
     assert set(found["min_r"]) == set(GROUPS)
     assert found["min_r"]["spectral"] > 0.999
     assert found["min_r"]["f0"] > 0.95
@@ -67,7 +67,7 @@ def test_too_few_recordings_are_refused(tmp_path: Path) -> None:
         recordings(tmp_path)
     with pytest.raises(AffectstreamError, match="two or more"):
         measure_agreement(tmp_path, None)
-    done = CliRunner().invoke(app, ["agreement", "--audio", str(tmp_path)])
+    done = CliRunner().invoke(lab, ["agreement", "--audio", str(tmp_path)])
     assert done.exit_code == 1
     assert "two or more" in done.stderr
 
@@ -80,12 +80,12 @@ def test_correlation_is_pearsons_and_nan_where_there_is_none() -> None:
     theirs[:, 5] = 7
     theirs[0, 7] = np.nan
     r = correlations(ours, theirs)
-    assert r[STATISTICS[0]] == pytest.approx(1)
-    assert r[STATISTICS[3]] == pytest.approx(np.corrcoef(ours[:, 3], theirs[:, 3])[0, 1])
-    assert np.isnan(r[STATISTICS[5]])
-    assert r[STATISTICS[7]] == pytest.approx(1)
-    r[STATISTICS[5]] = 1.0
-    assert least(r)["spectral"] == r[STATISTICS[3]]
+    assert r[UTTERANCE_STATISTICS[0]] == pytest.approx(1)
+    assert r[UTTERANCE_STATISTICS[3]] == pytest.approx(np.corrcoef(ours[:, 3], theirs[:, 3])[0, 1])
+    assert np.isnan(r[UTTERANCE_STATISTICS[5]])
+    assert r[UTTERANCE_STATISTICS[7]] == pytest.approx(1)
+    r[UTTERANCE_STATISTICS[5]] = 1.0
+    assert least(r)["spectral"] == r[UTTERANCE_STATISTICS[3]]
     assert least(r)["formants"] == pytest.approx(1)
 
 

@@ -17,19 +17,24 @@ from affectstream_models.context.batches import collate
 from affectstream_models.context.network import ContextConfig, ContextMember
 from affectstream_models.text.sentence_encoder import EMOTION_MINILM, MINILM_DIM
 from affectstream_models.text.word_encoder import TextFeatures
-from affectstream_tools.commands.app import app
-from affectstream_tools.jobs.jobs import Outcome
+from affectstream_tools.commands.app import lab
+from affectstream_tools.jobs.jobs import JobOutcome
 from affectstream_tools.studies.context.counts import Counts
 from affectstream_tools.studies.context.experiment import (
-    KINDS,
+    NETWORK_KINDS,
     centres_of,
-    fold_names,
-    jobs,
+    context_fold_names,
+    context_jobs,
     known_speakers,
-    score_fold,
+    score_context_fold,
     split_of,
 )
-from affectstream_tools.studies.context.report import at, load, report_of, save
+from affectstream_tools.studies.context.report import (
+    at,
+    context_report_of,
+    load_context_report,
+    save_context_report,
+)
 from affectstream_tools.train.kept_sentences import KeptSentences, file_of, texts_of
 from affectstream_tools.train.member import member_outputs, outputs_alone
 from derived_copy import WORDS, write_derived
@@ -73,18 +78,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcomes(folder: Path) -> dict[str, Outcome]:
+def outcomes(folder: Path) -> dict[str, JobOutcome]:
     """Both kinds of networks on one fold of each session, trained for two epochs."""
     found = {}
     data, cache = str(folder / "derived"), str(folder / "cache")
     for held_out in ("session 1, impro01", "session 2, script02"):
-        for kind in KINDS:
-            for job in jobs(folder / "derived", folder / "cache", "scenario"):
+        for kind in NETWORK_KINDS:
+            for job in context_jobs(folder / "derived", folder / "cache", "scenario"):
                 options = {**job.options, "small": True}
                 if (options["held_out"], options["kind"]) == (held_out, kind):
-                    result = score_fold(**options)
+                    result = score_context_fold(**options)
                     assert (options["data"], options["cache"]) == (data, cache)
-                    found[job.name] = Outcome(job, result, 1.0, 2.0, "here")
+                    found[job.name] = JobOutcome(job, result, 1.0, 2.0, "here")
     return found
 
 
@@ -93,17 +98,17 @@ def test_every_dialogue_is_scored_once_and_nothing_of_its_scenario_is_learned_fr
 ) -> None:
     dialogues = read_derived(folder / "derived")
     scored = []
-    for name in fold_names(dialogues, "scenario"):
+    for name in context_fold_names(dialogues, "scenario"):
         split = split_of(dialogues, name)
         scored += split.test
         for test in split.test:
             assert not [d for d in split.train if d.scenario == test.scenario]
             assert not [d for d in split.train if d.session == test.session]
     assert sorted(d.id for d in scored) == sorted(DIALOGUES)
-    sessions = [split_of(dialogues, name) for name in fold_names(dialogues, "session")]
+    sessions = [split_of(dialogues, name) for name in context_fold_names(dialogues, "session")]
     assert [len(split.test) for split in sessions] == [2, 2, 2]
     with pytest.raises(ValueError, match="session, scenario"):
-        fold_names(dialogues, "speaker")
+        context_fold_names(dialogues, "speaker")
 
 
 def test_known_speakers_have_mean_zero_and_deviation_one(folder: Path) -> None:
@@ -114,7 +119,9 @@ def test_known_speakers_have_mean_zero_and_deviation_one(folder: Path) -> None:
     np.testing.assert_allclose(rows.std(axis=0), 1, atol=0.2)
 
 
-def test_counts_are_of_every_labelled_utterance(folder: Path, outcomes: dict[str, Outcome]) -> None:
+def test_counts_are_of_every_labelled_utterance(
+    folder: Path, outcomes: dict[str, JobOutcome]
+) -> None:
     dialogues = {d.id: d for d in read_derived(folder / "derived")}
     said = dialogues["Ses01F_impro01"].utterances
     (fold,) = (o for n, o in outcomes.items() if "context/session-1-impro01" in n)
@@ -127,7 +134,7 @@ def test_counts_are_of_every_labelled_utterance(folder: Path, outcomes: dict[str
     assert Counts.from_dict(json.loads(json.dumps(counts.to_dict()))).to_dict() == counts.to_dict()
 
 
-def test_the_node_says_what_the_offline_model_says(outcomes: dict[str, Outcome]) -> None:
+def test_the_node_says_what_the_offline_model_says(outcomes: dict[str, JobOutcome]) -> None:
     for name, outcome in outcomes.items():
         if "/alone/" in name:
             assert "streamed" not in outcome.result
@@ -148,7 +155,7 @@ def test_a_concordance_follows_from_sums() -> None:
     assert counts.concordance("full", "all", "valence") == pytest.approx(expected)
 
 
-def test_clusters_of_folds_are_brought_into_one_order(outcomes: dict[str, Outcome]) -> None:
+def test_clusters_of_folds_are_brought_into_one_order(outcomes: dict[str, JobOutcome]) -> None:
     (one, *_) = outcomes.values()
     swapped = replace(one.job, options={**one.job.options, "held_out": "session 1, other"})
     result = json.loads(json.dumps(one.result))
@@ -161,44 +168,44 @@ def test_clusters_of_folds_are_brought_into_one_order(outcomes: dict[str, Outcom
         str(one.job.options["held_out"]): {"clusters-3": centres},
         "session 1, other": {"clusters-3": [centres[1], centres[0], centres[2]]},
     }
-    alone = report_of({"a": one}, "scenario", "", found)
-    both = report_of(pair, "scenario", "", found)
+    alone = context_report_of({"a": one}, "scenario", "", found)
+    both = context_report_of(pair, "scenario", "", found)
     assert at(both, "full")["tasks"]["clusters-3"] == at(alone, "full")["tasks"]["clusters-3"]
 
 
 def test_a_report_is_saved_and_printed_again(
-    outcomes: dict[str, Outcome], folder: Path, tmp_path: Path
+    outcomes: dict[str, JobOutcome], folder: Path, tmp_path: Path
 ) -> None:
     centres = centres_of(read_derived(folder / "derived"), "scenario")
     assert [len(own) for own in centres["session 1, impro01"].values()] == [3, 4, 5]
-    report = report_of(outcomes, "scenario", "affectstream-lab context", centres)
+    report = context_report_of(outcomes, "scenario", "affectstream-lab context", centres)
     assert set(report["look_ahead"]) == {"1", "2", "4", "8"}
     assert report["none"]["utterances"] == report["full"]["utterances"] > 0
     assert report["full"]["improvised"]["uar"] is not None
     assert set(report["full"]["tasks"]) >= {"valence", "clusters-4"}
     assert report["streamed"]["largest_difference"] < 1e-5
-    assert [path.name for path in save(report, tmp_path)] == [
+    assert [path.name for path in save_context_report(report, tmp_path)] == [
         "context-scenario.json",
         "context-scenario.md",
         "context-scenario.png",
     ]
-    assert load(tmp_path, "scenario") == report
+    assert load_context_report(tmp_path, "scenario") == report
     printed = CliRunner().invoke(
-        app, ["context", "--protocol", "scenario", "--out", str(tmp_path), "--report", "--json"]
+        lab, ["context", "--protocol", "scenario", "--out", str(tmp_path), "--report", "--json"]
     )
     assert printed.exit_code == 0, printed.output
     assert json.loads(printed.stdout.splitlines()[-1]) == report
 
 
 def test_without_data_or_report_the_command_says_what_to_do(tmp_path: Path) -> None:
-    asked = CliRunner().invoke(app, ["context", "--protocol", "session"])
+    asked = CliRunner().invoke(lab, ["context", "--protocol", "session"])
     assert asked.exit_code == 2
     assert "--data" in asked.stderr
-    missing = CliRunner().invoke(app, ["context", "--report", "--out", str(tmp_path)])
+    missing = CliRunner().invoke(lab, ["context", "--report", "--out", str(tmp_path)])
     assert missing.exit_code == 1
     assert "without --report first" in missing.stderr
     derived = write_derived(tmp_path / "derived")
-    wordless = CliRunner().invoke(app, ["context", "--data", str(derived)])
+    wordless = CliRunner().invoke(lab, ["context", "--data", str(derived)])
     assert wordless.exit_code == 1
     assert "put glove-50d-5k beside the corpus" in wordless.stderr
 

@@ -11,27 +11,33 @@ import pytest
 from typer.testing import CliRunner
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.commands.app import app
-from affectstream_tools.jobs.jobs import Job, Outcome
+from affectstream_tools.commands.app import lab
+from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.studies.ordering.experiment import (
     RECOGNIZERS,
-    SMALL,
+    SMALL_SIZES,
     Placing,
-    jobs,
+    ordering_jobs,
     place,
 )
-from affectstream_tools.studies.ordering.report import load, report_of, save
+from affectstream_tools.studies.ordering.report import (
+    load_ordering_report,
+    ordering_report_of,
+    save_ordering_report,
+)
 from affectstream_tools.synthesis.dialogue_model import MISSING, DialogueModel, Shown
-from affectstream_tools.synthesis.features import corpus_dialogues, rows_of, word_vectors
+from affectstream_tools.synthesis.features import corpus_dialogues, drawn_rows, drawn_word_vectors
 from affectstream_tools.synthesis.rendered_words import CUE_WORDS
 
-TINY = replace(SMALL, learned=24, development=8, scored=12, svm=24, hmm=24, context=4, epochs=1)
+TINY = replace(
+    SMALL_SIZES, learned=24, development=8, scored=12, svm=24, hmm=24, context=4, epochs=1
+)
 
 
 def test_rows_show_the_cues() -> None:
     model = DialogueModel(Shown(0.5), Shown(0.5, 0.4), Shown(0.5))
     drawn = model.draw(20, 10, np.random.default_rng(0))
-    rows = rows_of(drawn, np.random.default_rng(1)).reshape(20, 10, 3, 4)
+    rows = drawn_rows(drawn, np.random.default_rng(1)).reshape(20, 10, 3, 4)
     told = np.where(rows.max(axis=-1) > 0.5, rows.argmax(axis=-1), MISSING)
     np.testing.assert_array_equal(told, drawn.cues)
 
@@ -45,7 +51,7 @@ def test_dialogues_of_features_show_voice_and_words() -> None:
     voices, words, _ = drawn.cues.reshape(-1, 3).T
     assert all((u.text is None) == (cue == MISSING) for u, cue in zip(said, words, strict=True))
     assert all(u.text in CUE_WORDS[cue] for u, cue in zip(said, words, strict=True) if u.text)
-    assert {u.text for u in said if u.text} <= word_vectors().keys()
+    assert {u.text for u in said if u.text} <= drawn_word_vectors().keys()
     statistics: dict[int, list[np.ndarray]] = {cue: [] for cue in range(4)}
     for utterance, cue in zip(said, voices, strict=True):
         assert (utterance.acoustic is None) == (cue == MISSING)
@@ -58,10 +64,10 @@ def test_dialogues_of_features_show_voice_and_words() -> None:
 
 
 def test_there_is_a_job_for_each_recognizer_and_seed() -> None:
-    asked = jobs((0, 1))
+    asked = ordering_jobs((0, 1))
     assert len({job.name for job in asked}) == len(asked) == 2 * len(RECOGNIZERS)
-    assert asked == jobs((0, 1))
-    assert asked[0].options != jobs((0, 1), small=True)[0].options
+    assert asked == ordering_jobs((0, 1))
+    assert asked[0].options != ordering_jobs((0, 1), small=True)[0].options
     assert json.loads(json.dumps(dict(asked[0].options))) == asked[0].options
 
 
@@ -78,7 +84,7 @@ def test_every_recognizer_is_put_beside_its_ceiling(recognizer: str) -> None:
 
 
 def test_context_is_learned_and_its_order_is_that_of_theory() -> None:
-    sizes = replace(SMALL, learned=400, scored=150, turns=16, epochs=5, hmm=150)
+    sizes = replace(SMALL_SIZES, learned=400, scored=150, turns=16, epochs=5, hmm=150)
     accuracy, ceiling = {}, {}
     for recognizer in ("alone", "hmm-lm", "lstm", "blstm"):
         (placing,) = place(recognizer, 0, asdict(sizes))["placings"]
@@ -91,7 +97,7 @@ def test_context_is_learned_and_its_order_is_that_of_theory() -> None:
     assert ceiling["alone"] - accuracy["alone"] < 0.02
 
 
-def outcomes(accuracies: dict[str, float]) -> dict[str, Outcome]:
+def outcomes(accuracies: dict[str, float]) -> dict[str, JobOutcome]:
     found = {}
     for name in RECOGNIZERS:
         for seed in (0, 1):
@@ -101,7 +107,7 @@ def outcomes(accuracies: dict[str, float]) -> dict[str, Outcome]:
             job = Job(f"ordering/{name}/seed-{seed}", "a:b", {"recognizer": name, "seed": seed})
             result = {"placings": [asdict(placing)], "model": DialogueModel().to_dict()}
             kept = json.loads(json.dumps(result))
-            found[job.name] = Outcome(job, kept, 1.0, 100.0, "here")
+            found[job.name] = JobOutcome(job, kept, 1.0, 100.0, "here")
     return found
 
 
@@ -109,17 +115,17 @@ RISING = dict(zip(RECOGNIZERS, (0.5, 0.5, 0.5, 0.6, 0.7, 0.8, 0.7), strict=True)
 
 
 def test_the_report_says_in_how_many_runs_the_order_held() -> None:
-    assert report_of(outcomes(RISING), "it").in_order == 2
-    assert report_of(outcomes({**RISING, "lstm": 0.55}), "it").in_order == 0
-    row = report_of(outcomes(RISING), "it").rows[0]
+    assert ordering_report_of(outcomes(RISING), "it").in_order == 2
+    assert ordering_report_of(outcomes({**RISING, "lstm": 0.55}), "it").in_order == 0
+    row = ordering_report_of(outcomes(RISING), "it").rows[0]
     assert (row.accuracy, row.ceiling, row.distance, row.runs) == (50.0, 90.0, 40.0, 2)
 
 
 def test_a_report_is_saved_and_read_again(tmp_path: Path) -> None:
-    report = report_of(outcomes(RISING), "affectstream-lab ordering")
-    written = save(report, tmp_path)
+    report = ordering_report_of(outcomes(RISING), "affectstream-lab ordering")
+    written = save_ordering_report(report, tmp_path)
     assert [path.name for path in written] == ["ordering.json", "ordering.md", "ordering.png"]
-    assert load(tmp_path) == report
+    assert load_ordering_report(tmp_path) == report
     text = (tmp_path / "ordering.md").read_text()
     assert "not IEMOCAP" in text
     assert "affectstream-lab ordering" in text
@@ -128,24 +134,24 @@ def test_a_report_is_saved_and_read_again(tmp_path: Path) -> None:
 
 def test_a_report_that_is_not_there_or_not_ours_is_said(tmp_path: Path) -> None:
     with pytest.raises(AffectstreamError, match="without --report"):
-        load(tmp_path)
+        load_ordering_report(tmp_path)
     (tmp_path / "ordering.json").write_text("[]")
     with pytest.raises(AffectstreamError, match="no report of ours"):
-        load(tmp_path)
-    result = CliRunner().invoke(app, ["ordering", "--report", "--out", str(tmp_path)])
+        load_ordering_report(tmp_path)
+    result = CliRunner().invoke(lab, ["ordering", "--report", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert "no report of ours" in result.stderr
 
 
 def test_the_command_prints_the_saved_report(tmp_path: Path) -> None:
-    report = report_of(outcomes(RISING), "it")
-    save(report, tmp_path)
-    result = CliRunner().invoke(app, ["ordering", "--report", "--out", str(tmp_path), "--json"])
+    report = ordering_report_of(outcomes(RISING), "it")
+    save_ordering_report(report, tmp_path)
+    result = CliRunner().invoke(lab, ["ordering", "--report", "--out", str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout.splitlines()[-1])
     assert found == json.loads(json.dumps(report.to_dict()))
     assert "BLSTM" in result.stderr
     assert "not IEMOCAP" in found["data"]
-    trial = CliRunner().invoke(app, ["ordering", "--report", "--small", "--out", str(tmp_path)])
+    trial = CliRunner().invoke(lab, ["ordering", "--report", "--small", "--out", str(tmp_path)])
     assert trial.exit_code == 1  # a trial is kept apart from the report
     assert f"no report is saved in {tmp_path / 'small'}" in trial.stderr

@@ -11,12 +11,17 @@ import pytest
 from matplotlib.image import imread
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.jobs import Job, Outcome
+from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.studies.tables.plots import curves, plot_confusions, plot_table
-from affectstream_tools.studies.tables.report import Confusion, load, report_of, save
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.report import (
+    ConfusionTable,
+    load_table_report,
+    save_table_report,
+    table_report_of,
+)
+from affectstream_tools.studies.tables.rows import TableRow
 
-ROW = Row(
+ROW = TableRow(
     table="t3",
     row="Model 1: CNN, GloVe",
     metric="accuracy",
@@ -27,17 +32,17 @@ ROW = Row(
 )
 
 
-def outcome(name: str) -> Outcome:
-    return Outcome(Job(name, "m:f", {}), {}, 2.0, 100.0, "2 x a processor")
+def outcome(name: str) -> JobOutcome:
+    return JobOutcome(Job(name, "m:f", {}), {}, 2.0, 100.0, "2 x a processor")
 
 
 def test_a_report_is_read_as_it_was_saved_and_others_are_kept(tmp_path: Path) -> None:
-    first = report_of("t3", [ROW], [outcome("x/seed-0")], "the command")
-    second = report_of("w3", [replace(ROW, table="w3", metric="f1")], [], "another")
-    save([first], tmp_path)
+    first = table_report_of("t3", [ROW], [outcome("x/seed-0")], "the command")
+    second = table_report_of("w3", [replace(ROW, table="w3", metric="f1")], [], "another")
+    save_table_report([first], tmp_path)
     before = (tmp_path / "t3.txt").read_bytes()
-    save([second], tmp_path)
-    assert load(tmp_path, ["t3", "w3"]) == [first, second]
+    save_table_report([second], tmp_path)
+    assert load_table_report(tmp_path, ["t3", "w3"]) == [first, second]
     assert (tmp_path / "t3.txt").read_bytes() == before
     for name in ("t3.csv", "t3.md", "w3.txt", "t3-accuracy.png", "w3-f1.png", "costs.txt"):
         assert (tmp_path / name).stat().st_size > 100, name
@@ -52,10 +57,10 @@ def test_a_report_is_read_as_it_was_saved_and_others_are_kept(tmp_path: Path) ->
 
 def test_a_report_that_is_not_saved_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(AffectstreamError, match="run the command without --report first"):
-        load(tmp_path, ["t3"])
+        load_table_report(tmp_path, ["t3"])
     (tmp_path / "tables.json").write_text('{"t3": 1}')
     with pytest.raises(AffectstreamError, match="no report of ours"):
-        load(tmp_path, ["t3"])
+        load_table_report(tmp_path, ["t3"])
 
 
 def test_a_stand_in_is_drawn_without_the_colour_of_iemocap(tmp_path: Path) -> None:
@@ -84,22 +89,22 @@ def test_look_aheads_are_a_curve_where_nothing_else_differs(tmp_path: Path) -> N
         ["none", "causal", "full"],
     ]
     assert [name.endswith("RAVDESS, not IEMOCAP") for name in found] == [False, True]
-    save([report_of("t3", [*seen, other], [], "")], tmp_path)
+    save_table_report([table_report_of("t3", [*seen, other], [], "")], tmp_path)
     assert (tmp_path / "t3-accuracy-look-ahead.png").exists()
 
 
 def test_a_table_has_its_own_confusions(tmp_path: Path) -> None:
-    given = [Confusion(table, "X", ["a", "b"], [[1, 2], [3, 4]]) for table in ("t3", "t1")]
-    report = report_of("t3", [ROW], [], "", given)
+    given = [ConfusionTable(table, "X", ["a", "b"], [[1, 2], [3, 4]]) for table in ("t3", "t1")]
+    report = table_report_of("t3", [ROW], [], "", given)
     assert report.confusions == given[:1]
-    save([report], tmp_path)
+    save_table_report([report], tmp_path)
     assert (tmp_path / "t3-confusion.png").exists()
-    assert load(tmp_path, ["t3"]) == [report]
+    assert load_table_report(tmp_path, ["t3"]) == [report]
 
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_class_that_never_occurs_is_drawn(count: int, tmp_path: Path) -> None:
-    never = Confusion("t3", "X", ["a", "b"], [[0, 0], [1, 3]])
+    never = ConfusionTable("t3", "X", ["a", "b"], [[0, 0], [1, 3]])
     path = plot_confusions("T", [never] * count, tmp_path / "in" / "x.png")
     height, width, _ = imread(path).shape
     assert (width > 3 * height // 2) is (count > 1)

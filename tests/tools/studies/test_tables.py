@@ -11,7 +11,7 @@ from math import nan
 import pytest
 
 from affectstream_tools.studies.tables.papers import PRINTED, QUOTED, TITLES, printed
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.rows import TableRow
 from affectstream_tools.studies.tables.tables import (
     FOOTNOTE,
     STAND_IN,
@@ -19,12 +19,12 @@ from affectstream_tools.studies.tables.tables import (
     as_csv,
     as_markdown,
     as_text,
-    cells,
     completed,
     experiments_of,
+    table_cells,
 )
 
-REAL = Row(
+REAL = TableRow(
     table="t3",
     row="Model 3: LSTM, learned embeddings",
     metric="accuracy",
@@ -77,9 +77,9 @@ def test_other_tables_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(("row", "stands_in"), [(REAL, False), (SYNTHETIC, True), (RAVDESS, True)])
-def test_a_stand_in_is_marked_wherever_it_is_written(row: Row, stands_in: bool) -> None:
+def test_a_stand_in_is_marked_wherever_it_is_written(row: TableRow, stands_in: bool) -> None:
     assert row.stands_in is stands_in
-    assert cells(row)["ours"].endswith(STAND_IN) is stands_in
+    assert table_cells(row)["ours"].endswith(STAND_IN) is stands_in
     text = " ".join(as_text("T", [row]).split())
     assert (f"{row.ours:.2f}{STAND_IN}" in text) is stands_in
     assert FOOTNOTE in text
@@ -93,7 +93,7 @@ def test_a_stand_in_is_marked_wherever_it_is_written(row: Row, stands_in: bool) 
 
 def test_what_is_not_known_is_a_dash_and_never_nan() -> None:
     unknown = replace(REAL, ours=nan, sd=None)
-    assert (cells(unknown)["ours"], cells(unknown)["sd"]) == ("-", "-")
+    assert (table_cells(unknown)["ours"], table_cells(unknown)["sd"]) == ("-", "-")
     assert unknown.to_dict()["ours"] is None
 
 
@@ -107,5 +107,5 @@ def test_a_table_that_is_not_is_refused() -> None:
         experiments_of(["t9"])
 
 
-def _key(row: Row) -> tuple[str, str, str]:
+def _key(row: TableRow) -> tuple[str, str, str]:
     return row.table, row.row, row.metric

@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from affectstream_models.tripathi.checkpoints import load
+from affectstream_models.tripathi.checkpoints import load_network
 from affectstream_models.tripathi.networks import NETWORKS
-from affectstream_tools.commands.app import app
-from affectstream_tools.jobs.jobs import Job, Outcome
+from affectstream_tools.commands.app import lab
+from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.studies.tables.papers import PRINTED, QUOTED
 from affectstream_tools.studies.tables.tables import completed
 from affectstream_tools.studies.tripathi import tables as tripathi
 from affectstream_tools.studies.tripathi.data import read_utterances, synthetic_corpus
-from affectstream_tools.studies.tripathi.experiment import Plan, experiment, run
+from affectstream_tools.studies.tripathi.experiment import (
+    ExperimentPlan,
+    experiment,
+    run_network_job,
+)
 from affectstream_tools.studies.tripathi.rows import PAPER_ROWS
 from derived_copy import write_derived
 
@@ -42,8 +46,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def finished(job: Job, result: dict[str, Any], seconds: float = 1.0) -> Outcome:
-    return Outcome(job, result, wall_s=seconds, peak_mib=100.0, machine="a")
+def finished(job: Job, result: dict[str, Any], seconds: float = 1.0) -> JobOutcome:
+    return JobOutcome(job, result, wall_s=seconds, peak_mib=100.0, machine="a")
 
 
 def result_of(accuracy: float, named: str, *, improvised: bool = True) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def test_the_improvised_row_is_of_networks_trained_on_improvised_dialogues_alone
 def test_a_stand_in_is_called_one_and_its_ceiling_stands_beside(cache: Path) -> None:
     options = {"network": "mocap-head-2", "corpus": "synthetic", "vectors": ""}
     options["protocol"] = "session 5"
-    found = run(str(cache), **options, **QUICK, small=True)
+    found = run_network_job(str(cache), **options, **QUICK, small=True)
     json.dumps(found)
     assert found["named"] == "synthetic corpus, not IEMOCAP"
     assert found["classes"] == ["anger", "excitement", "neutral", "sadness"]
@@ -175,7 +179,7 @@ def test_excitement_is_taken_alone_and_improvised_dialogues_can_be(derived: Path
 
 
 def test_a_seed_makes_the_same_run_to_the_last_bit(derived: Path, cache: Path) -> None:
-    plan = Plan("text-3", str(derived), "", "session 5", **QUICK)
+    plan = ExperimentPlan("text-3", str(derived), "", "session 5", **QUICK)
     runs = [experiment(replace(plan, seed=seed), cache).to_dict() for seed in (1, 1, 2)]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
@@ -189,7 +193,7 @@ def test_real_transcripts_are_as_many_as_the_paper_has(data_folder: Path, tmp_pa
 
 
 def train(*options: str) -> Any:
-    return CliRunner().invoke(app, ["train", "network", *options])
+    return CliRunner().invoke(lab, ["train", "network", *options])
 
 
 def test_a_network_is_trained_saved_and_scored_again(derived: Path, tmp_path: Path) -> None:
@@ -200,10 +204,10 @@ def test_a_network_is_trained_saved_and_scored_again(derived: Path, tmp_path: Pa
     done = train(*words.split())
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout.splitlines()[-1])
-    assert load(file).sha256 == said["sha256"]
+    assert load_network(file).sha256 == said["sha256"]
     assert said["vectors"].startswith("glove.json, sha256 ")
     again = CliRunner().invoke(
-        app, ["evaluate", "network", str(file), "--json", "--cache", str(tmp_path)]
+        lab, ["evaluate", "network", str(file), "--json", "--cache", str(tmp_path)]
     )
     assert again.exit_code == 0, again.output
     found = json.loads(again.stdout.splitlines()[-1])
@@ -211,11 +215,11 @@ def test_a_network_is_trained_saved_and_scored_again(derived: Path, tmp_path: Pa
     for name in ("accuracy", "uar", "confusion", "improvised"):
         assert found[name] == chosen[name]
     own = ["evaluate", "network", str(file), "--data", str(derived), "--cache", str(tmp_path)]
-    refused = CliRunner().invoke(app, own)
+    refused = CliRunner().invoke(lab, own)
     assert refused.exit_code == 2
     assert "the network has learned from" in refused.stderr
     other = write_derived(tmp_path / "other", DIALOGUES[:2], 8)
-    whole = CliRunner().invoke(app, [*own[:4], str(other), *own[5:]])
+    whole = CliRunner().invoke(lab, [*own[:4], str(other), *own[5:]])
     assert whole.exit_code == 0, whole.output
     assert "all of it: accuracy" in whole.stdout
 
@@ -249,7 +253,7 @@ def test_a_place_that_cannot_be_written_is_said_before_training(tmp_path: Path) 
 
 
 def test_what_is_no_checkpoint_says_why(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["evaluate", "network", str(tmp_path / "none")])
+    done = CliRunner().invoke(lab, ["evaluate", "network", str(tmp_path / "none")])
     assert done.exit_code == 2
     assert "cannot read the checkpoint" in done.stderr
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from affectstream.errors import AffectstreamError
 from affectstream.features.text import WordVectors
-from affectstream_models.tripathi.checkpoints import Description
+from affectstream_models.tripathi.checkpoints import NetworkDescription
 from affectstream_tools.studies.tripathi.inputs import (
     encoded,
     fitted,
@@ -24,19 +24,19 @@ from affectstream_tools.studies.tripathi.inputs import (
 from affectstream_tools.studies.tripathi.protocols import (
     ACTORS,
     LAST,
-    PROTOCOLS,
     RANDOM,
     SESSION,
+    TRIPATHI_PROTOCOLS,
     parts_of,
 )
 from affectstream_tools.studies.tripathi.training import (
-    Course,
+    NetworkSchedule,
     Parts,
-    Schedule,
     Scored,
+    TrainingCourse,
     initialise,
-    score,
-    train,
+    score_network,
+    train_epochs,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -46,8 +46,8 @@ TEXTS = ["you never listen", "you never", "I listen to you", "[LAUGHTER] never m
 VECTORS = WordVectors({"you": 2, "sun": 3}, np.array([[0.0] * 3] * 2 + [[1.0] * 3] * 2, np.float32))
 
 
-def described(name: str, **changes: object) -> Description:
-    return replace(Description(name, CLASSES, frames=4, length=6, rows=8), **changes)
+def described(name: str, **changes: object) -> NetworkDescription:
+    return replace(NetworkDescription(name, CLASSES, frames=4, length=6, rows=8), **changes)
 
 
 def corpus(utterances: int = 4936) -> dict[str, object]:
@@ -103,7 +103,7 @@ def test_actors_are_two_men_and_two_women_and_every_seed_has_others() -> None:
 
 
 def test_a_protocol_that_does_not_exist_or_fit_says_so() -> None:
-    with pytest.raises(ValueError, match="no protocol 'all'; there are " + PROTOCOLS[0]):
+    with pytest.raises(ValueError, match="no protocol 'all'; there are " + TRIPATHI_PROTOCOLS[0]):
         parts_of("all", 0, **corpus())
     few = {"ids": ["a"], "dialogues": ["Ses01F_impro01"], "sessions": np.array([1])}
     with pytest.raises(ValueError, match=r"leaves a part .* empty; use another protocol"):
@@ -202,13 +202,13 @@ def test_training_ends_with_the_weights_that_the_development_part_chose() -> Non
     labels = (values[:, 0] > 0).long()
     parts = Parts(np.arange(0, 60, 3), np.arange(1, 60, 3), np.arange(2, 60, 3))
     network, seen = Threshold(), []
-    course = train(
+    course = train_epochs(
         network,
         "adam",
         {"speech": values},
         labels,
         parts,
-        Schedule(4, 60, 8),
+        NetworkSchedule(4, 60, 8),
         seed=0,
         on_epoch=lambda epoch, loss: seen.append(loss),
     )
@@ -216,7 +216,7 @@ def test_training_ends_with_the_weights_that_the_development_part_chose() -> Non
     assert seen[-1] < seen[0]
     best = course.chosen("development")
     assert len(seen) in (60, best + 9)
-    again = score(network, {"speech": values}, labels, parts.test)
+    again = score_network(network, {"speech": values}, labels, parts.test)
     assert np.array_equal(again.logits, course.test[best].logits)
     found = course.to_dict(np.arange(20) < 5)["selected"]["development"]
     assert found["epoch"] == best
@@ -230,7 +230,7 @@ def scored(right: int, sure: float) -> Scored:
 
 
 def test_each_part_chooses_its_own_epoch_and_ties_go_to_the_lower_loss() -> None:
-    course = Course(
+    course = TrainingCourse(
         train_loss=[3.0, 2.0, 1.0],
         development=[scored(2, 1.0), scored(3, 9.0), scored(3, 1.0)],
         test=[scored(4, 1.0), scored(1, 1.0), scored(2, 1.0)],

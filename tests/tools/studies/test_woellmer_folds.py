@@ -16,7 +16,7 @@ from affectstream_tools.studies.woellmer.folds import (
     folds_of,
     matched,
 )
-from affectstream_tools.studies.woellmer.scores import chance_of, mean_scores, scores_of
+from affectstream_tools.studies.woellmer.scores import chance_of, mean_fold_scores, scores_of_counts
 from derived_copy import write_derived
 
 KINDS = ("impro01", "impro02", "impro03", "impro04", "script01_1")
@@ -118,7 +118,7 @@ def test_clusters_of_two_folds_are_matched_by_their_centres() -> None:
 def test_scores_by_hand() -> None:
     counts = [[8, 2, 0], [4, 4, 2], [0, 0, 5]]
     recall, precision = (0.8 + 0.4 + 1.0) / 3, (8 / 12 + 4 / 6 + 5 / 7) / 3
-    assert scores_of(counts) == pytest.approx(
+    assert scores_of_counts(counts) == pytest.approx(
         {
             "accuracy": 17 / 25,
             "uar": recall,
@@ -126,21 +126,23 @@ def test_scores_by_hand() -> None:
             "f1": 2 * recall * precision / (recall + precision),
         }
     )
-    never = scores_of([[3, 0], [3, 0]])
+    never = scores_of_counts([[3, 0], [3, 0]])
     assert never == pytest.approx({"accuracy": 0.5, "uar": 0.5, "precision": 0.25, "f1": 1 / 3})
-    assert scores_of([[3, 1], [0, 0]])["uar"] == 0.75  # what does not occur counts for nothing
+    assert (
+        scores_of_counts([[3, 1], [0, 0]])["uar"] == 0.75
+    )  # what does not occur counts for nothing
     with pytest.raises(ValueError, match="nothing to score"):
-        scores_of(np.zeros((3, 3), dtype=int))
+        scores_of_counts(np.zeros((3, 3), dtype=int))
 
 
 def test_the_mean_is_over_folds_not_utterances() -> None:
     small, large = [[1, 0], [0, 1]], [[50, 50], [50, 50]]
-    mean, deviation = mean_scores([small, large])["f1"]
+    mean, deviation = mean_fold_scores([small, large])["f1"]
     assert mean == pytest.approx(0.75)
     assert deviation == pytest.approx(np.std([1.0, 0.5], ddof=1))
-    assert mean_scores([small])["f1"] == (1.0, 0.0)
+    assert mean_fold_scores([small])["f1"] == (1.0, 0.0)
     with pytest.raises(ValueError, match="no fold"):
-        mean_scores([])
+        mean_fold_scores([])
 
 
 def test_chance_is_the_commonest_class_always() -> None:

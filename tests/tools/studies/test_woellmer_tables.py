@@ -16,11 +16,11 @@ pytest.importorskip("hmmlearn")
 import torch
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
-from affectstream_tools.jobs.jobs import Job, Outcome
+from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.studies.woellmer import tables as woellmer
 from affectstream_tools.studies.woellmer.data import DerivedFeatures, speaker_normalised
 from affectstream_tools.studies.woellmer.folds import folds_of
-from affectstream_tools.studies.woellmer.training import DialogueNetwork, Schedule
+from affectstream_tools.studies.woellmer.training import DialogueNetwork, DialogueSchedule
 from derived_copy import WORDS, write_derived
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -42,22 +42,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcomes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+def outcomes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, JobOutcome]:
     """All small jobs, in this process."""
     found = {}
     for job in woellmer.jobs(data, tmp_path_factory.mktemp("cache"), small=True):
         task = getattr(woellmer, job.task.partition(":")[2])
         result = json.loads(json.dumps(task(**job.options)))
-        found[job.name] = Outcome(job, result, 1.0, 1.0, "here")
+        found[job.name] = JobOutcome(job, result, 1.0, 1.0, "here")
     return found
 
 
-def folds(outcome: Outcome) -> list[dict[str, Any]]:
+def folds(outcome: JobOutcome) -> list[dict[str, Any]]:
     return list(outcome.result.get("folds", [outcome.result]))
 
 
 def test_every_utterance_is_scored_once_by_every_classifier(
-    outcomes: dict[str, Outcome],
+    outcomes: dict[str, JobOutcome],
 ) -> None:
     found = [entry for o in outcomes.values() for fold in folds(o) for entry in fold["scores"]]
     assert {entry["row"] for entry in found} == set(ROWS)
@@ -73,7 +73,7 @@ def test_every_utterance_is_scored_once_by_every_classifier(
 
 
 def test_the_synthetic_corpus_goes_through_frames_and_says_that_it_is_one(
-    outcomes: dict[str, Outcome],
+    outcomes: dict[str, JobOutcome],
 ) -> None:
     (fold,) = folds(outcomes["w/synthetic/seed-0"])
     assert {entry["row"] for entry in fold["scores"]} == set(ROWS)
@@ -84,7 +84,7 @@ def test_the_synthetic_corpus_goes_through_frames_and_says_that_it_is_one(
     assert {np.sum(e["counts"]) for e in fold["scores"] if e["part"] == "all"} == {10}
 
 
-def test_each_row_of_the_paper_is_there(outcomes: dict[str, Outcome]) -> None:
+def test_each_row_of_the_paper_is_there(outcomes: dict[str, JobOutcome]) -> None:
     rows = woellmer.rows(outcomes)
     assert {row.table for row in rows} == {"w2", "w3"}
     (best,) = (
@@ -107,11 +107,11 @@ def test_each_row_of_the_paper_is_there(outcomes: dict[str, Outcome]) -> None:
 
 
 def test_folds_and_seeds_are_averaged() -> None:
-    def outcome(name: str, counts: list[list[int]]) -> Outcome:
+    def outcome(name: str, counts: list[list[int]]) -> JobOutcome:
         entry = {"task": "valence", "row": "SVM, v+f", "part": "all", "data": "IEMOCAP, x"}
         scores = [{**entry, "counts": counts, "wall_s": 2.0}]
         result = {"protocol": "session", "fold": name, "scores": scores}
-        return Outcome(Job(name, "", {}), result, 3.0, 4.0, "here")
+        return JobOutcome(Job(name, "", {}), result, 3.0, 4.0, "here")
 
     some = [outcome("a", [[4, 0], [0, 4]]), outcome("b", [[2, 2], [2, 2]])]
     found = {r.metric: r for r in woellmer.rows({o.job.name: o for o in some}) if r.ours}
@@ -120,7 +120,7 @@ def test_folds_and_seeds_are_averaged() -> None:
     assert (found["f1"].runs, found["f1"].wall_s, found["f1"].peak_mib) == (2, 2.0, 4.0)
 
 
-def test_what_is_drawn_says_on_what_it_was_counted(outcomes: dict[str, Outcome]) -> None:
+def test_what_is_drawn_says_on_what_it_was_counted(outcomes: dict[str, JobOutcome]) -> None:
     drawn = woellmer.confusions(outcomes)
     assert {each.table for each in drawn} == {"w2", "w3"}
     synthetic = [each for each in drawn if "synthetic corpus, not IEMOCAP" in each.title]
@@ -201,7 +201,7 @@ def dialogues_of(seed: int, count: int = 12) -> tuple[list[np.ndarray], list[np.
 
 
 def test_a_network_learns_the_same_each_time_and_leaves_the_generator_alone() -> None:
-    plan = Schedule(epochs=8, batch=4, learning_rate=1e-2)
+    plan = DialogueSchedule(epochs=8, batch=4, learning_rate=1e-2)
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
@@ -226,7 +226,7 @@ def test_balance_is_how_much_the_rare_class_weighs() -> None:
     rows = [random.normal(size=(9, 4)) + 0.5 * own[:, None] for own in labels]
     found = {}
     for balance in (0.0, 1.0):
-        plan = Schedule(epochs=6, batch=4, learning_rate=1e-2, balance=balance)
+        plan = DialogueSchedule(epochs=6, batch=4, learning_rate=1e-2, balance=balance)
         network = DialogueNetwork(2, bidirectional=False, schedule=plan)
         network.fit((rows, labels), (rows, labels))
         found[balance] = np.concatenate([network.predict(own) for own in rows]).mean()
@@ -237,7 +237,7 @@ def test_balance_is_how_much_the_rare_class_weighs() -> None:
 def test_a_network_without_labels_cannot_learn() -> None:
     rows, labels = dialogues_of(0)
     none = (rows, [np.full_like(own, -1) for own in labels])
-    network = DialogueNetwork(3, bidirectional=True, schedule=Schedule(epochs=1))
+    network = DialogueNetwork(3, bidirectional=True, schedule=DialogueSchedule(epochs=1))
     with pytest.raises(ValueError, match="no label to learn from"):
         network.fit(none, (rows, labels))
     with pytest.raises(ValueError, match="no label to choose"):

@@ -10,9 +10,9 @@ import pytest
 
 from affectstream_tools.synthesis.ceilings import ceilings, without_context
 from affectstream_tools.synthesis.dialogue_model import (
-    LOOK_AHEADS,
+    CEILING_LOOK_AHEADS,
+    CUES,
     MISSING,
-    MODALITIES,
     DialogueModel,
     Drawn,
     Shown,
@@ -65,8 +65,8 @@ def test_without_context_it_is_bayes_rule() -> None:
 def test_a_modality_that_is_not_looked_at_might_as_well_be_missing() -> None:
     cues = MODEL.draw(4, 6, np.random.default_rng(3)).cues
     hidden = cues.copy()
-    hidden[..., MODALITIES.index("words")] = MISSING
-    for look_ahead in LOOK_AHEADS:
+    hidden[..., CUES.index("words")] = MISSING
+    for look_ahead in CEILING_LOOK_AHEADS:
         np.testing.assert_allclose(
             MODEL.posteriors(cues, look_ahead, ("voice", "motion")),
             MODEL.posteriors(hidden, look_ahead),
@@ -76,7 +76,7 @@ def test_a_modality_that_is_not_looked_at_might_as_well_be_missing() -> None:
 def test_shorter_dialogues_may_be_filled_with_missing_cues() -> None:
     cues = MODEL.draw(2, 6, np.random.default_rng(4)).cues
     filled = np.concatenate((cues, np.full((2, 3, 3), MISSING)), axis=1)
-    for look_ahead in LOOK_AHEADS:
+    for look_ahead in CEILING_LOOK_AHEADS:
         np.testing.assert_allclose(
             MODEL.posteriors(filled, look_ahead)[:, :6], MODEL.posteriors(cues, look_ahead)
         )
@@ -108,7 +108,7 @@ def test_cues_are_drawn_as_said() -> None:
 
 def test_more_to_know_is_never_worse_to_be_expected() -> None:
     drawn = MODEL.draw(600, 16, np.random.default_rng(7))
-    for subset in (("voice",), MODALITIES):
+    for subset in (("voice",), CUES):
         found = list(ceilings(MODEL, drawn, subsets=[subset]))
         assert tuple(ceiling.look_ahead for ceiling in found) == ORDERED
         for measure in ("accuracy", "uar"):
@@ -121,7 +121,7 @@ def test_more_to_know_is_never_worse_to_be_expected() -> None:
 
 def test_the_decisions_reach_what_is_expected_of_them() -> None:
     drawn = MODEL.draw(1500, 12, np.random.default_rng(8))
-    for ceiling in ceilings(MODEL, drawn, subsets=[MODALITIES], look_aheads=("none", "full")):
+    for ceiling in ceilings(MODEL, drawn, subsets=[CUES], look_aheads=("none", "full")):
         assert ceiling.realised_accuracy == pytest.approx(ceiling.accuracy, abs=0.01)
         assert ceiling.realised_uar == pytest.approx(ceiling.uar, abs=0.012)
         assert 0 < ceiling.accuracy_sd < 0.005
@@ -129,7 +129,7 @@ def test_the_decisions_reach_what_is_expected_of_them() -> None:
 
 def test_more_modalities_are_never_worse_to_be_expected() -> None:
     together = without_context(MODEL)
-    for pair in itertools.combinations(MODALITIES, 2):
+    for pair in itertools.combinations(CUES, 2):
         both = without_context(MODEL, pair)
         assert all(whole > part + 0.01 for whole, part in zip(together, both, strict=True))
         for name in pair:
@@ -137,7 +137,7 @@ def test_more_modalities_are_never_worse_to_be_expected() -> None:
             assert all(whole > part - 1e-12 for whole, part in zip(both, one, strict=True))
 
 
-@pytest.mark.parametrize("subset", [("voice",), ("motion",), ("voice", "words"), MODALITIES])
+@pytest.mark.parametrize("subset", [("voice",), ("motion",), ("voice", "words"), CUES])
 def test_the_closed_form_agrees_with_a_large_draw(subset: tuple[str, ...]) -> None:
     drawn = MODEL.draw(2000, 10, np.random.default_rng(9))
     found = next(iter(ceilings(MODEL, drawn, subsets=[subset], look_aheads=["none"])))
@@ -146,14 +146,14 @@ def test_the_closed_form_agrees_with_a_large_draw(subset: tuple[str, ...]) -> No
     assert found.uar == pytest.approx(uar, abs=0.006)
 
 
-@pytest.mark.parametrize("look_ahead", LOOK_AHEADS)
+@pytest.mark.parametrize("look_ahead", CEILING_LOOK_AHEADS)
 def test_cues_that_tell_nothing_leave_chance_and_those_that_tell_all_leave_no_doubt(
     look_ahead: str,
 ) -> None:
     for informativeness, accuracy, uar in ((0.0, float(MODEL.prior.max()), 0.25), (1.0, 1.0, 1.0)):
-        model = DialogueModel(*(Shown(informativeness) for _ in MODALITIES))
+        model = DialogueModel(*(Shown(informativeness) for _ in CUES))
         drawn = model.draw(50, 10, np.random.default_rng(10))
-        (found,) = ceilings(model, drawn, subsets=[MODALITIES], look_aheads=[look_ahead])
+        (found,) = ceilings(model, drawn, subsets=[CUES], look_aheads=[look_ahead])
         assert found.accuracy == pytest.approx(accuracy)
         assert found.uar == pytest.approx(uar)
         assert without_context(model) == pytest.approx((accuracy, uar))

@@ -27,7 +27,7 @@ from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.features.face_markers import FaceMarkers
 from affectstream.features.functionals import functionals
 from affectstream.features.mocap import chronological_means
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 from affectstream_tools.synthesis.ceilings import ceilings
 from affectstream_tools.synthesis.dialogue_model import MISSING, DialogueModel, Shown
 from affectstream_tools.synthesis.iemocap_layout import write_corpus
@@ -136,12 +136,12 @@ def described_voices(corpus: Corpus, front_end: str) -> np.ndarray:
         for utterance in dialogue.utterances:
             samples = sound(dialogue, utterance.id, channels.of[utterance.speaker])
             if front_end == "tripathi34":
-                frames = tripathi34.extract(samples, *tripathi34.reference(samples))
+                frames = tripathi34.extract_tripathi34(samples, *tripathi34.reference(samples))
                 rows.append(frames.mean(axis=0)[:21])  # chroma is the speaker's pitch
             elif front_end == "woellmer":
-                rows.append(functionals(woellmer.extract(samples)))
+                rows.append(functionals(woellmer.extract_woellmer(samples)))
             else:
-                rows.append(utterance_statistics(egemaps.extract(samples)))
+                rows.append(utterance_statistics(egemaps.extract_egemaps(samples)))
     return np.nan_to_num(np.stack(rows))
 
 
@@ -281,7 +281,7 @@ def test_what_cannot_be_written_or_read_is_said(tmp_path: Path) -> None:
 def test_the_command_prints_the_ceilings(tmp_path: Path) -> None:
     asked = ["synthesise", str(tmp_path / "corpus"), "--sessions", "1", "--dialogues", "1"]
     asked += ["--utterances", "4", "--informativeness", "voice=1,words=0", "--json"]
-    result = CliRunner().invoke(app, asked)
+    result = CliRunner().invoke(lab, asked)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout.splitlines()[-1])
     assert found["synthetic"] is True
@@ -307,7 +307,7 @@ def test_the_command_prints_the_ceilings(tmp_path: Path) -> None:
 def test_the_command_refuses_in_one_sentence(
     tmp_path: Path, option: str, value: str, says: str
 ) -> None:
-    result = CliRunner().invoke(app, ["synthesise", str(tmp_path / "corpus"), option, value])
+    result = CliRunner().invoke(lab, ["synthesise", str(tmp_path / "corpus"), option, value])
     assert result.exit_code == 2
     assert says in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -20,7 +20,7 @@ from affectstream.data import demo_folder, tiny_vosk_model
 from affectstream.messages import UtteranceEnded
 from affectstream.sources.mocap.frames import MocapFrame, MocapLoss, MocapRecording
 from affectstream_tools.build.demo_dialogue.face import FRAME_RATE_HZ
-from affectstream_tools.synthesis.espeak import Espeak, SynthesisError, Voice, WordEvent
+from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice, SynthesisError, WordEvent
 from conftest import lacks
 
 RATE_HZ = 16_000
@@ -201,7 +201,7 @@ def test_building_it_again_gives_the_same_dialogue(
 
 
 def test_speech_comes_with_its_words(synthesiser: Espeak) -> None:
-    spoken = synthesiser.say("hello my friend", Voice("en-us+f2"))
+    spoken = synthesiser.say("hello my friend", EspeakVoice("en-us+f2"))
 
     words = [event.offset for event in spoken.events if isinstance(event, WordEvent)]
     assert words == [0, 6, 9]
@@ -212,4 +212,4 @@ def test_speech_comes_with_its_words(synthesiser: Espeak) -> None:
 @pytest.mark.parametrize("name", ["xx-none", "en-us+none"])
 def test_a_voice_that_does_not_exist_is_refused(synthesiser: Espeak, name: str) -> None:
     with pytest.raises(SynthesisError, match="espeak-ng has no"):
-        synthesiser.say("hello", Voice(name))
+        synthesiser.say("hello", EspeakVoice(name))

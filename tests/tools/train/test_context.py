@@ -14,27 +14,27 @@ from typer.testing import CliRunner
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance, read_derived
 from affectstream_models.context.batches import collate
-from affectstream_models.context.checkpoints import load, load_pretrained
+from affectstream_models.context.checkpoints import load_context_model, load_pretrained
 from affectstream_models.context.network import SCALES
 from affectstream_models.context.offline import dialogue_outputs
-from affectstream_models.context.steps import mean_scores
-from affectstream_tools.commands.app import app
+from affectstream_models.context.steps import mean_step_scores
+from affectstream_tools.commands.app import lab
 from affectstream_tools.corpora.splits import (
     hold_out_scenarios,
     hold_out_session,
     leave_one_session_out,
     of_sessions,
 )
-from affectstream_tools.evaluate.dialogues import evaluate, predict, scores_of
+from affectstream_tools.evaluate.dialogues import evaluate_dialogues, look_ahead_scores, predict
 from affectstream_tools.evaluate.scenario_protocol import evaluate_scenarios
 from affectstream_tools.train.checkpoint import (
-    Recipe,
     Sources,
     Trainer,
+    TrainingRecipe,
     sentences_of,
     train_checkpoint,
 )
-from affectstream_tools.train.member import Part, Schedule
+from affectstream_tools.train.member import DialoguePart, MemberSchedule
 from affectstream_tools.train.recipes import unseen_sessions, unseen_sessions_and_scenarios
 from affectstream_tools.train.targets import Augmentation, emotion_target, level_of
 from affectstream_tools.train.word_encoder import TextSchedule
@@ -56,8 +56,10 @@ SIZES = {
     "hidden_dim": 8,
     "head_dim": 8,
 }
-RECIPE = Recipe(
-    schedule=Schedule(epochs=24, dialogues_per_step=1, learning_rate=2e-2), sizes=SIZES, members=1
+RECIPE = TrainingRecipe(
+    schedule=MemberSchedule(epochs=24, dialogues_per_step=1, learning_rate=2e-2),
+    sizes=SIZES,
+    members=1,
 )
 
 
@@ -112,9 +114,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, o
 
 
 def test_training_learns_what_the_words_say(trained: tuple[Path, dict[str, object]]) -> None:
-    model = load(trained[0])
+    model = load_context_model(trained[0])
     assert model.sha256 == trained[1]["sha256"]
-    rows = evaluate(model, of_sessions(make_corpus(), {3}))
+    rows = evaluate_dialogues(model, of_sessions(make_corpus(), {3}))
     assert {row.part for row in rows} == {"all", "improvised"}
     whole = [r for r in rows if r.look_ahead is None and r.part == "all"]
     assert whole[0].scores.uar > 0.5
@@ -172,7 +174,7 @@ def test_rare_levels_weigh_more_when_they_are_balanced() -> None:
         batch = collate(prepared.acoustic[0], [one[0] for one in prepared.text])
         with torch.inference_mode():
             outputs = dialogue_outputs(network, [batch], prepared.speakers, None)
-        _, _, levels, _ = mean_scores(outputs, 1.0, len(prepared.speakers))
+        _, _, levels, _ = mean_step_scores(outputs, 1.0, len(prepared.speakers))
         return float(levels[:, SCALES.index("activation"), 2].mean())
 
     assert chance_of_the_rare_level(1.0) > 2 * chance_of_the_rare_level(0.0)
@@ -227,8 +229,8 @@ def structs(utterance: CorpusUtterance, **changes: object) -> CorpusUtterance:
 def test_other_corpora_words_learned_elsewhere_and_doubt(tmp_path: Path) -> None:
     corpus, path = make_corpus(), tmp_path / "live.safetensors"
     others = other_corpora(corpus)
-    recipe = Recipe(
-        schedule=Schedule(
+    recipe = TrainingRecipe(
+        schedule=MemberSchedule(
             epochs=12,
             dialogues_per_step=1,
             learning_rate=2e-2,
@@ -236,7 +238,7 @@ def test_other_corpora_words_learned_elsewhere_and_doubt(tmp_path: Path) -> None
             without_acoustic=0.2,
             mistakes=0.5,
             shuffle=0.5,
-            parts={"meld": Part(share=1.0, weight=0.5), "ravdess": Part()},
+            parts={"meld": DialoguePart(share=1.0, weight=0.5), "ravdess": DialoguePart()},
         ),
         sizes=SIZES,
         members=2,
@@ -250,7 +252,7 @@ def test_other_corpora_words_learned_elsewhere_and_doubt(tmp_path: Path) -> None
     result = train_checkpoint(
         made, path, name="live", test_session=3, folds=unseen_sessions_and_scenarios
     )
-    model = load(path)
+    model = load_context_model(path)
     assert model.speaker_prior == 4.0
     assert 0.25 <= model.sure_above <= 1.0
     assert {"iemocap/Ses01F", "ravdess/01"} <= set(model.trained_speakers)
@@ -262,12 +264,14 @@ def test_other_corpora_words_learned_elsewhere_and_doubt(tmp_path: Path) -> None
     torch.testing.assert_close(
         without.networks()[0].ngram_table.weight, first, atol=1e-3, rtol=1e-2
     )  # float16 in the file: words were learned once, and not from the dialogues
-    rows = evaluate(model, of_sessions(corpus, {3}))
+    rows = evaluate_dialogues(model, of_sessions(corpus, {3}))
     assert next(r for r in rows if r.look_ahead is None).scores.uar > 0.4
 
 
 def test_a_recipe_does_without_one_of_its_corpora() -> None:
-    recipe = Recipe(schedule=Schedule(parts={"meld": Part(), "ravdess": Part()}))
+    recipe = TrainingRecipe(
+        schedule=MemberSchedule(parts={"meld": DialoguePart(), "ravdess": DialoguePart()})
+    )
     assert set(recipe.without("ravdess").schedule.parts) == {"meld"}
     with pytest.raises(ValueError, match="it has meld, ravdess"):
         recipe.without("emobank")
@@ -280,14 +284,14 @@ def test_folds_of_unseen_scenarios_share_neither_session_nor_scenario() -> None:
 
 
 def test_a_missing_corpus_is_said_in_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["train", "context", "--data", str(tmp_path)])
+    result = CliRunner().invoke(lab, ["train", "context", "--data", str(tmp_path)])
     assert result.exit_code == 2
     assert "utterances.csv is missing" in result.output
     assert "Traceback" not in result.output
 
 
 def test_the_lab_command_explains_itself() -> None:
-    result = CliRunner().invoke(app, ["--help"])
+    result = CliRunner().invoke(lab, ["--help"])
     assert result.exit_code == 0
     assert "train" in result.output
     assert "evaluate" in result.output
@@ -298,7 +302,7 @@ def test_the_shipped_models_are_as_good_as_their_cards_say() -> None:
     dialogues = of_sessions(read_derived(real_data()), {5})
     for name, least in (("replay", 0.8), ("live", 0.55)):
         answers = predict(load_pretrained(name), dialogues, 8, ("acoustic", "text"))
-        found, _ = scores_of([(utterance, estimate) for _, utterance, estimate in answers])
+        found, _ = look_ahead_scores([(utterance, estimate) for _, utterance, estimate in answers])
         assert found.utterances == 1241
         assert found.uar > least, name
 
@@ -311,6 +315,6 @@ def test_with_a_sentence_encoder_the_live_model_is_better() -> None:
     uar = {}
     for name in ("live", "live-sentences"):
         answers = predict(load_pretrained(name), some, 8, ("acoustic", "text"))
-        found, _ = scores_of([(utterance, estimate) for _, utterance, estimate in answers])
+        found, _ = look_ahead_scores([(utterance, estimate) for _, utterance, estimate in answers])
         uar[name] = found.uar
     assert uar["live-sentences"] > uar["live"] + 0.05

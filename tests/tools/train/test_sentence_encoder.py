@@ -15,7 +15,7 @@ from affectstream_tools.train.sentence_encoder import (
     score_sentences,
     train_sentences,
 )
-from affectstream_tools.train.word_encoder import EMOTIONS, UNKNOWN, Sentence
+from affectstream_tools.train.word_encoder import SENTENCE_EMOTIONS, UNKNOWN, Sentence
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of its libraries
 
@@ -24,8 +24,8 @@ SENTENCES = [
     sentence
     for thing in THINGS
     for sentence in (
-        Sentence(f"I really love {thing}!", EMOTIONS.index("hap")),
-        Sentence(f"I am so angry about {thing}!", EMOTIONS.index("ang")),
+        Sentence(f"I really love {thing}!", SENTENCE_EMOTIONS.index("hap")),
+        Sentence(f"I am so angry about {thing}!", SENTENCE_EMOTIONS.index("ang")),
         Sentence(f"A delightful word about {thing}.", UNKNOWN, (4.0, 3.5, 3.0)),
         Sentence(f"A horrible word about {thing}.", UNKNOWN, (2.0, 2.5, 3.1)),
     )

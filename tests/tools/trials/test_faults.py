@@ -15,10 +15,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from affectstream_tools.commands.app import app
-from affectstream_tools.trials.faults.events import closed_dialogues, compare, holes, read_events
-from affectstream_tools.trials.faults.injection import Deaths, Replay, play
-from affectstream_tools.trials.faults.report import Disturbed, FaultReport, save
+from affectstream_tools.commands.app import lab
+from affectstream_tools.trials.faults.events import (
+    closed_dialogues,
+    compare_events,
+    holes,
+    read_events,
+)
+from affectstream_tools.trials.faults.injection import Deaths, Replay, play_disturbed
+from affectstream_tools.trials.faults.report import Disturbed, FaultReport, save_fault_report
 from bus_helpers import free_address
 from derived_copy import write_derived
 
@@ -44,7 +49,7 @@ WHOLE = [event("u1", 0, 0), event("u1", 1, 1), event("u2", 0, 2), event("u2", 1,
 
 
 def test_the_same_events_are_the_same() -> None:
-    found = compare(WHOLE, WHOLE)
+    found = compare_events(WHOLE, WHOLE)
     assert (found.finals, found.events) == (2, 4)
     assert (found.lost, found.doubled, found.changed, found.revisions_changed) == (0, 0, 0, 0)
     assert holes(WHOLE) == 0
@@ -70,7 +75,7 @@ def test_what_differs_is_counted(
     revisions_changed: int,
     out_of_turn: int,
 ) -> None:
-    comparison = compare(WHOLE, found)
+    comparison = compare_events(WHOLE, found)
     assert comparison.lost == lost
     assert comparison.doubled == doubled
     assert comparison.changed == changed
@@ -89,12 +94,14 @@ def test_a_line_that_is_not_ended_is_not_read(tmp_path: Path) -> None:
 def test_a_replay_whose_processes_die_tells_the_same(tmp_path: Path, hub_alone: bool) -> None:
     corpus = write_derived(tmp_path / "corpus", utterances=12)
     replay = Replay(corpus, ("Ses01F_impro01", "Ses02M_script01_1"), hub_alone=hub_alone)
-    expected = play(replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None)
+    expected = play_disturbed(
+        replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None
+    )
     deaths = Deaths(random.Random(3 + hub_alone), 5, mean_wait_s=0.25)
     died: list[str] = []
-    found = play(replay, tmp_path / "disturbed", deaths, died.append)
+    found = play_disturbed(replay, tmp_path / "disturbed", deaths, died.append)
     assert len(died) >= 2  # the last ones may come after the end
-    comparison = compare(expected, found)
+    comparison = compare_events(expected, found)
     assert comparison.finals == 24
     assert (comparison.lost, comparison.doubled, comparison.changed) == (0, 0, 0)
     assert comparison.revisions_changed == 0
@@ -102,19 +109,19 @@ def test_a_replay_whose_processes_die_tells_the_same(tmp_path: Path, hub_alone: 
 
 
 def test_the_saved_report_is_printed(tmp_path: Path) -> None:
-    comparison = compare(WHOLE, WHOLE)
+    comparison = compare_events(WHOLE, WHOLE)
     replays = [Disturbed(False, {"fusion": 2, "replay": 1}, 0, comparison, 3.0)]
     report = FaultReport(["d1"], "derived", 1.0, replays, "affectstream-lab faults", "today", "m")
-    save(report, tmp_path)
-    done = CliRunner().invoke(app, ["faults", "--report", "--out", str(tmp_path), "--json"])
+    save_fault_report(report, tmp_path)
+    done = CliRunner().invoke(lab, ["faults", "--report", "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0
     found = json.loads(done.stdout.splitlines()[-1])
     assert (found["kills"], found["lost"], found["doubled"]) == (3, 0, 0)
     assert "3 times `kill -9` (fusion 2, replay 1)" in done.output
-    nothing = CliRunner().invoke(app, ["faults", "--report", "--out", str(tmp_path / "no")])
+    nothing = CliRunner().invoke(lab, ["faults", "--report", "--out", str(tmp_path / "no")])
     assert nothing.exit_code == 1
     assert "run the command without --report first" in " ".join(nothing.output.split())
-    unnamed = CliRunner().invoke(app, ["faults"])
+    unnamed = CliRunner().invoke(lab, ["faults"])
     assert "name the derived IEMOCAP set with --data" in unnamed.output
 
 
@@ -129,7 +136,9 @@ def affectstream(*arguments: object, limit_kib: int = 0) -> subprocess.Popen[byt
 def test_a_node_whose_disk_is_full_says_so_and_the_next_one_goes_on(tmp_path: Path) -> None:
     corpus = write_derived(tmp_path / "corpus", utterances=12)
     replay = Replay(corpus, ("Ses01F_impro01", "Ses02M_script01_1"))
-    expected = play(replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None)
+    expected = play_disturbed(
+        replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None
+    )
     where = ("--address", free_address())
     fusion = ("fusion", *where, "--checkpoint", "replay", "--journal", tmp_path / "node.journal")
     events = tmp_path / "events.jsonl"
@@ -147,7 +156,7 @@ def test_a_node_whose_disk_is_full_says_so_and_the_next_one_goes_on(tmp_path: Pa
         running.append(affectstream(*fusion, "--no-hub"))
         assert player.wait(timeout=60) == 0
         wait_for(lambda: len(closed_dialogues(read_events(events))) == 2)
-    comparison = compare(expected, read_events(events))
+    comparison = compare_events(expected, read_events(events))
     assert (comparison.lost, comparison.doubled, comparison.revisions_changed) == (0, 0, 0)
     assert holes(read_events(events)) == 0
 

@@ -17,23 +17,23 @@ from typer.testing import CliRunner
 
 from affectstream.codec import DecodeError, decode, encode
 from affectstream.errors import AffectstreamError
-from affectstream.messages import KINDS
-from affectstream_tools.commands.app import app
+from affectstream.messages import MESSAGE_KINDS
+from affectstream_tools.commands.app import lab
 from affectstream_tools.trials.fuzzing import coverage_guided, watching
 from affectstream_tools.trials.fuzzing.all_targets import TARGETS, names_of, run_apart
 from affectstream_tools.trials.fuzzing.good_stream import Following, good_message
 from affectstream_tools.trials.fuzzing.messages import FrameSpoiler, MessageMaker
-from affectstream_tools.trials.fuzzing.report import FuzzReport, load, save
+from affectstream_tools.trials.fuzzing.report import FuzzReport, load_fuzz_report, save_fuzz_report
 from affectstream_tools.trials.fuzzing.spoiling import spoiled_bytes, spoiled_text
 from affectstream_tools.trials.fuzzing.watching import (
-    Case,
     CaseTooSlow,
     Found,
+    FuzzCase,
     again,
     checked_sentence,
-    fuzz,
     load_failure,
     random_of,
+    run_target,
 )
 
 SMALL = {"codec": 2_000, "inlet": 2_000, "node": 1_500, "bus": 400, "wav": 300, "mocap": 100}
@@ -60,7 +60,7 @@ def test_anything_can_be_spoiled(data: bytes, text: str, seed: int) -> None:
 def test_every_kind_is_made_and_most_of_what_is_spoiled_is_refused() -> None:
     random = Random(1)
     maker = MessageMaker(random)
-    assert {maker.any().kind for _ in range(500)} == set(KINDS)
+    assert {maker.any().kind for _ in range(500)} == set(MESSAGE_KINDS)
     spoiler, refused = FrameSpoiler(random, stock=100), set()
     for _ in range(2_000):
         try:
@@ -73,7 +73,7 @@ def test_every_kind_is_made_and_most_of_what_is_spoiled_is_refused() -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_no_target_has_a_defect(name: str) -> None:
-    found = fuzz(name, TARGETS[name].make, SMALL[name], seed=7)
+    found = run_target(name, TARGETS[name].make, SMALL[name], seed=7)
     assert found.failures == []
     assert found.cases == SMALL[name] == found.accepted + sum(found.refused.values())
     assert found.accepted
@@ -102,11 +102,11 @@ class Bad:
     def __init__(self, *, defect: str = "raise", stateful: bool = False) -> None:
         self.stateful, self._defect, self._given = stateful, defect, 0
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         while True:
             yield [random.randbytes(4)]
 
-    def give(self, case: Case) -> str:
+    def give(self, case: FuzzCase) -> str:
         self._given += 1
         if self.stateful and self._given == 30:
             raise KeyError("thirty")
@@ -128,7 +128,7 @@ class Bad:
 
 @pytest.mark.parametrize("stateful", [False, True])
 def test_a_defect_is_saved_and_can_be_run_again(tmp_path: Path, stateful: bool) -> None:
-    found = fuzz("bad", lambda: Bad(stateful=stateful), 1_000, seed=1)
+    found = run_target("bad", lambda: Bad(stateful=stateful), 1_000, seed=1)
     failure = load_failure(found.failures[0].save(tmp_path))
     assert failure.error.startswith("KeyError: ")
     assert failure.where.startswith("test_fuzzing.py:")
@@ -145,7 +145,7 @@ def test_what_hangs_is_slow_or_misses_something_is_a_defect(
     monkeypatch.setattr(watching, "HANG_S", 0.2)
     monkeypatch.setattr(watching, "SLOW_S", 0.05)
     monkeypatch.setattr(watching, "MOST_FAILURES", 1)
-    found = fuzz("bad", lambda: Bad(defect=defect), 400, seed=1)
+    found = run_target("bad", lambda: Bad(defect=defect), 400, seed=1)
     expected = "AssertionError: something" if defect == "finish" else CaseTooSlow.__name__
     assert found.failures[-1 if defect == "finish" else 0].error.startswith(expected)
 
@@ -169,10 +169,10 @@ def test_a_target_runs_in_a_process_of_its_own_and_its_report_is_read_again(tmp_
     assert (found.cases, found.failures) == (100, [])
     assert told[-1] == (100, 100)
     report = FuzzReport([found, Found("codec")], [], 1, "affectstream-lab fuzz")
-    save(report, tmp_path)
-    assert load(tmp_path) == report
+    save_fuzz_report(report, tmp_path)
+    assert load_fuzz_report(tmp_path) == report
     assert "| toml | 100 |" in (tmp_path / "fuzz.md").read_text()
-    printed = CliRunner().invoke(app, ["fuzz", "--report", "--out", str(tmp_path), "--json"])
+    printed = CliRunner().invoke(lab, ["fuzz", "--report", "--out", str(tmp_path), "--json"])
     assert printed.exit_code == 0, printed.output
     assert json.loads(printed.stdout.splitlines()[-1]) == report.to_dict()
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from affectstream_tools.commands.app import app
+from affectstream_tools.commands.app import lab
 from affectstream_tools.trials.link import cases, link, report
-from affectstream_tools.trials.link.cases import Row, compare, report_of, run_cases
+from affectstream_tools.trials.link.cases import LinkRow, compare_trials, link_report_of, run_cases
 from affectstream_tools.trials.link.link import Impairment, LinkScheduler
 from affectstream_tools.trials.link.namespaces import missing
-from affectstream_tools.trials.link.trial import Case, Outcome, run_trial
+from affectstream_tools.trials.link.trial import LinkCase, TrialOutcome, run_trial
 from conftest import lacks
 from derived_copy import write_derived
 
@@ -108,8 +108,8 @@ def test_a_link_holds_so_many_packets_and_no_more(monkeypatch: pytest.MonkeyPatc
     assert scheduler.counts["full"] == 2
 
 
-def outcome(finals: dict[str, dict[str, float]], gaps: list[str] | None = None) -> Outcome:
-    return Outcome(
+def outcome(finals: dict[str, dict[str, float]], gaps: list[str] | None = None) -> TrialOutcome:
+    return TrialOutcome(
         finals=finals,
         gaps=gaps or [],
         resent=3,
@@ -122,13 +122,13 @@ def outcome(finals: dict[str, dict[str, float]], gaps: list[str] | None = None) 
     )
 
 
-def rows() -> list[Row]:
+def rows() -> list[LinkRow]:
     heard = [
         outcome({"d/1": {"anger": 0.5}, "d/2": {"anger": 0.25}}),
         outcome({"d/1": {"anger": 0.5}, "d/2": {"anger": 0.75}}, ["d: 1 emotion of fusion: why"]),
         outcome({"d/1": {"anger": 0.5 + 1e-6}}),
     ]
-    named = [Case(name="good"), Case(name="bad", drift_ppm=200), Case(name="worse")]
+    named = [LinkCase(name="good"), LinkCase(name="bad", drift_ppm=200), LinkCase(name="worse")]
     return list(run_cases(named, lambda case: heard[named.index(case)]))
 
 
@@ -137,41 +137,43 @@ def test_each_case_is_compared_with_the_undisturbed_one() -> None:
     assert (good.same, good.finals, good.difference) == (2, 2, 0.0)
     assert (bad.same, bad.difference, bad.true_drift_ppm) == (1, 0.5, -200)
     assert (worse.same, worse.finals) == (1, 2)
-    other = compare(Case(name="x"), outcome({"d/1": {"joy": 1.0}}), outcome({"d/1": {"anger": 1}}))
+    other = compare_trials(
+        LinkCase(name="x"), outcome({"d/1": {"joy": 1.0}}), outcome({"d/1": {"anger": 1}})
+    )
     assert other.same == 0
 
 
 def test_a_report_is_saved_and_printed_again(tmp_path: Path) -> None:
-    made = report_of(rows(), ["d"], "affectstream-lab link --data DIR")
-    report.save(made, tmp_path)
-    assert report.load(tmp_path) == made
+    made = link_report_of(rows(), ["d"], "affectstream-lab link --data DIR")
+    report.save_link_report(made, tmp_path)
+    assert report.load_link_report(tmp_path) == made
     text = (tmp_path / "link.md").read_text(encoding="utf-8")
     assert (
         "| bad | 1 of 2 | 0.5 | 1 | 3 | 10 of 100 | -1.25 | 0.50 | 20.0 | -190 | -200 | 12 |"
         in text
     )
     assert "bad: d: 1 emotion of fusion: why" in text
-    printed = CliRunner().invoke(app, ["link", "--report", "--out", str(tmp_path), "--json"])
+    printed = CliRunner().invoke(lab, ["link", "--report", "--out", str(tmp_path), "--json"])
     assert printed.exit_code == 0, printed.output
     assert json.loads(printed.stdout.splitlines()[-1]) == made.to_dict()
 
 
 def test_without_a_report_or_a_corpus_the_remedy_is_named(tmp_path: Path) -> None:
-    printed = CliRunner().invoke(app, ["link", "--report", "--out", str(tmp_path)])
+    printed = CliRunner().invoke(lab, ["link", "--report", "--out", str(tmp_path)])
     assert (printed.exit_code, "without --report first" in printed.stderr) == (1, True)
-    assert "--data" in CliRunner().invoke(app, ["link"]).stderr
+    assert "--data" in CliRunner().invoke(lab, ["link"]).stderr
 
 
 def test_the_cases_begin_with_the_undisturbed_one_and_have_names_of_their_own() -> None:
-    assert cases.CASES[0].impairment == Impairment()
-    assert len({case.name for case in cases.CASES}) == len(cases.CASES)
+    assert cases.LINK_CASES[0].impairment == Impairment()
+    assert len({case.name for case in cases.LINK_CASES}) == len(cases.LINK_CASES)
 
 
 def test_two_hosts_whose_link_loses_packets_and_whose_clocks_differ_agree(tmp_path: Path) -> None:
     if (lack := missing()) is not None:
         lacks(f"two hosts: {lack}")
     corpus = write_derived(tmp_path / "corpus", ("Ses05F_impro01",), utterances=10)
-    case = Case(
+    case = LinkCase(
         name="bad",
         impairment=Impairment(delay_ms=5, jitter_ms=20, loss=0.05),
         ahead_s=5,

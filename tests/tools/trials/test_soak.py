@@ -22,11 +22,21 @@ from affectstream.messages import (
     UtteranceEnded,
 )
 from affectstream_tools.bench.footprint import Footprint, footprint
-from affectstream_tools.commands.app import app
-from affectstream_tools.trials.soak.day import Day, Look, Plan, live_through
-from affectstream_tools.trials.soak.hearing import HOUR_NS, Hearing
-from affectstream_tools.trials.soak.recording import EndlessRecording, Turn, sentences, turns
-from affectstream_tools.trials.soak.report import line, load, report_of, save
+from affectstream_tools.commands.app import lab
+from affectstream_tools.trials.soak.day import Day, DayPlan, Look, live_through
+from affectstream_tools.trials.soak.hearing import HOUR_NS, HeardSentences
+from affectstream_tools.trials.soak.recording import (
+    EndlessRecording,
+    RecordedTurn,
+    spoken_sentences,
+    turns,
+)
+from affectstream_tools.trials.soak.report import (
+    fitted_line,
+    load_soak_report,
+    save_soak_report,
+    soak_report_of,
+)
 
 RATE = 16_000
 S = 1_000_000_000
@@ -34,7 +44,7 @@ SESSION = {"session": "soak"}
 
 
 def lengths() -> list[int]:
-    return [len(sentence.samples) for sentence in sentences()]
+    return [len(sentence.samples) for sentence in spoken_sentences()]
 
 
 # What is said
@@ -59,7 +69,7 @@ def test_a_recording_holds_the_sentences_where_it_says_and_noise_elsewhere() -> 
         heard.append(block.samples)
     samples = np.concatenate(heard).astype(float)
     assert len(samples) == 100 * RATE
-    known = sentences()
+    known = spoken_sentences()
     silence = np.ones(len(samples), dtype=bool)
     said = [t for t in islice(turns(lengths(), 0.2, seed=3), 30) if t.end < len(samples)]
     assert len(said) > 5
@@ -85,11 +95,11 @@ def test_silence_is_silent() -> None:
 
 TEXTS = ["good morning", "how are you"]
 TURNS = [
-    Turn(0, 1 * RATE, 2 * RATE, 1.0),
-    Turn(1, 5 * RATE, 6 * RATE, 1.0),
-    Turn(0, 9 * RATE, 10 * RATE, 1.0),
-    Turn(1, 3601 * RATE, 3602 * RATE, 1.0),
-    Turn(1, 9000 * RATE, 9001 * RATE, 1.0),
+    RecordedTurn(0, 1 * RATE, 2 * RATE, 1.0),
+    RecordedTurn(1, 5 * RATE, 6 * RATE, 1.0),
+    RecordedTurn(0, 9 * RATE, 10 * RATE, 1.0),
+    RecordedTurn(1, 3601 * RATE, 3602 * RATE, 1.0),
+    RecordedTurn(1, 9000 * RATE, 9001 * RATE, 1.0),
 ]
 
 
@@ -125,7 +135,7 @@ def estimate(number: int, to_s: float, status: str, sent_ns: int) -> Emotion:
 
 
 def test_what_was_heard_is_held_against_what_was_said_hour_by_hour() -> None:
-    hearing = Hearing(iter(TURNS), TEXTS, start_ns=0)
+    hearing = HeardSentences(iter(TURNS), TEXTS, start_ns=0)
     ended = UtteranceEnded(
         **SESSION,
         source="mic.you",
@@ -162,10 +172,10 @@ def test_what_was_heard_is_held_against_what_was_said_hour_by_hour() -> None:
 
 def test_a_line_and_its_error() -> None:
     x = np.arange(10.0)
-    assert line(x, 3 * x + 1) == pytest.approx((3.0, 0.0), abs=1e-9)
-    slope, error = line(x, 3 * x + np.tile([1.0, -1.0], 5))
+    assert fitted_line(x, 3 * x + 1) == pytest.approx((3.0, 0.0), abs=1e-9)
+    slope, error = fitted_line(x, 3 * x + np.tile([1.0, -1.0], 5))
     assert abs(slope - 3) < 2 * error
-    assert line(x[:2], x[:2]) == (0.0, 0.0)
+    assert fitted_line(x[:2], x[:2]) == (0.0, 0.0)
 
 
 def test_a_process_says_what_it_holds() -> None:
@@ -182,7 +192,7 @@ def test_a_process_says_what_it_holds() -> None:
 
 
 def day(growth_mib_per_h: float = 0.0) -> Day:
-    hearing = Hearing(iter(TURNS), TEXTS, start_ns=0)
+    hearing = HeardSentences(iter(TURNS), TEXTS, start_ns=0)
     hearing.hear(transcript(0, 0.9, 2.1, "good morning"))
     hearing.hear(Progress(**SESSION, source="asr.mic.you", watermark_ns=3 * HOUR_NS))
     looks = [
@@ -196,20 +206,20 @@ def day(growth_mib_per_h: float = 0.0) -> Day:
         )
         for i in range(13)
     ]
-    return Day(Plan(3.0, 0.15), 100.0, looks, hearing.hours(), {}, {"resent": 3})
+    return Day(DayPlan(3.0, 0.15), 100.0, looks, hearing.hours(), {}, {"resent": 3})
 
 
 def test_growth_is_found_and_a_report_is_saved_and_read_again(tmp_path: Path) -> None:
-    report = report_of({"speech": day(2.0), "silence": day()}, "affectstream-lab soak")
+    report = soak_report_of({"speech": day(2.0), "silence": day()}, "affectstream-lab soak")
     assert report.days["speech"].rss_slope_mib_per_h == pytest.approx(2.0)
     assert report.days["silence"].rss_slope_mib_per_h == 0.0
     assert report.days["speech"].processes["microphone"]["files"].per_h == 0.0
-    written = save(report, tmp_path)
+    written = save_soak_report(report, tmp_path)
     assert [path.name for path in written] == ["soak.json", "soak.md", "soak.png"]
-    assert load(tmp_path) == report
+    assert load_soak_report(tmp_path) == report
     assert "+2.000" in (tmp_path / "soak.md").read_text()
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
-    result = CliRunner().invoke(app, ["soak", "--report", "--out", str(tmp_path), "--json"])
+    result = CliRunner().invoke(lab, ["soak", "--report", "--out", str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout.splitlines()[-1])
     assert found["speech"]["rss_slope_mib_per_h"] == pytest.approx(2.0)
@@ -218,19 +228,19 @@ def test_growth_is_found_and_a_report_is_saved_and_read_again(tmp_path: Path) ->
 
 
 def test_a_report_that_is_not_there_or_not_ours_is_said(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["soak", "--report", "--out", str(tmp_path)])
+    result = CliRunner().invoke(lab, ["soak", "--report", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert "without --report" in result.stderr
     (tmp_path / "soak.json").write_text("[]")
     with pytest.raises(AffectstreamError, match="no report of ours"):
-        load(tmp_path)
+        load_soak_report(tmp_path)
 
 
 # A few minutes of the real thing
 
 
 def test_real_processes_live_through_a_few_minutes() -> None:
-    found = live_through(Plan(hours=0.05, share=0.25, every_s=60))
+    found = live_through(DayPlan(hours=0.05, share=0.25, every_s=60))
     assert not found.lost
     assert len(found.looks) >= 3
     assert set(found.looks[-1].processes) == {"fusion", "transcribe", "subscribe", "microphone"}

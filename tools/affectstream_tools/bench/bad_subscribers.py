@@ -24,7 +24,7 @@ import zmq
 from affectstream.bus import ports
 from affectstream.run.processes import Processes
 
-SETTLE_S = 1.0
+CONNECT_SETTLE_S = 1.0
 PER_PROCESS = 33
 
 
@@ -38,7 +38,7 @@ def unread(address: str, sockets: int, stopped: bool, ready: Queue[Any]) -> None
     for socket in held:
         socket.connect(where)
         socket.subscribe(b"")
-    time.sleep(SETTLE_S)
+    time.sleep(CONNECT_SETTLE_S)
     _say(ready)
     if stopped:
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -108,7 +108,7 @@ def bad_subscribers(
     left = stopped
     if stopped:
         pid = processes.start("stalled", "subscribe", "--json", "--address", address)
-        time.sleep(2 * SETTLE_S)  # until it has subscribed
+        time.sleep(2 * CONNECT_SETTLE_S)  # until it has subscribed
         os.kill(pid, signal.SIGSTOP)
         left -= 1
     while left > 0:

@@ -25,17 +25,17 @@ from affectstream.errors import AffectstreamError
 from affectstream.features import tripathi34, woellmer
 from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
 from affectstream.features.praat_pitch import CEILING_HZ, FLOOR_HZ
-from affectstream_tools.corpora.speech_clips import Clip, read_clips
+from affectstream_tools.corpora.speech_clips import ClipSamples, read_clips
 from affectstream_tools.evaluate import references
 
-CHUNK_SAMPLES = SAMPLE_RATE_HZ // 50
+FED_AT_ONCE_SAMPLES = SAMPLE_RATE_HZ // 50
 STREAMING, BATCH, REFERENCE = "streaming_rtf", "batch_rtf", "rtf"
-Run = Callable[[Clip], object]
+Run = Callable[[ClipSamples], object]
 Runs = dict[str, Run]
 """By the figure that a run gives."""
 
 
-class FrontEnd(Protocol):
+class TimedFrontEnd(Protocol):
     """What can be pushed samples."""
 
     def push(self, samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -47,11 +47,11 @@ class FrontEnd(Protocol):
         ...
 
 
-def _streaming(make: Callable[[], FrontEnd]) -> Run:
-    def run(clip: Clip) -> None:
+def _streaming(make: Callable[[], TimedFrontEnd]) -> Run:
+    def run(clip: ClipSamples) -> None:
         front_end = make()
-        for start in range(0, len(clip), CHUNK_SAMPLES):
-            front_end.push(clip[start : start + CHUNK_SAMPLES])
+        for start in range(0, len(clip), FED_AT_ONCE_SAMPLES):
+            front_end.push(clip[start : start + FED_AT_ONCE_SAMPLES])
         front_end.finish()
 
     return run
@@ -60,7 +60,7 @@ def _streaming(make: Callable[[], FrontEnd]) -> Run:
 def _egemaps() -> Runs:
     from affectstream.features.egemaps import front_end as egemaps
 
-    return {STREAMING: _streaming(egemaps.Egemaps), BATCH: egemaps.extract}
+    return {STREAMING: _streaming(egemaps.Egemaps), BATCH: egemaps.extract_egemaps}
 
 
 def _opensmile() -> Runs:
@@ -75,7 +75,7 @@ def _opensmile() -> Runs:
 
 
 def _tripathi34() -> Runs:
-    return {STREAMING: _streaming(tripathi34.Tripathi34), BATCH: tripathi34.extract}
+    return {STREAMING: _streaming(tripathi34.Tripathi34), BATCH: tripathi34.extract_tripathi34}
 
 
 def _pyaudioanalysis() -> Runs:
@@ -84,15 +84,15 @@ def _pyaudioanalysis() -> Runs:
 
 
 def _woellmer() -> Runs:
-    return {STREAMING: _streaming(woellmer.Woellmer), BATCH: woellmer.extract}
+    return {STREAMING: _streaming(woellmer.Woellmer), BATCH: woellmer.extract_woellmer}
 
 
 def _praat() -> Runs:
     sound_of = references.parselmouth().Sound
-    step_s = woellmer.HOP_SAMPLES / SAMPLE_RATE_HZ
-    window_s = woellmer.FRAME_SAMPLES / SAMPLE_RATE_HZ
+    step_s = woellmer.WOELLMER_HOP_SAMPLES / SAMPLE_RATE_HZ
+    window_s = woellmer.WOELLMER_FRAME_SAMPLES / SAMPLE_RATE_HZ
 
-    def run(clip: Clip) -> None:
+    def run(clip: ClipSamples) -> None:
         sound = sound_of(clip / 32_768, SAMPLE_RATE_HZ)
         sound.to_pitch_ac(time_step=step_s, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
         sound.to_intensity(minimum_pitch=references.INTENSITY_FLOOR_HZ, time_step=step_s)
@@ -113,7 +113,7 @@ SUBJECTS: dict[str, Callable[[], Runs]] = {
 
 
 def measured(
-    clips: list[Clip], repeats: int, chosen: dict[str, Runs]
+    clips: list[ClipSamples], repeats: int, chosen: dict[str, Runs]
 ) -> Iterator[tuple[str, str, float]]:
     """Yield name, figure and processor seconds of each run, every one once in each repetition.
 
@@ -132,7 +132,7 @@ def measured(
                 yield name, figure, used_s
 
 
-def main(requests: TextIO, answers: TextIO) -> None:
+def _main(requests: TextIO, answers: TextIO) -> None:
     """Answer one request: ``{"audio": folder or null, "seconds", "repeats", "only"}``."""
     request = json.loads(requests.readline())
     if hasattr(os, "sched_setaffinity"):
@@ -152,4 +152,4 @@ def main(requests: TextIO, answers: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.stdin, sys.stdout)
+    _main(sys.stdin, sys.stdout)

@@ -18,7 +18,7 @@ from statistics import median
 
 from affectstream.errors import AffectstreamError
 
-ONE_THREAD = dict.fromkeys(
+_ONE_THREAD = dict.fromkeys(
     (
         *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
         *("BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
@@ -85,7 +85,7 @@ def measure_front_ends(
     used_s: dict[tuple[str, str], list[float]] = defaultdict(list)
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", _PROGRAM],
-        env=os.environ | ONE_THREAD,
+        env=os.environ | _ONE_THREAD,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

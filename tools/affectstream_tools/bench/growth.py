@@ -21,7 +21,7 @@ from affectstream_tools.bench.load import DialogueLoad
 EARLY = 10
 """The utterance that the last one is compared with, from 1: the window of open ones is full."""
 
-START_NS = 1_700_000_000 * NS_PER_S
+_START_NS = 1_700_000_000 * NS_PER_S
 
 
 class _Dialogue:
@@ -30,7 +30,7 @@ class _Dialogue:
     def __init__(self, model: PretrainedModel, seed: int) -> None:
         self._node = FusionNode(model, model.look_ahead)
         self._load = DialogueLoad("long", seed)
-        self._now_ns = START_NS
+        self._now_ns = _START_NS
         for message in self._load.opening(self._now_ns):
             self._node.receive(message, self._now_ns)
 

@@ -14,7 +14,7 @@ from affectstream.run.processes import Processes, free_address
 from affectstream_tools.bench.bad_subscribers import bad_subscribers
 from affectstream_tools.bench.footprint import footprint
 
-BLOCK_BYTES = 3_200
+AUDIO_BLOCK_BYTES = 3_200
 """A microphone's block of 100 ms."""
 
 
@@ -50,7 +50,7 @@ def measure_hub_memory(
             outlet.close()
     return {
         "stopped": stopped,
-        "published_mib": round(sent * BLOCK_BYTES / 2**20, 1),
+        "published_mib": round(sent * AUDIO_BLOCK_BYTES / 2**20, 1),
         "hub_mib": round(sizes[0], 1),
         "hub_most_mib": round(max(sizes), 1),
         "hub_last_mib": round(sizes[-1], 1),
@@ -58,12 +58,12 @@ def measure_hub_memory(
 
 
 def _block(number: int) -> Audio:
-    samples = BLOCK_BYTES // 2
+    samples = AUDIO_BLOCK_BYTES // 2
     return Audio(
         session="bench",
         source="mic.bench",
         first_sample=number * samples,
         sample_rate_hz=16_000,
         start_ns=number * 100_000_000,
-        payload=bytes(BLOCK_BYTES),
+        payload=bytes(AUDIO_BLOCK_BYTES),
     )

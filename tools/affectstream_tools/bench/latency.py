@@ -25,12 +25,18 @@ from numpy.typing import NDArray
 
 from affectstream.errors import AffectstreamError
 from affectstream.run.processes import Processes, free_address
-from affectstream_tools.bench.latency_processes import STAGES, Plan, Stamps, publish, subscribe
+from affectstream_tools.bench.latency_processes import (
+    STAGES,
+    LatencyPlan,
+    Stamps,
+    publish,
+    subscribe_and_time,
+)
 
 ALONE_S = 0.06
 """Seconds between the utterances of a dialogue that is alone (3 s would take an hour)."""
 
-LONGEST_S = 900.0
+BENCH_LIMIT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def measure(
     """
     address = free_address()
     between_s = every_s / dialogues if dialogues > 1 else ALONE_S
-    plan = Plan(address, dialogues, utterances + warm_up, between_s, seed)
+    plan = LatencyPlan(address, dialogues, utterances + warm_up, between_s, seed)
     spawn = multiprocessing.get_context("spawn")
     sent: Queue[Any] = spawn.Queue()
     received: Queue[Any] = spawn.Queue()
@@ -95,7 +101,7 @@ def measure(
         kept = ("--journal", f"{folder}/journal") if journal else ()
         processes.start("fusion", "fusion", "--address", address, *kept)
         processes.wait_for_hub(address)
-        reader = spawn.Process(target=subscribe, args=(plan, received), daemon=True)
+        reader = spawn.Process(target=subscribe_and_time, args=(plan, received), daemon=True)
         writer = spawn.Process(target=publish, args=(plan, sent), daemon=True)
         try:
             with beside(address, processes):
@@ -114,7 +120,7 @@ def measure(
 
 def _next(results: Queue[Any], processes: Processes, on_progress: Callable[[int], None]) -> Stamps:
     """Return a process's result; numbers before it say how far it has come."""
-    for _ in range(int(LONGEST_S)):
+    for _ in range(int(BENCH_LIMIT_S)):
         processes.check()
         try:
             found = results.get(timeout=1.0)
@@ -123,10 +129,10 @@ def _next(results: Queue[Any], processes: Processes, on_progress: Callable[[int]
         if isinstance(found, dict):
             return found
         on_progress(found)
-    raise AffectstreamError(f"no result within {LONGEST_S:.0f} s; run it on a quieter machine")
+    raise AffectstreamError(f"no result within {BENCH_LIMIT_S:.0f} s; run it on a quieter machine")
 
 
-def _figures(plan: Plan, departures: Stamps, arrivals: Stamps, warm_up: int) -> Latency:
+def _figures(plan: LatencyPlan, departures: Stamps, arrivals: Stamps, warm_up: int) -> Latency:
     measured = list(departures)[warm_up:]
     pairs = [(departures[key][0], arrivals[key]) for key in measured if key in arrivals]
     if not pairs:

@@ -28,12 +28,12 @@ Stamps = dict[tuple[str, str], tuple[int, tuple[float, ...]]]
 """(session, utterance) -> monotonic ns, and the milliseconds of each of ``STAGES``."""
 
 PROGRESS_NS = 100 * NS_PER_MS
-SETTLE_NS = NS_PER_S
-PATIENCE_S = 10.0
+SUBSCRIBED_NS = NS_PER_S
+LAST_EVENT_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LatencyPlan:
     """What a run is: where, how many dialogues and utterances, mean seconds between them."""
 
     address: str
@@ -43,7 +43,7 @@ class Plan:
     seed: int
 
 
-def publish(plan: Plan, results: Queue[Any]) -> None:
+def publish(plan: LatencyPlan, results: Queue[Any]) -> None:
     """Publish the dialogues at random instants; put when each ``utterance.ended`` was sent."""
     stamps: Stamps = {}
     outlet = Outlet(plan.address)
@@ -68,7 +68,7 @@ def publish(plan: Plan, results: Queue[Any]) -> None:
 
 
 def _schedule(
-    plan: Plan, loads: list[DialogueLoad], outlet: Outlet
+    plan: LatencyPlan, loads: list[DialogueLoad], outlet: Outlet
 ) -> Iterator[tuple[DialogueLoad, bool]]:
     """Yield, when it is due, the dialogue that speaks or reports progress.
 
@@ -76,7 +76,7 @@ def _schedule(
     reports progress ten times a second, one after the other.
     """
     random = np.random.default_rng(plan.seed)
-    start_ns = time.monotonic_ns() + SETTLE_NS
+    start_ns = time.monotonic_ns() + SUBSCRIBED_NS
     gaps_s = random.exponential(plan.every_s, size=plan.utterances)
     due_ns = start_ns + np.cumsum(gaps_s * NS_PER_S).astype(np.int64)
     speaks = random.integers(plan.dialogues, size=plan.utterances)
@@ -96,7 +96,7 @@ def _schedule(
             spoken += 1
 
 
-def subscribe(plan: Plan, results: Queue[Any]) -> None:
+def subscribe_and_time(plan: LatencyPlan, results: Queue[Any]) -> None:
     """Put when the first estimate of each utterance was received."""
     stamps: Stamps = {}
     clock = WallClock()
@@ -105,7 +105,7 @@ def subscribe(plan: Plan, results: Queue[Any]) -> None:
         results.put({})
         gc.freeze()
         while len(stamps) < plan.utterances:
-            event = subscriber.receive(timeout_s=PATIENCE_S)
+            event = subscriber.receive(timeout_s=LAST_EVENT_WAIT_S)
             if event is None:
                 break
             if isinstance(event, Emotion) and event.revision == 0:

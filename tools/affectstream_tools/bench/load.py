@@ -21,7 +21,7 @@ from affectstream.messages import (
 )
 from affectstream.timebase import NS_PER_MS
 
-WORDS = (
+SPOKEN_WORDS = (
     *("i", "you", "we", "it", "that", "this", "not", "do", "know", "want", "think", "tell", "why"),
     *("what", "never", "always", "sorry", "please", "stop", "good", "bad", "fine", "happy", "sad"),
     *("angry", "home", "work", "mother", "friend", "money", "today", "again", "really", "love"),
@@ -76,7 +76,7 @@ class DialogueLoad:
             "start_ns": start_ns,
         }
         self.count += 1
-        words = " ".join(self._random.choice(WORDS, size=int(self._random.integers(3, 15))))
+        words = " ".join(self._random.choice(SPOKEN_WORDS, size=int(self._random.integers(3, 15))))
         statistics = self._random.normal(size=STATISTICS).astype("<f4")
         return [
             UtteranceStarted(source="mic.room", **name),

@@ -21,7 +21,7 @@ from affectstream.timebase import WallClock
 from affectstream_tools.bench.load import DialogueLoad
 
 IN_FLIGHT = 20
-PATIENCE_S = 30.0
+START_WAIT_S = 30.0
 SETTLED = 10
 
 
@@ -56,7 +56,7 @@ class _Driver:
         self._wait(lambda: self.answered >= count)
 
     def _wait(self, done: Callable[[], bool], again: Callable[[], None] | None = None) -> None:
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + START_WAIT_S
         if again is not None:
             again()
         while True:
@@ -67,7 +67,7 @@ class _Driver:
                 return
             if time.monotonic() > end:
                 raise AffectstreamError(
-                    f"the node has not answered for {PATIENCE_S:.0f} s; see `affectstream doctor`"
+                    f"the node has not answered for {START_WAIT_S:.0f} s; see `affectstream doctor`"
                 )
             self._inlet.sockets[0].poll(5)
 
@@ -126,7 +126,7 @@ def measure_microphone_memory(minutes: int, speed: float = 60.0) -> dict[str, ob
                 "microphone", "play", str(path), "--address", address,
                 "--session", "long", "--speed", str(speed),
             )  # fmt: skip
-            heard, sizes = _listen(inlet, processes, minutes * 60.0 / speed + PATIENCE_S)
+            heard, sizes = _listen(inlet, processes, minutes * 60.0 / speed + START_WAIT_S)
         finally:
             inlet.close()
     return {

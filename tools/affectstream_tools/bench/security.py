@@ -26,16 +26,16 @@ from affectstream.bus import Endpoint, Hub, ports
 from affectstream.bus.address import close, connect
 from affectstream.bus.keys import Keys, allow, new_keys
 from affectstream.codec import encode
-from affectstream.core.peers import Limits
+from affectstream.core.peers import PeerLimits
 from affectstream.errors import AffectstreamError
 from affectstream.messages import Transcript
 from affectstream.run.processes import free_address
 
 HUBS = ("proxy", "proxy, encrypted", "guarded")
-AT_ONCE = 200
+MESSAGES_IN_FLIGHT = 200
 """So many messages are under way while throughput is measured: far below any high-water mark."""
 
-NO_LIMIT = Limits(messages_per_s=1e9, bytes_per_s=1e15)
+NO_LIMIT = PeerLimits(messages_per_s=1e9, bytes_per_s=1e15)
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -113,9 +113,9 @@ def _row(name: str, rates: list[float], waits_ms: list[float]) -> dict[str, obje
 
 def _rate(wire: _Wire, messages: int) -> float:
     began = time.perf_counter()
-    for _ in range(messages // AT_ONCE):
-        wire.pass_on(AT_ONCE)
-    return (messages // AT_ONCE) * AT_ONCE / (time.perf_counter() - began)
+    for _ in range(messages // MESSAGES_IN_FLIGHT):
+        wire.pass_on(MESSAGES_IN_FLIGHT)
+    return (messages // MESSAGES_IN_FLIGHT) * MESSAGES_IN_FLIGHT / (time.perf_counter() - began)
 
 
 def _waits_ms(wire: _Wire, messages: int) -> list[float]:

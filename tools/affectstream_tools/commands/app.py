@@ -30,7 +30,7 @@ from affectstream_tools.commands.trials.link import link
 from affectstream_tools.commands.trials.soak import soak
 from affectstream_tools.terminal import fail, progress_bar
 
-app = typer.Typer(
+lab = typer.Typer(
     name="affectstream-lab",
     help="Train and evaluate the models of affectstream.",
     no_args_is_help=True,
@@ -40,24 +40,24 @@ train_app.command("network")(train_network)
 train_app.command("sentences")(train_sentence_encoder)
 evaluate_app.command("network")(evaluate_network)
 evaluate_app.command("classifier")(evaluate_classifier)
-app.add_typer(train_app, name="train")
-app.add_typer(evaluate_app, name="evaluate")
-app.add_typer(bench_app, name="bench")
-app.command()(context)
-app.command()(faults)
-app.command()(fuzz)
-app.command()(link)
-app.command()(live)
-app.command()(prepare)
-app.command()(synthesise)
-app.command()(ordering)
-app.command()(soak)
-app.command()(tables)
+lab.add_typer(train_app, name="train")
+lab.add_typer(evaluate_app, name="evaluate")
+lab.add_typer(bench_app, name="bench")
+lab.command()(context)
+lab.command()(faults)
+lab.command()(fuzz)
+lab.command()(link)
+lab.command()(live)
+lab.command()(prepare)
+lab.command()(synthesise)
+lab.command()(ordering)
+lab.command()(soak)
+lab.command()(tables)
 
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 
-@app.command()
+@lab.command()
 def agreement(
     audio: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="A folder of recordings at 16 kHz.")
@@ -90,6 +90,6 @@ def agreement(
         typer.echo(json.dumps(found.to_dict()))
 
 
-def main() -> None:
+def run_lab() -> None:
     """Entry point of ``affectstream-lab``."""
-    app()
+    lab()

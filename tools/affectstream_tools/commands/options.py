@@ -13,7 +13,7 @@ import typer
 from affectstream_tools.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.jobs.jobs import Job, Outcome
+    from affectstream_tools.jobs.jobs import Job, JobOutcome
 
 Cache = Annotated[
     Path | None,
@@ -38,7 +38,9 @@ def place_of(out: Path, *, small: bool) -> Path:
     return out / "small" if small else out
 
 
-def run_shown(jobs: list[Job], folder: Path, *, workers: int, cluster: bool) -> dict[str, Outcome]:
+def run_shown(
+    jobs: list[Job], folder: Path, *, workers: int, cluster: bool
+) -> dict[str, JobOutcome]:
     """Run jobs as ``run_jobs`` does, with a progress bar."""
     from affectstream_tools.jobs.jobs import run_jobs
 

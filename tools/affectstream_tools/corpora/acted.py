@@ -24,15 +24,15 @@ from affectstream.corpus.dialogues import (
     CorpusUtterance,
     DialogueRecording,
 )
-from affectstream.features.egemaps.front_end import extract
+from affectstream.features.egemaps.front_end import extract_egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.messages import UtteranceEnded
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.errors import SourceError
 from affectstream.sources.speech import voice_activity
 from affectstream.timebase import NS_PER_S
-from affectstream_tools.corpora.labelled_clips import OTHER, Clip, find_clips
-from affectstream_tools.corpora.utterance_audio import read_clip
+from affectstream_tools.corpora.labelled_clips import OTHER, LabelledClip, find_clips
+from affectstream_tools.corpora.utterance_audio import read_whole_clip
 
 _EMOTIONS = {"anger": "ang", "happiness": "hap", "neutral": "neu", "sadness": "sad"}
 _RATE_HZ = 16_000
@@ -54,7 +54,7 @@ def read_acted(folder: Path) -> Corpus:
     warnings = []
     if unlabelled:
         warnings.append(f"{folder}: {unlabelled} recordings whose name says no emotion: left out")
-    by_speaker: dict[str, list[Clip]] = defaultdict(list)
+    by_speaker: dict[str, list[LabelledClip]] = defaultdict(list)
     for clip in clips:
         by_speaker[clip.speaker].append(clip)
     dialogues = [_whole_clips(folder, name, by_speaker[name], warnings) for name in by_speaker]
@@ -65,7 +65,7 @@ def read_acted(folder: Path) -> Corpus:
 
 
 def _whole_clips(
-    folder: Path, speaker: str, clips: list[Clip], warnings: list[str]
+    folder: Path, speaker: str, clips: list[LabelledClip], warnings: list[str]
 ) -> CorpusDialogue:
     utterances, files, at_ns = [], {}, 0
     for clip in clips:
@@ -109,7 +109,7 @@ def _clip(
 
 
 def acted_dialogues(
-    clips: Sequence[Clip],
+    clips: Sequence[LabelledClip],
     *,
     seed: int,
     copies: int = 1,
@@ -139,10 +139,10 @@ def acted_dialogues(
     ]
 
 
-def _utterance(clip: Clip) -> CorpusUtterance:
-    samples = read_clip(clip.path)
+def _utterance(clip: LabelledClip) -> CorpusUtterance:
+    samples = read_whole_clip(clip.path)
     first, last = _speech_ns(samples)
-    rows = extract(samples)[first // _HOP_NS : -(-last // _HOP_NS)]
+    rows = extract_egemaps(samples)[first // _HOP_NS : -(-last // _HOP_NS)]
     statistics = utterance_statistics(rows)
     emotion = _EMOTIONS[clip.label]
     return _clip(clip.path.stem, clip.speaker, 0, last - first, emotion, statistics)

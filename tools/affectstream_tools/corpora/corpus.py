@@ -13,10 +13,10 @@ from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusError, C
 from affectstream.corpus.raw import find_sessions, is_derived, read_raw
 from affectstream.corpus.raw import open_corpus as open_iemocap
 from affectstream_tools.corpora.acted import read_acted
-from affectstream_tools.corpora.labelled_clips import SUFFIXES
+from affectstream_tools.corpora.labelled_clips import CLIP_SUFFIXES
 from affectstream_tools.corpora.meld import is_meld, read_meld_corpus
 
-MODALITIES = ("speech", "text", "words", "mocap", "statistics", "emotion", "votes", "scales")
+CORPUS_MODALITIES = ("speech", "text", "words", "mocap", "statistics", "emotion", "votes", "scales")
 """What an utterance may have: sound; text; words with times; motion of the dialogue's wearer;
 47 statistics; the majority's emotion (``xxx`` counts: the annotators disagree); single votes;
 valence and activation."""
@@ -29,7 +29,7 @@ _NAMES = {
 }
 
 
-def open_corpus(path: Path) -> Corpus:
+def open_any_corpus(path: Path) -> Corpus:
     """Open raw or derived IEMOCAP, MELD's text, or a folder of labelled clips such as RAVDESS.
 
     Raw IEMOCAP comes with the words' times.
@@ -45,7 +45,7 @@ def open_corpus(path: Path) -> Corpus:
         return open_iemocap(path)
     if is_meld(path):
         return read_meld_corpus(path)
-    if any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
+    if any(file.suffix.lower() in CLIP_SUFFIXES for file in path.rglob("*")):
         return read_acted(path)
     raise CorpusError(
         f"{path} holds no corpus; name a folder with IEMOCAP's Session1 to Session5, a derived "
@@ -59,7 +59,7 @@ def corpus_name(corpus: Corpus) -> str:
 
 
 def modalities(dialogue: CorpusDialogue, utterance: CorpusUtterance) -> frozenset[str]:
-    """Return those of ``MODALITIES`` that an utterance has; files are not opened."""
+    """Return those of ``CORPUS_MODALITIES`` that an utterance has; files are not opened."""
     recording = dialogue.recording
     has = {
         "speech": recording is not None and (recording.wav or utterance.id in recording.clips),
@@ -76,8 +76,8 @@ def modalities(dialogue: CorpusDialogue, utterance: CorpusUtterance) -> frozense
 
 
 def count_modalities(dialogues: Iterable[CorpusDialogue]) -> dict[str, int]:
-    """Return how many utterances have each of ``MODALITIES``."""
-    counts = dict.fromkeys(MODALITIES, 0)
+    """Return how many utterances have each of ``CORPUS_MODALITIES``."""
+    counts = dict.fromkeys(CORPUS_MODALITIES, 0)
     for dialogue in dialogues:
         for utterance in dialogue.utterances:
             for name in modalities(dialogue, utterance):

@@ -49,7 +49,7 @@ TOO_BRIEF = "too short for the front end"
 
 _FRAME_SAMPLES = 320  # 20 ms, as the segmenter's
 
-Rows = NDArray[np.float32]
+_Rows = NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -62,12 +62,14 @@ class DialogueFeatures:
         notes: what was guessed or is incomplete, one sentence each.
     """
 
-    features: dict[str, Rows] = field(default_factory=dict)
+    features: dict[str, _Rows] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def extract(dialogue: CorpusDialogue, front_ends: Collection[str]) -> dict[str, DialogueFeatures]:
+def extract_dialogue(
+    dialogue: CorpusDialogue, front_ends: Collection[str]
+) -> dict[str, DialogueFeatures]:
     """Return front end -> features; recordings are read once for all of them.
 
     What cannot be told is in ``missing``, never raised.
@@ -82,7 +84,7 @@ def extract(dialogue: CorpusDialogue, front_ends: Collection[str]) -> dict[str, 
     return found
 
 
-_Describe = Callable[[CorpusUtterance], dict[str, Callable[[], Rows]]]
+_Describe = Callable[[CorpusUtterance], dict[str, Callable[[], _Rows]]]
 """For each front end, how to have what it says of an utterance."""
 
 
@@ -103,7 +105,7 @@ def _describe_all(
 def _speech(dialogue: CorpusDialogue, wanted: Collection[str]) -> tuple[_Describe, list[str]]:
     sound = DialogueSound(dialogue)
 
-    def describe(utterance: CorpusUtterance) -> dict[str, Callable[[], Rows]]:
+    def describe(utterance: CorpusUtterance) -> dict[str, Callable[[], _Rows]]:
         samples = _once(lambda: sound.samples(utterance))
         woellmer = _once(lambda: told(heard(Woellmer, samples())))
         return {
@@ -119,7 +121,7 @@ def _speech(dialogue: CorpusDialogue, wanted: Collection[str]) -> tuple[_Describ
 def _motion(dialogue: CorpusDialogue, wanted: Collection[str]) -> tuple[_Describe, list[str]]:
     motion = DialogueMotion(dialogue, face=bool(set(wanted) - {"mocap"}))
 
-    def describe(utterance: CorpusUtterance) -> dict[str, Callable[[], Rows]]:
+    def describe(utterance: CorpusUtterance) -> dict[str, Callable[[], _Rows]]:
         face = _once(lambda: motion.face(utterance))
         return {
             "mocap": lambda: motion.chronological_means(utterance),
@@ -130,7 +132,7 @@ def _motion(dialogue: CorpusDialogue, wanted: Collection[str]) -> tuple[_Describ
     return describe, motion.notes
 
 
-def heard(make: Callable[[], FrontEnd], samples: NDArray[np.int16]) -> Rows:
+def heard(make: Callable[[], FrontEnd], samples: NDArray[np.int16]) -> _Rows:
     """Return the rows (n, columns) of one utterance, fed as a microphone worker feeds it."""
     describer = SpeechDescriber("", make)
     found = describer.begin(0)
@@ -143,14 +145,14 @@ def heard(make: Callable[[], FrontEnd], samples: NDArray[np.int16]) -> Rows:
     return np.concatenate([description.rows for description in found])
 
 
-def told(rows: Rows) -> Rows:
+def told(rows: _Rows) -> _Rows:
     """Return rows if there are any. Raises ``MissingFeatureError`` where there are none."""
     if not len(rows):
         raise MissingFeatureError(TOO_BRIEF)
     return rows
 
 
-def _tripathi34(samples: NDArray[np.int16]) -> Rows:
+def _tripathi34(samples: NDArray[np.int16]) -> _Rows:
     rows = told(heard(Tripathi34, samples))
     _, peak = tripathi34.reference(samples)
     scaled = tripathi34.rescaled(rows, peak) if peak > 0 else rows

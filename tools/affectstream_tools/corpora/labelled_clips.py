@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
+CLIP_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
 OTHER = "other"
 """The label of an emotion that is none of the four classes."""
 
-WORDS = {
+EMOTION_WORDS = {
     "anger": ("anger", "angry", "ang", "ärger", "aerger", "wut", "rabbia", "colere", "ira"),
     "happiness": ("happiness", "happy", "hap", "joy", "joyful", "freude", "gioia", "joie"),
     "neutral": ("neutral", "neu", "neutrality", "neutralita", "neutre"),
@@ -27,7 +27,7 @@ WORDS = {
         *("surprised", "sur", "ps", "calm", "boredom", "bored", "frustration", "excited"),
     ),
 }
-_LABELS = {word: label for label, words in WORDS.items() for word in words}
+_LABELS = {word: label for label, words in EMOTION_WORDS.items() for word in words}
 _RAVDESS = {"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger"}
 _EMO_DB = {"W": "anger", "F": "happiness", "N": "neutral", "T": "sadness"}
 _SAVEE = {"a": "anger", "h": "happiness", "n": "neutral", "sa": "sadness"}
@@ -36,7 +36,7 @@ _TESS = ("OAF", "YAF")
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class LabelledClip:
     """One recording.
 
     Attributes:
@@ -49,7 +49,7 @@ class Clip:
     speaker: str
 
 
-def find_clips(folder: Path) -> tuple[list[Clip], int]:
+def find_clips(folder: Path) -> tuple[list[LabelledClip], int]:
     """Return the labelled clips under ``folder``, and how many files have no label.
 
     Raises:
@@ -58,7 +58,7 @@ def find_clips(folder: Path) -> tuple[list[Clip], int]:
     table = folder / "labels.csv"
     if table.is_file():
         return _listed(table), 0
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIP_SUFFIXES)
     clips = [clip for path in files if (clip := read_name(path, folder)) is not None]
     if not clips:
         raise ValueError(
@@ -68,12 +68,12 @@ def find_clips(folder: Path) -> tuple[list[Clip], int]:
     return clips, len(files) - len(clips)
 
 
-def read_name(path: Path, folder: Path) -> Clip | None:
+def read_name(path: Path, folder: Path) -> LabelledClip | None:
     """Return what the name of ``path`` (under ``folder``) says, None if it says nothing."""
     for reader in _READERS:
         found = reader(path, folder)
         if found is not None:
-            return Clip(path, *found)
+            return LabelledClip(path, *found)
     return None
 
 
@@ -82,7 +82,7 @@ def label_of(word: str) -> str | None:
     return _LABELS.get(word.strip().lower())
 
 
-def _listed(table: Path) -> list[Clip]:
+def _listed(table: Path) -> list[LabelledClip]:
     with table.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if not {"file", "emotion"} <= set(reader.fieldnames or ()):
@@ -96,7 +96,7 @@ def _listed(table: Path) -> list[Clip]:
             else f"{table} is empty"
         )
     return [
-        Clip(
+        LabelledClip(
             table.parent / row["file"],
             label_of(row["emotion"]) or OTHER,
             f"listed/{row.get('speaker') or 'unknown'}",

@@ -13,7 +13,7 @@ from pathlib import Path
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
 from affectstream.timebase import NS_PER_S
 
-EMOTIONS = {
+MELD_EMOTIONS = {
     "anger": "ang",
     "joy": "hap",
     "neutral": "neu",
@@ -90,7 +90,7 @@ def _utterance(part: str, row: dict[str, str]) -> tuple[int, CorpusUtterance]:
         speaker=row["Speaker"],
         start_ns=turn * NS_PER_S,
         end_ns=(turn + 1) * NS_PER_S,
-        emotion=EMOTIONS[row["Emotion"]],
+        emotion=MELD_EMOTIONS[row["Emotion"]],
         valence=math.nan,
         activation=math.nan,
         dominance=math.nan,

@@ -30,11 +30,11 @@ from affectstream_tools.corpora.extraction import (
     FRONT_ENDS,
     MOTION_FRONT_ENDS,
     SPEECH_FRONT_ENDS,
-    extract,
+    extract_dialogue,
 )
 from affectstream_tools.corpora.feature_store import FeatureStore, StoredAbout
 from affectstream_tools.corpora.front_end_versions import front_end_version
-from affectstream_tools.corpora.utterance_features import Prepared
+from affectstream_tools.corpora.utterance_features import UtteranceFeatures
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -66,13 +66,13 @@ class _Task:
         return ns_to_seconds(sum(u.end_ns - u.start_ns for u in self.dialogue.utterances))
 
 
-def prepare(
+def prepare_features(
     corpus: Corpus,
     front_ends: Sequence[str],
     cache: Path,
     workers: int = 1,
     on_done: Callable[[Step], None] = lambda step: None,
-) -> Prepared:
+) -> UtteranceFeatures:
     """Extract what of ``front_ends`` is not in ``cache`` yet.
 
     Args:
@@ -100,7 +100,7 @@ def prepare(
     for task in _run(tasks, workers, on_done):
         about |= _written(store, task)
     made = Counter(name for task in tasks for name in task.keys)
-    return Prepared(
+    return UtteranceFeatures(
         corpus=corpus,
         front_ends=names,
         impossible=impossible,
@@ -218,7 +218,7 @@ def _in_parallel(tasks: Sequence[_Task], workers: int) -> Iterator[_Task]:
 
 def _work(task: _Task) -> _Task:
     store = FeatureStore(task.folder)
-    for name, found in extract(task.dialogue, task.keys).items():
+    for name, found in extract_dialogue(task.dialogue, task.keys).items():
         store.write(store.path(name, task.dialogue.id), task.keys[name], found)
     return task
 

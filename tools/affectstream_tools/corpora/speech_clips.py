@@ -16,11 +16,11 @@ from affectstream.data import demo_folder
 from affectstream.errors import AffectstreamError
 from affectstream.features.framing import SAMPLE_RATE_HZ
 
-Clip = NDArray[np.int16]
-SUFFIXES = (".wav", ".flac")
+ClipSamples = NDArray[np.int16]
+SPEECH_SUFFIXES = (".wav", ".flac")
 
 
-def read_clips(folder: str | None, seconds: float) -> list[Clip]:
+def read_clips(folder: str | None, seconds: float) -> list[ClipSamples]:
     """Return clips of ``seconds`` or a little more, mono int16 at 16 kHz.
 
     Args:
@@ -32,22 +32,22 @@ def read_clips(folder: str | None, seconds: float) -> list[Clip]:
     """
     if folder is None:
         return _demo(seconds)
-    paths = recordings_in(Path(folder))
+    paths = speech_files_in(Path(folder))
     if not paths:
         raise AffectstreamError(f"{folder} holds no wav or flac file; name a folder of speech")
-    clips: list[Clip] = []
+    clips: list[ClipSamples] = []
     lasting = 0
     for path in _spread(paths):
-        clips.append(read_clip(path))
+        clips.append(read_speech_clip(path))
         lasting += len(clips[-1])
         if lasting >= seconds * SAMPLE_RATE_HZ:
             break
     return clips
 
 
-def recordings_in(folder: Path) -> list[Path]:
+def speech_files_in(folder: Path) -> list[Path]:
     """Return the recordings in a folder and below it, in order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SPEECH_SUFFIXES)
 
 
 def _spread(paths: list[Path]) -> list[Path]:
@@ -56,7 +56,7 @@ def _spread(paths: list[Path]) -> list[Path]:
     return [paths[i] for i in np.argsort(np.arange(len(paths)) * golden % 1)]
 
 
-def read_clip(path: Path) -> Clip:
+def read_speech_clip(path: Path) -> ClipSamples:
     """Return the first channel. Raises ``AffectstreamError`` where it cannot be used."""
     try:
         import soundfile
@@ -73,7 +73,7 @@ def read_clip(path: Path) -> Clip:
     return np.ascontiguousarray(samples[:, 0])
 
 
-def _demo(seconds: float) -> list[Clip]:
+def _demo(seconds: float) -> list[ClipSamples]:
     with wave.open(str(demo_folder() / "dialogue.wav"), "rb") as wav:
         channels = wav.getnchannels()
         samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2")

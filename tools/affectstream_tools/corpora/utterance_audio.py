@@ -21,7 +21,7 @@ from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import ns_to_samples
 
 NO_SOUND = "no sound in the copy"
-UNREADABLE = "the recording cannot be read"
+RECORDING_UNREADABLE = "the recording cannot be read"
 TOO_SHORT = "the recording ends before the utterance"
 LEAST_MARGIN_DB = 1.0
 """Where the speakers' channels differ by less, who is on which is a guess."""
@@ -59,7 +59,7 @@ class DialogueSound:
             try:
                 self._find_channels()
             except SourceError as error:
-                self._failure = MissingFeatureError(UNREADABLE, str(error))
+                self._failure = MissingFeatureError(RECORDING_UNREADABLE, str(error))
 
     def _find_channels(self) -> None:
         found = find_channels(self._dialogue)
@@ -86,11 +86,11 @@ class DialogueSound:
             if recording is not None and recording.wav is not None:
                 samples = self._cut(utterance)
             elif recording is not None and utterance.id in recording.clips:
-                samples = read_clip(recording.clips[utterance.id])
+                samples = read_whole_clip(recording.clips[utterance.id])
             else:
                 raise MissingFeatureError(NO_SOUND)
         except SourceError as error:
-            raise MissingFeatureError(UNREADABLE, str(error)) from error
+            raise MissingFeatureError(RECORDING_UNREADABLE, str(error)) from error
         if not len(samples):
             raise MissingFeatureError(TOO_SHORT)
         wanted = ns_to_samples(utterance.end_ns - utterance.start_ns, SAMPLE_RATE_HZ)
@@ -117,7 +117,7 @@ class DialogueSound:
         return _joined([part.samples for part in parts])
 
 
-def read_clip(path: Path) -> NDArray[np.int16]:
+def read_whole_clip(path: Path) -> NDArray[np.int16]:
     """Return a recording's first channel at 16 kHz.
 
     Raises:

@@ -22,7 +22,7 @@ _HELD_BYTES = 256 << 20
 
 
 @dataclass(slots=True)
-class Prepared:
+class UtteranceFeatures:
     """Features of a corpus.
 
     Attributes:

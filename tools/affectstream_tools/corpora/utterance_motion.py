@@ -22,7 +22,7 @@ from affectstream.features.face_markers import FaceMarkers
 from affectstream.features.mocap import IEMOCAP_COLUMNS, ChronologicalMeans
 from affectstream.sources.errors import SourceError
 from affectstream.sources.mocap.frames import MocapLoss
-from affectstream_tools.corpora.utterance_audio import UNREADABLE, MissingFeatureError
+from affectstream_tools.corpora.utterance_audio import RECORDING_UNREADABLE, MissingFeatureError
 
 NO_MOTION = "no motion in the copy"
 NO_FACE = "no face markers in the copy"
@@ -33,7 +33,7 @@ NOT_WORN = "the speaker wore no markers"
 _PLACES = {"rotated": slice(0, 165), "hand": slice(165, 183), "head": slice(183, IEMOCAP_COLUMNS)}
 _BLOCK_FRAMES = 12  # 100 ms, as the live path's blocks
 
-Rows = NDArray[np.float32]
+_Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class _Motion:
     """Frames: times in ns, (n,); values (n, 189), NaN where lost; the face (n, 276) if wanted."""
 
     times_ns: NDArray[np.int64]
-    values: Rows
-    face: Rows | None
+    values: _Rows
+    face: _Rows | None
 
 
 class DialogueMotion:
@@ -66,7 +66,7 @@ class DialogueMotion:
         if recording is not None and recording.mocap:
             self._whole = self._read(dialogue, dialogue.id)
 
-    def chronological_means(self, utterance: CorpusUtterance) -> Rows:
+    def chronological_means(self, utterance: CorpusUtterance) -> _Rows:
         """Return an utterance's motion as (200, 189), as ``ChronologicalMeans`` has it.
 
         Raises:
@@ -80,7 +80,7 @@ class DialogueMotion:
             means.push(values[first : first + _BLOCK_FRAMES])
         return means.matrix()
 
-    def face(self, utterance: CorpusUtterance) -> Rows:
+    def face(self, utterance: CorpusUtterance) -> _Rows:
         """Return the rows (n, 276) of the speaker's face, NaN where the tracker lost it.
 
         Raises:
@@ -95,7 +95,7 @@ class DialogueMotion:
             raise MissingFeatureError(NOT_TRACKED)
         return face
 
-    def _frames(self, utterance: CorpusUtterance) -> tuple[Rows, Rows | None]:
+    def _frames(self, utterance: CorpusUtterance) -> tuple[_Rows, _Rows | None]:
         """Return the values (n, 189) and the face (n, 276) in an utterance's time."""
         recording = self._dialogue.recording
         motion = self._whole
@@ -125,7 +125,7 @@ class DialogueMotion:
         try:
             motion = _joined(mocap_blocks(dialogue), losses, self._face)
         except (SourceError, ValueError) as error:
-            return MissingFeatureError(UNREADABLE, str(error))
+            return MissingFeatureError(RECORDING_UNREADABLE, str(error))
         self.notes += [
             f"{name}: {count} of {len(motion.times_ns)} motion frames: {lost}: {reason}"
             for (lost, reason), count in losses.items()
@@ -155,7 +155,7 @@ def _joined(
     )
 
 
-def _placed(block: MocapBlock) -> Rows:
+def _placed(block: MocapBlock) -> _Rows:
     """Return a block's values in their places among the 189; a missing file's are NaN."""
     placed = np.full((len(block.values), IEMOCAP_COLUMNS), np.nan, np.float32)
     first = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from affectstream.features.egemaps.front_end import DESCRIPTORS
+from affectstream.features.egemaps.front_end import EGEMAPS_DESCRIPTORS
 from affectstream_tools.evaluate.opensmile_agreement import Agreement
 
 
@@ -22,7 +22,7 @@ def print_agreement(found: Agreement) -> None:
     )
     for heading in ("statistic", "mean", "standard deviation"):
         table.add_column(heading, justify="left" if heading == "statistic" else "right")
-    for name in DESCRIPTORS:
+    for name in EGEMAPS_DESCRIPTORS:
         table.add_row(name, f"{found.r[f'{name}_mean']:.4f}", f"{found.r[f'{name}_sd']:.4f}")
     table.add_row("silence (librosa's)", f"{found.r['silence']:.4f}", "")
     console.print(table)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from affectstream.core.dialogue.normalisation import SpeakerNormaliser
 from affectstream.corpus.dialogues import CLASSES, CorpusDialogue, CorpusUtterance
-from affectstream_models.context.model import ContextModel, Estimate, UtteranceInputs
+from affectstream_models.context.model import Estimate, StreamingContextModel, UtteranceInputs
 from affectstream_models.context.network import SCALES
-from affectstream_tools.metrics import Scores, concordance, score
+from affectstream_tools.metrics import Scores, concordance, score_labels
 from affectstream_tools.train.augmentation import normalised
 
 LOOK_AHEADS: tuple[int | None, ...] = (0, 1, 2, 4, 8, None)
@@ -27,7 +27,7 @@ MODALITY_SETS: tuple[tuple[str, ...], ...] = (("acoustic", "text"), ("text",), (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DialogueScores:
     """One line of the table.
 
     Attributes:
@@ -56,7 +56,7 @@ class Row:
 
 
 def inputs_of(
-    model: ContextModel, utterances: Sequence[CorpusUtterance], modalities: Sequence[str]
+    model: StreamingContextModel, utterances: Sequence[CorpusUtterance], modalities: Sequence[str]
 ) -> list[UtteranceInputs]:
     """What the model is given of a dialogue, speakers normalised as the stream does it."""
     acoustic: Sequence[NDArray[np.float32] | None] = [None] * len(utterances)
@@ -71,12 +71,12 @@ def inputs_of(
     ]
 
 
-def evaluate(
-    model: ContextModel,
+def evaluate_dialogues(
+    model: StreamingContextModel,
     dialogues: Sequence[CorpusDialogue],
     *,
     progress: Callable[[str], None] = lambda what: None,
-) -> list[Row]:
+) -> list[DialogueScores]:
     """All rows: every look-ahead with both modalities, the model's own with each one missing.
 
     Raises:
@@ -94,12 +94,12 @@ def evaluate(
         for part, chosen in (("all", answers), ("improvised", improvised)):
             if chosen:
                 pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
-                rows.append(Row(look_ahead, modalities, part, *scores_of(pairs)))
+                rows.append(DialogueScores(look_ahead, modalities, part, *look_ahead_scores(pairs)))
     return rows
 
 
 def predict(
-    model: ContextModel,
+    model: StreamingContextModel,
     dialogues: Sequence[CorpusDialogue],
     look_ahead: int | None,
     modalities: Sequence[str],
@@ -118,7 +118,7 @@ def predict(
     ]
 
 
-def scores_of(
+def look_ahead_scores(
     answers: Sequence[tuple[CorpusUtterance, Estimate]],
 ) -> tuple[Scores, dict[str, float]]:
     """Scores of the labelled utterances, and the scales' concordance over all of them.
@@ -141,7 +141,7 @@ def scores_of(
         )
         for name in SCALES
     }
-    return score(labels, np.stack([found for _, found in labelled])), agreement
+    return score_labels(labels, np.stack([found for _, found in labelled])), agreement
 
 
 def _column(values: Sequence[float]) -> NDArray[np.float64]:

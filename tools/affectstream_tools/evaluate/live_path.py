@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from affectstream.codec import decode, encode
 from affectstream.core.capture.clock import SAMPLE_RATE_HZ, CapturedAudio
 from affectstream.core.dialogue.normalisation import NOBODY
-from affectstream.features.egemaps.front_end import extract
+from affectstream.features.egemaps.front_end import extract_egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.fusion.node import FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
@@ -31,16 +31,16 @@ from affectstream.messages import Emotion, Message
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, Interval, samples_to_ns
 from affectstream_models.context.model import UtteranceInputs
-from affectstream_tools.corpora.labelled_clips import Clip
-from affectstream_tools.corpora.utterance_audio import read_clip
+from affectstream_tools.corpora.labelled_clips import LabelledClip
+from affectstream_tools.corpora.utterance_audio import read_whole_clip
 
-BLOCK_SAMPLES = 960
+LIVE_BLOCK_SAMPLES = 960
 PAUSE_S = 1.0
 """Silence before, between and after the clips, beside their own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LiveAnswer:
     """What was said of one clip.
 
     Attributes:
@@ -49,7 +49,7 @@ class Answer:
         offline: shape (4,), of the whole clip.
     """
 
-    clip: Clip
+    clip: LabelledClip
     first: NDArray[np.float32] | None
     final: NDArray[np.float32] | None
     offline: NDArray[np.float32]
@@ -84,27 +84,27 @@ class _Listener:
 
 def answer_speaker(
     model: PretrainedModel,
-    clips: Sequence[Clip],
+    clips: Sequence[LabelledClip],
     rng: random.Random,
     *,
     vad: str = "webrtc",
     speed: float = math.inf,
     on_clip: Callable[[], None] = lambda: None,
-) -> list[Answer]:
+) -> list[LiveAnswer]:
     """Play a speaker's clips in random order as one dialogue; return the answers.
 
     Raises:
         SourceError: a clip cannot be read, or the detector is missing.
     """
     order = rng.sample(list(clips), len(clips))
-    sounds = [read_clip(clip.path) for clip in order]
+    sounds = [read_whole_clip(clip.path) for clip in order]
     spans, listener = _play(model, sounds, vad, speed, on_clip)
     offline = _offline(model, sounds)
     answers = []
     for clip, span, whole in zip(order, spans, offline, strict=True):
         found = listener.of(span)
         first, final = (None, None) if found is None else (found.first, found.final)
-        answers.append(Answer(clip, _probabilities(first), _probabilities(final), whole))
+        answers.append(LiveAnswer(clip, _probabilities(first), _probabilities(final), whole))
     return answers
 
 
@@ -163,15 +163,15 @@ def _with_pauses(
 
 
 def _blocks(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    for first in range(0, len(samples), BLOCK_SAMPLES):
-        yield samples[first : first + BLOCK_SAMPLES]
+    for first in range(0, len(samples), LIVE_BLOCK_SAMPLES):
+        yield samples[first : first + LIVE_BLOCK_SAMPLES]
 
 
 def _offline(
     model: PretrainedModel, sounds: Sequence[NDArray[np.int16]]
 ) -> list[NDArray[np.float32]]:
     """Whole clips, normalised by all that the speaker said, in the same order, look-ahead 0."""
-    observed = [utterance_statistics(extract(sound)) for sound in sounds]
+    observed = [utterance_statistics(extract_egemaps(sound)) for sound in sounds]
     speakers = NOBODY
     for statistics in observed:
         _, speakers = model.normaliser.carry(speakers, "you", statistics)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.dialogue.model import CLASSES
-from affectstream_tools.corpora.labelled_clips import OTHER, Clip
-from affectstream_tools.evaluate.live_path import Answer
+from affectstream_tools.corpora.labelled_clips import OTHER, LabelledClip
+from affectstream_tools.evaluate.live_path import LiveAnswer
 from affectstream_tools.metrics import calibration_error
 
 Probabilities = NDArray[np.float32]
@@ -31,14 +31,18 @@ class Choice:
         trained: speakers that the model learned from; their clips are left out.
     """
 
-    by_speaker: dict[str, list[Clip]]
+    by_speaker: dict[str, list[LabelledClip]]
     other: int
     unlabelled: int
     trained: tuple[str, ...]
 
 
 def choose(
-    clips: Sequence[Clip], unlabelled: int, trained: Sequence[str], *, everybody: bool = False
+    clips: Sequence[LabelledClip],
+    unlabelled: int,
+    trained: Sequence[str],
+    *,
+    everybody: bool = False,
 ) -> Choice:
     """Leave out other emotions and, unless ``everybody``, speakers in ``trained``.
 
@@ -52,7 +56,7 @@ def choose(
             "no clip has one of the four classes and a speaker that the model has not learned "
             "from; --everybody keeps those"
         )
-    by_speaker: dict[str, list[Clip]] = {}
+    by_speaker: dict[str, list[LabelledClip]] = {}
     for clip in used:
         by_speaker.setdefault(clip.speaker, []).append(clip)
     return Choice(
@@ -63,7 +67,7 @@ def choose(
     )
 
 
-def summarise(runs: Sequence[Sequence[Answer]], choice: Choice) -> dict[str, object]:
+def summarise(runs: Sequence[Sequence[LiveAnswer]], choice: Choice) -> dict[str, object]:
     """Return the scores, means over runs that differ in the clips' order."""
     labels = Counter(answer.clip.label for answer in runs[0])
     return {
@@ -85,7 +89,7 @@ def summarise(runs: Sequence[Sequence[Answer]], choice: Choice) -> dict[str, obj
 
 
 def _mean(
-    runs: Sequence[Sequence[Answer]], said: Callable[[Answer], Probabilities | None]
+    runs: Sequence[Sequence[LiveAnswer]], said: Callable[[LiveAnswer], Probabilities | None]
 ) -> dict[str, object]:
     scores = [_score([(answer.clip.label, said(answer)) for answer in run]) for run in runs]
     recalls = {name: [recall[name] for _, _, recall in scores] for name in scores[0][2]}

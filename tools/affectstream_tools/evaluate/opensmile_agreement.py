@@ -23,9 +23,13 @@ from numpy.typing import NDArray
 
 from affectstream.errors import AffectstreamError
 from affectstream.features.egemaps import front_end as egemaps
-from affectstream.features.egemaps.statistics import SILENCE_SHARE, STATISTICS, utterance_statistics
+from affectstream.features.egemaps.statistics import (
+    SILENCE_SHARE,
+    UTTERANCE_STATISTICS,
+    utterance_statistics,
+)
 from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
-from affectstream_tools.corpora.speech_clips import Clip, read_clip, recordings_in
+from affectstream_tools.corpora.speech_clips import ClipSamples, read_speech_clip, speech_files_in
 from affectstream_tools.evaluate.cross_corpus import (
     LabelledStatistics,
     iemocap,
@@ -40,14 +44,14 @@ from affectstream_tools.evaluate.references import (
 )
 from affectstream_tools.metrics import pearson
 
-Progress = Callable[[str, int, int], None]
+_Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it is, and of how much."""
 
 GROUPS = {
-    "spectral": egemaps.DESCRIPTORS[:10],
-    "f0": egemaps.DESCRIPTORS[10:11],
-    "voice_quality": egemaps.DESCRIPTORS[11:16],  # jitter, shimmer, HNR, H1-H2, H1-A3
-    "formants": egemaps.DESCRIPTORS[16:],
+    "spectral": egemaps.EGEMAPS_DESCRIPTORS[:10],
+    "f0": egemaps.EGEMAPS_DESCRIPTORS[10:11],
+    "voice_quality": egemaps.EGEMAPS_DESCRIPTORS[11:16],  # jitter, shimmer, HNR, H1-H2, H1-A3
+    "formants": egemaps.EGEMAPS_DESCRIPTORS[16:],
 }
 """All descriptors; ``min_r`` is about their utterance means, ``r`` has the deviations too."""
 
@@ -88,7 +92,7 @@ class OpenSmile(Protocol):
 
 
 def measure_agreement(
-    audio: Path, data: Path | None, on_progress: Progress = lambda what, done, total: None
+    audio: Path, data: Path | None, on_progress: _Progress = lambda what, done, total: None
 ) -> Agreement:
     """Compare all front ends with their references on the recordings in ``audio``.
 
@@ -96,7 +100,7 @@ def measure_agreement(
         audio: folder of wav or flac files at 16 kHz, searched whole.
         data: the derived IEMOCAP set; with it, and with RAVDESS's file names in ``audio``, a
             classifier is learned and scored.
-        on_progress: see ``Progress``.
+        on_progress: see ``_Progress``.
 
     Raises:
         AffectstreamError: a reference, the data or the recordings are missing.
@@ -104,12 +108,12 @@ def measure_agreement(
     paths = recordings(audio)
     train = iemocap(data) if data else None  # before the long work, for an error to come early
     smile = opensmile()
-    clips: list[Clip] = []
-    ours, theirs = np.empty((2, len(paths), len(STATISTICS)))
+    clips: list[ClipSamples] = []
+    ours, theirs = np.empty((2, len(paths), len(UTTERANCE_STATISTICS)))
     for done, path in enumerate(paths):
         on_progress("egemaps", done, len(paths))
-        clips.append(read_clip(path))
-        ours[done] = utterance_statistics(egemaps.extract(clips[-1]))
+        clips.append(read_speech_clip(path))
+        ours[done] = utterance_statistics(egemaps.extract_egemaps(clips[-1]))
         theirs[done] = opensmile_statistics(clips[-1], smile)
     r = correlations(ours, theirs)
     return Agreement(
@@ -124,7 +128,7 @@ def measure_agreement(
 
 def recordings(folder: Path) -> list[Path]:
     """Return the recordings in ``folder``. Raises ``AffectstreamError`` for fewer than two."""
-    paths = recordings_in(folder)
+    paths = speech_files_in(folder)
     if len(paths) < 2:
         raise AffectstreamError(
             f"{folder} holds {len(paths)} wav or flac files; a correlation needs two or more"
@@ -143,14 +147,14 @@ def opensmile() -> OpenSmile:
     return smile
 
 
-def opensmile_rows(clip: Clip, smile: OpenSmile) -> NDArray[np.float64]:
+def opensmile_rows(clip: ClipSamples, smile: OpenSmile) -> NDArray[np.float64]:
     """Return openSMILE's 23 descriptors, (n, 23), every 10 ms."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return np.asarray(smile.process_signal(as_signal(clip), SAMPLE_RATE_HZ), dtype=np.float64)
 
 
-def opensmile_statistics(clip: Clip, smile: OpenSmile) -> NDArray[np.float64]:
+def opensmile_statistics(clip: ClipSamples, smile: OpenSmile) -> NDArray[np.float64]:
     """Return the 47 statistics of openSMILE's descriptors and of librosa's level."""
     rows = opensmile_rows(clip, smile)
     return np.concatenate(
@@ -180,7 +184,7 @@ def correlations(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict
     """
     return {
         name: pearson(one, other)
-        for name, one, other in zip(STATISTICS, ours.T, theirs.T, strict=True)
+        for name, one, other in zip(UTTERANCE_STATISTICS, ours.T, theirs.T, strict=True)
     }
 
 
@@ -206,7 +210,9 @@ def uar(
     return dict(zip(("ours", "opensmile"), transfer_uar(train, tests), strict=True))
 
 
-def _counted(clips: Sequence[Clip], what: str, on_progress: Progress) -> Iterator[Clip]:
+def _counted(
+    clips: Sequence[ClipSamples], what: str, on_progress: _Progress
+) -> Iterator[ClipSamples]:
     for done, clip in enumerate(clips):
         on_progress(what, done, len(clips))
         yield clip

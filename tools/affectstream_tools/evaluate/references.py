@@ -25,8 +25,8 @@ from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
 from affectstream.features.praat_pitch import CEILING_HZ, FLOOR_HZ
 from affectstream_tools.metrics import pearson
 
-Clip = NDArray[np.int16]
-Floats = NDArray[np.float64]
+_Clip = NDArray[np.int16]
+_Floats = NDArray[np.float64]
 
 LEAST = 1e-6
 """Below this, an error counts as if the reference were as large as this.
@@ -82,15 +82,15 @@ def parselmouth() -> ModuleType:
     return installed("parselmouth", "praat-parselmouth")
 
 
-def pyaudioanalysis_rows(clip: Clip) -> Floats:
+def pyaudioanalysis_rows(clip: _Clip) -> _Floats:
     """Return pyAudioAnalysis's 34 descriptors, (n, 34), of 0.2 s every 0.1 s."""
-    rows: Floats = (
+    rows: _Floats = (
         pyaudioanalysis()
         .feature_extraction(
             clip,
             SAMPLE_RATE_HZ,
-            tripathi34.FRAME_SAMPLES,
-            tripathi34.HOP_SAMPLES,
+            tripathi34.TRIPATHI_FRAME_SAMPLES,
+            tripathi34.TRIPATHI_HOP_SAMPLES,
             deltas=False,
         )[0]
         .T
@@ -98,7 +98,7 @@ def pyaudioanalysis_rows(clip: Clip) -> Floats:
     return rows
 
 
-def tripathi34_errors(clips: Iterable[Clip]) -> dict[str, float]:
+def tripathi34_errors(clips: Iterable[_Clip]) -> dict[str, float]:
     """Return the greatest relative error of each of the 34 against pyAudioAnalysis.
 
     Raises:
@@ -107,22 +107,22 @@ def tripathi34_errors(clips: Iterable[Clip]) -> dict[str, float]:
     names = tripathi34.Tripathi34.names
     worst = np.zeros(len(names))
     for clip in clips:
-        if len(clip) < tripathi34.FRAME_SAMPLES:
+        if len(clip) < tripathi34.TRIPATHI_FRAME_SAMPLES:
             continue
         theirs = pyaudioanalysis_rows(clip)
-        ours = tripathi34.extract(clip, *tripathi34.reference(clip))
+        ours = tripathi34.extract_tripathi34(clip, *tripathi34.reference(clip))
         errors = np.abs(ours - theirs) / np.maximum(np.abs(theirs), LEAST)
         worst = np.maximum(worst, errors.max(axis=0))
     return dict(zip(names, worst.tolist(), strict=True))
 
 
-def praat_rows(clip: Clip) -> tuple[Floats, Floats]:
+def praat_rows(clip: _Clip) -> tuple[_Floats, _Floats]:
     """Return Praat's pitch in Hz and intensity in dB of the frames that ``woellmer`` describes.
 
     Praat centres its frames in the recording; ``clip`` is cut so that this is where ours are. A
     sample more on each side keeps the last frame from being lost to rounding.
     """
-    step_s = woellmer.HOP_SAMPLES / SAMPLE_RATE_HZ
+    step_s = woellmer.WOELLMER_HOP_SAMPLES / SAMPLE_RATE_HZ
     signal = np.pad(as_signal(_fitted(clip)).astype(np.float64), 1, mode="edge")
     sound = parselmouth().Sound(signal, SAMPLE_RATE_HZ)
     pitch: Any = sound.to_pitch_ac(time_step=step_s, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
@@ -130,7 +130,7 @@ def praat_rows(clip: Clip) -> tuple[Floats, Floats]:
     return pitch.selected_array["frequency"], intensity.values[0]
 
 
-def woellmer_agreement(clips: Iterable[Clip]) -> PraatAgreement:
+def woellmer_agreement(clips: Iterable[_Clip]) -> PraatAgreement:
     """Return how far pitch, voicing and energy are Praat's.
 
     Raises:
@@ -138,12 +138,12 @@ def woellmer_agreement(clips: Iterable[Clip]) -> PraatAgreement:
     """
     parts = []
     for clip in clips:
-        if len(clip) < woellmer.FRAME_SAMPLES:
+        if len(clip) < woellmer.WOELLMER_FRAME_SAMPLES:
             continue
         fitted = _fitted(clip)
         _, peak = tripathi34.reference(fitted)
-        ours = woellmer.extract(fitted, peak)
-        streaming = woellmer.extract(fitted)[:, PITCH]
+        ours = woellmer.extract_woellmer(fitted, peak)
+        streaming = woellmer.extract_woellmer(fitted)[:, PITCH]
         parts.append(np.stack([*praat_rows(clip), ours[:, PITCH], ours[:, ENERGY], streaming]))
     if not parts:
         raise AffectstreamError("no clip lasts 50 ms; name a folder of speech")
@@ -159,9 +159,9 @@ def woellmer_agreement(clips: Iterable[Clip]) -> PraatAgreement:
     )
 
 
-def _fitted(clip: Clip) -> Clip:
-    hops = (len(clip) - woellmer.FRAME_SAMPLES) // woellmer.HOP_SAMPLES
-    return clip[: woellmer.FRAME_SAMPLES + hops * woellmer.HOP_SAMPLES]
+def _fitted(clip: _Clip) -> _Clip:
+    hops = (len(clip) - woellmer.WOELLMER_FRAME_SAMPLES) // woellmer.WOELLMER_HOP_SAMPLES
+    return clip[: woellmer.WOELLMER_FRAME_SAMPLES + hops * woellmer.WOELLMER_HOP_SAMPLES]
 
 
 def installed(module: str, package: str) -> ModuleType:

@@ -7,13 +7,13 @@ which have seen every scenario; this protocol trains its own.
 from __future__ import annotations
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
-from affectstream_models.context.model import MODALITIES, ContextModel, Estimate
+from affectstream_models.context.model import MODALITIES, Estimate, StreamingContextModel
 from affectstream_tools.corpora.splits import hold_out_scenarios, of_sessions
-from affectstream_tools.evaluate.dialogues import Row, predict, scores_of
+from affectstream_tools.evaluate.dialogues import DialogueScores, look_ahead_scores, predict
 from affectstream_tools.train.checkpoint import Trainer
 
 
-def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> list[Row]:
+def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> list[DialogueScores]:
     """Score one session with neither it nor the scored scenario in training.
 
     The scenarios are dealt into ``groups``, and one model is trained without each group. The
@@ -33,7 +33,9 @@ def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> li
     for group in range(groups):
         split = hold_out_scenarios(dialogues, session, names[group::groups])
         network, _ = trainer.train(split.train, name=split.name)
-        model = ContextModel(network, id=split.name, sha256="", speaker_prior=recipe.speaker_prior)
+        model = StreamingContextModel(
+            network, id=split.name, sha256="", speaker_prior=recipe.speaker_prior
+        )
         for look_ahead, found in answers.items():
             found += predict(model, split.test, look_ahead, MODALITIES)
     rows = []
@@ -42,5 +44,5 @@ def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> li
         for part, chosen in (("all", found), ("improvised", improvised)):
             if chosen:
                 pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
-                rows.append(Row(look_ahead, MODALITIES, part, *scores_of(pairs)))
+                rows.append(DialogueScores(look_ahead, MODALITIES, part, *look_ahead_scores(pairs)))
     return rows

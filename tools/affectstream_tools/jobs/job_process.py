@@ -152,7 +152,7 @@ def _end_with_stdin() -> None:
     os._exit(1)
 
 
-def main() -> None:
+def _main() -> None:
     """Read the job from stdin, run it, and write the answer to stdout."""
     line = bytearray()
     while not line.endswith(b"\n"):
@@ -169,4 +169,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -32,7 +32,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """What a job returned and what it took."""
 
     job: Job
@@ -46,7 +46,7 @@ class Outcome:
 class JobsError(AffectstreamError):
     """Some jobs failed; the others were done and are kept."""
 
-    def __init__(self, failures: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> None:
+    def __init__(self, failures: Mapping[str, str], outcomes: Mapping[str, JobOutcome]) -> None:
         named = "; ".join(f"{name}: {why}" for name, why in failures.items())
         super().__init__(
             f"{len(failures)} of {len(failures) + len(outcomes)} experiments failed, mend them "
@@ -63,7 +63,7 @@ def run_jobs(
     workers: int = 2,
     cluster: bool = False,
     on_done: Callable[[Job], None] = lambda job: None,
-) -> dict[str, Outcome]:
+) -> dict[str, JobOutcome]:
     """Run the jobs whose outcome ``folder`` does not keep yet, and return every outcome by name.
 
     Args:
@@ -90,7 +90,7 @@ def run_jobs(
             failures[job.name] = str(found)
             write_whole(_path(job, folder, ".log"), found.log or str(found))
         else:
-            outcomes[job.name] = Outcome(job, **found)
+            outcomes[job.name] = JobOutcome(job, **found)
             _keep(outcomes[job.name], folder)
         on_done(job)
     ordered = {job.name: outcomes[job.name] for job in jobs if job.name in outcomes}
@@ -99,12 +99,12 @@ def run_jobs(
     return ordered
 
 
-def read_outcome(job: Job, folder: Path) -> Outcome | None:
+def read_outcome(job: Job, folder: Path) -> JobOutcome | None:
     """Return what ``folder`` keeps of this very job, or None."""
     try:
         saved = json.loads(_path(job, folder, ".json").read_text(encoding="utf-8"))
         same = saved["job"] == json.loads(json.dumps(_as_dict(job)))
-        return Outcome(job, **saved["outcome"]) if same else None
+        return JobOutcome(job, **saved["outcome"]) if same else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # nothing, or not from us: it is run and written anew
 
@@ -157,7 +157,7 @@ def _as_dict(job: Job) -> dict[str, Any]:
     return {"name": job.name, "task": job.task, "options": dict(job.options)}
 
 
-def _keep(outcome: Outcome, folder: Path) -> None:
+def _keep(outcome: JobOutcome, folder: Path) -> None:
     found = asdict(outcome)
     del found["job"]
     text = json.dumps({"job": _as_dict(outcome.job), "outcome": found}, indent=1)

@@ -19,15 +19,15 @@ import numpy as np
 from affectstream.corpus.scoring import Confusion
 from affectstream_tools.metrics import confusion
 from affectstream_tools.synthesis.dialogue_model import (
-    LOOK_AHEADS,
+    CEILING_LOOK_AHEADS,
+    CUES,
     MISSING,
-    MODALITIES,
     DialogueModel,
     Drawn,
-    Floats,
+    DrawnArray,
 )
 
-SUBSETS = (*((name,) for name in MODALITIES), MODALITIES)
+SUBSETS = (*((name,) for name in CUES), CUES)
 """Each modality alone, and all together."""
 
 
@@ -63,7 +63,7 @@ def ceilings(
     drawn: Drawn,
     *,
     subsets: Sequence[Sequence[str]] = SUBSETS,
-    look_aheads: Sequence[str] = LOOK_AHEADS,
+    look_aheads: Sequence[str] = CEILING_LOOK_AHEADS,
 ) -> Iterator[Ceiling]:
     """Yield the ceilings of a corpus, exactly.
 
@@ -72,11 +72,11 @@ def ceilings(
     """
     for subset, look_ahead in itertools.product(subsets, look_aheads):
         posterior = model.posteriors(drawn.cues, look_ahead, subset)
-        yield ceiling_of(posterior, model.prior, drawn, tuple(subset), look_ahead)
+        yield best_possible(posterior, model.prior, drawn, tuple(subset), look_ahead)
 
 
-def ceiling_of(
-    posterior: Floats, prior: Floats, drawn: Drawn, subset: tuple[str, ...], look_ahead: str
+def best_possible(
+    posterior: DrawnArray, prior: DrawnArray, drawn: Drawn, subset: tuple[str, ...], look_ahead: str
 ) -> Ceiling:
     """The ceiling that a posterior (N, T, 4) makes."""
     sure = posterior.max(axis=-1)  # (N, T)
@@ -94,22 +94,20 @@ def ceiling_of(
     )
 
 
-def _counted(drawn: Drawn, scores: Floats) -> Confusion:
+def _counted(drawn: Drawn, scores: DrawnArray) -> Confusion:
     decided = scores.argmax(axis=-1)
     return Confusion(confusion(drawn.emotions.ravel(), decided.ravel(), scores.shape[-1]))
 
 
-def without_context(
-    model: DialogueModel, modalities: Sequence[str] = MODALITIES
-) -> tuple[float, float]:
+def without_context(model: DialogueModel, modalities: Sequence[str] = CUES) -> tuple[float, float]:
     """Accuracy and recall that the best decisions without context reach, over all corpora.
 
     In closed form: the sum over all that the modalities can show at one turn.
     """
     accuracy = uar = 0.0
-    places = [MODALITIES.index(name) for name in modalities]
+    places = [CUES.index(name) for name in modalities]
     for symbols in itertools.product((MISSING, *range(len(model.prior))), repeat=len(places)):
-        cues = np.full(len(MODALITIES), MISSING)
+        cues = np.full(len(CUES), MISSING)
         cues[places] = symbols
         missing = np.array([model.shown[place].missing for place in places])
         chance = np.where(np.array(symbols) == MISSING, missing, 1 - missing).prod()

@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CLASSES
 
-Floats = NDArray[np.float64]
+DrawnArray = NDArray[np.float64]
 Cues = NDArray[np.int64]
 
-MODALITIES = ("voice", "words", "motion")
+CUES = ("voice", "words", "motion")
 MISSING = -1
 """A cue that is not there."""
 
-LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
+CEILING_LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
 """What is known of the dialogue: this turn alone, all until it, so many later turns too, all."""
 
 _COUNT = len(CLASSES)
@@ -64,7 +64,7 @@ class Shown:
         _check_chance("an informativeness", self.informativeness)
         _check_chance("a chance of a missing cue", self.missing)
 
-    def chances(self) -> Floats:
+    def chances(self) -> DrawnArray:
         """(4, 4), of each cue (column) given the emotion (row), where there is one."""
         return self.informativeness * np.eye(_COUNT) + (1 - self.informativeness) / _COUNT
 
@@ -74,7 +74,7 @@ class Drawn(NamedTuple):
 
     Attributes:
         emotions: (N, T) of 0..3, in the order of ``CLASSES``.
-        cues: (N, T, 3) of 0..3 or ``MISSING``, in the order of ``MODALITIES``.
+        cues: (N, T, 3) of 0..3 or ``MISSING``, in the order of ``CUES``.
     """
 
     emotions: NDArray[np.int64]
@@ -119,7 +119,7 @@ class DialogueModel:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The model that ``to_dict`` described."""
-        shown = {name: Shown(**values[name]) for name in MODALITIES}
+        shown = {name: Shown(**values[name]) for name in CUES}
         rest: dict[str, Any] = {name: values[name] for name in ("inertia", "reaction")}
         rest["base"] = tuple(values["base"])
         rest["reactions"] = tuple(tuple(row) for row in values["reactions"])
@@ -135,14 +135,14 @@ class DialogueModel:
         return self.voice, self.words, self.motion
 
     @property
-    def follow(self) -> Floats:
+    def follow(self) -> DrawnArray:
         """(4, 4, 4), of an emotion after the speaker's own last one and the partner's."""
         keep = self.inertia * np.eye(_COUNT)[:, None, :]
         react = self.reaction * np.array(self.reactions)[None, :, :]
         return keep + react + (1 - self.inertia - self.reaction) * np.array(self.base)
 
     @property
-    def transitions(self) -> Floats:
+    def transitions(self) -> DrawnArray:
         """(16, 16), from (who spoke, who listened) to (who speaks, who listens), roles swapped."""
         table = np.zeros((_COUNT,) * 4)  # spoke, listened, speaks, listens
         for spoke in range(_COUNT):
@@ -150,7 +150,7 @@ class DialogueModel:
         return table.reshape(_COUNT**2, _COUNT**2)
 
     @property
-    def stationary(self) -> Floats:
+    def stationary(self) -> DrawnArray:
         """(16,), the chances of a state at any turn."""
         size = _COUNT**2
         system = np.concatenate((self.transitions.T - np.eye(size), np.ones((1, size))))
@@ -159,12 +159,12 @@ class DialogueModel:
         return np.asarray(solved / solved.sum())
 
     @property
-    def prior(self) -> Floats:
+    def prior(self) -> DrawnArray:
         """(4,), the chances of an emotion at any turn."""
         return np.asarray(self.stationary.reshape(_COUNT, _COUNT).sum(axis=1))
 
     @property
-    def bigram(self) -> Floats:
+    def bigram(self) -> DrawnArray:
         """(4, 4), of an emotion after the last turn's: what a first-order model can know."""
         listened = self.stationary.reshape(_COUNT, _COUNT) / self.prior[:, None]
         return np.asarray(np.einsum("sl,lsn->sn", listened, self.follow))
@@ -182,34 +182,34 @@ class DialogueModel:
         for turn in range(1, turns):
             states[:, turn] = _draws(self.transitions[states[:, turn - 1]], rng)
         emotions = states // _COUNT
-        cues = np.empty((dialogues, turns, len(MODALITIES)), dtype=np.int64)
+        cues = np.empty((dialogues, turns, len(CUES)), dtype=np.int64)
         for place, shown in enumerate(self.shown):
             cues[..., place] = _draws(shown.chances()[emotions], rng)
             cues[rng.random(emotions.shape) < shown.missing, place] = MISSING
         return Drawn(emotions, cues)
 
-    def likelihoods(self, cues: Cues, modalities: Sequence[str] = MODALITIES) -> Floats:
+    def likelihoods(self, cues: Cues, modalities: Sequence[str] = CUES) -> DrawnArray:
         """(..., 4), of cues (..., 3) given each emotion; those of other modalities are not seen.
 
         Raises:
             ValueError: a modality that does not exist.
         """
-        if unknown := set(modalities) - set(MODALITIES):
-            raise ValueError(f"no modality {min(unknown)!r}; there are {', '.join(MODALITIES)}")
+        if unknown := set(modalities) - set(CUES):
+            raise ValueError(f"no modality {min(unknown)!r}; there are {', '.join(CUES)}")
         product = np.ones((*cues.shape[:-1], _COUNT))
-        for place, (name, shown) in enumerate(zip(MODALITIES, self.shown, strict=True)):
+        for place, (name, shown) in enumerate(zip(CUES, self.shown, strict=True)):
             if name in modalities:
                 table = np.concatenate((shown.chances().T, np.ones((1, _COUNT))))  # missing last
                 product *= table[cues[..., place]]
         return product
 
     def posteriors(
-        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = MODALITIES
-    ) -> Floats:
+        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
+    ) -> DrawnArray:
         """(N, T, 4), the chance of each emotion given cues (N, T, 3), exactly.
 
         Args:
-            look_ahead: one of ``LOOK_AHEADS``, or any number of later turns.
+            look_ahead: one of ``CEILING_LOOK_AHEADS``, or any number of later turns.
 
         Raises:
             ValueError: no such look-ahead or modality.
@@ -222,13 +222,15 @@ class DialogueModel:
         return np.asarray(known.reshape(*seen.shape, _COUNT).sum(axis=-1))
 
     def first_order(
-        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = MODALITIES
-    ) -> Floats:
+        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
+    ) -> DrawnArray:
         """(N, T, 4), as ``posteriors`` of one who takes the emotions for a first-order chain."""
         return smoothed(self.prior, self.bigram, self.likelihoods(cues, modalities), look_ahead)
 
 
-def smoothed(start: Floats, follow: Floats, likelihoods: Floats, look_ahead: str) -> Floats:
+def smoothed(
+    start: DrawnArray, follow: DrawnArray, likelihoods: DrawnArray, look_ahead: str
+) -> DrawnArray:
     """(N, T, S), the posterior of the states of a Markov chain: fixed-lag forward-backward.
 
     The backward pass is run for all turns at once, one later turn at a time.
@@ -262,11 +264,11 @@ def _later_turns(look_ahead: str, turns: int) -> int:
     return named[look_ahead] if look_ahead in named else int(look_ahead)
 
 
-def _normalised(weights: Floats) -> Floats:
+def _normalised(weights: DrawnArray) -> DrawnArray:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-def _draws(chances: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+def _draws(chances: DrawnArray, rng: np.random.Generator) -> NDArray[np.int64]:
     """One index for each row of chances (..., S)."""
     edges = chances.cumsum(axis=-1)[..., :-1]
     return np.asarray((rng.random(chances.shape[:-1])[..., None] >= edges).sum(axis=-1))

@@ -30,7 +30,7 @@ class SynthesisError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class EspeakVoice:
     """How to speak.
 
     Attributes:
@@ -138,7 +138,7 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
         self._variants = self._variant_folder()
 
-    def say(self, text: str, voice: Voice) -> Spoken:
+    def say(self, text: str, voice: EspeakVoice) -> Spoken:
         """Return ``text`` spoken by ``voice``.
 
         Raises:
@@ -152,7 +152,7 @@ class Espeak:
         samples = np.frombuffer(b"".join(self._pcm), dtype=np.int16)
         return Spoken(samples, self.sample_rate_hz, tuple(self._events))
 
-    def _set_voice(self, voice: Voice) -> None:
+    def _set_voice(self, voice: EspeakVoice) -> None:
         variant = voice.name.partition("+")[2]
         # The library ignores an unknown variant and speaks with the plain voice.
         if variant and not (self._variants / variant).is_file():

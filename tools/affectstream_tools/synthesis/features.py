@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream.timebase import NS_PER_S
-from affectstream_tools.synthesis.dialogue_model import MISSING, Drawn, Floats
+from affectstream_tools.synthesis.dialogue_model import MISSING, Drawn, DrawnArray
 from affectstream_tools.synthesis.rendered_words import CUE_WORDS
 
 _BLUR = 0.1
@@ -19,7 +19,7 @@ _STATISTICS = 47
 _LABELS = ("ang", "exc", "neu", "sad")
 
 
-def rows_of(drawn: Drawn, rng: np.random.Generator) -> Floats:
+def drawn_rows(drawn: Drawn, rng: np.random.Generator) -> DrawnArray:
     """(N, T, 12), a column for each symbol of each modality: 1 where it is shown, blurred.
 
     The blur (deviation 0.1) never makes a symbol another; a missing cue has none.
@@ -63,7 +63,7 @@ def corpus_dialogues(drawn: Drawn, rng: np.random.Generator) -> list[CorpusDialo
     return dialogues
 
 
-def word_vectors() -> dict[str, list[float]]:
+def drawn_word_vectors() -> dict[str, list[float]]:
     """Vectors of all words that may be said: nothing but different."""
     rng = np.random.default_rng(0)
     return {word: rng.normal(0, 1, 8).tolist() for own in CUE_WORDS for word in own}

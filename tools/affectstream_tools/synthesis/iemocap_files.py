@@ -41,7 +41,7 @@ _ANNOTATIONS = ("C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SpokenLine:
     """One utterance.
 
     Attributes:
@@ -62,7 +62,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialogue:
+class WrittenDialogue:
     """One dialogue.
 
     Attributes:
@@ -71,7 +71,7 @@ class Dialogue:
     """
 
     name: str
-    lines: tuple[Line, ...]
+    lines: tuple[SpokenLine, ...]
     woman_left: bool = True
 
     @property
@@ -89,14 +89,14 @@ class Dialogue:
         return root / f"Session{self.session}" / "dialog" / kind / f"{self.name}{suffix}"
 
 
-def write_words(root: Path, dialogue: Dialogue) -> None:
+def write_words(root: Path, dialogue: WrittenDialogue) -> None:
     """Write the labels, the words, and the words' times."""
     write_text(dialogue.path(root, "EmoEvaluation"), evaluation(dialogue))
     write_text(dialogue.path(root, "transcriptions"), transcription(dialogue))
     write_alignment(root, dialogue)
 
 
-def evaluation(dialogue: Dialogue) -> str:
+def evaluation(dialogue: WrittenDialogue) -> str:
     """The file of labels: majority, means of the scales, and the annotators' own lines."""
     lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n", "\n"]
     for line in dialogue.lines:
@@ -110,7 +110,7 @@ def evaluation(dialogue: Dialogue) -> str:
     return "".join(lines)
 
 
-def transcription(dialogue: Dialogue) -> str:
+def transcription(dialogue: WrittenDialogue) -> str:
     """The file of words."""
     return "".join(
         f"{dialogue.name}_{line.name} [{line.start_s:08.4f}-{line.end_s:08.4f}]: {line.text}\n"
@@ -119,7 +119,7 @@ def transcription(dialogue: Dialogue) -> str:
     )
 
 
-def write_alignment(root: Path, dialogue: Dialogue) -> None:
+def write_alignment(root: Path, dialogue: WrittenDialogue) -> None:
     """Write the words' times, a file for each utterance that has words."""
     folder = root / f"Session{dialogue.session}" / "sentences" / "ForcedAlignment" / dialogue.name
     for line in dialogue.lines:
@@ -127,7 +127,7 @@ def write_alignment(root: Path, dialogue: Dialogue) -> None:
             write_text(folder / f"{dialogue.name}_{line.name}.wdseg", alignment(line))
 
 
-def alignment(line: Line) -> str:
+def alignment(line: SpokenLine) -> str:
     """The words evenly spread over the utterance, as Sphinx writes them, in frames of 10 ms.
 
     What stands in brackets, such as ``[LAUGHTER]``, is no word, and is written ``++LAUGHTER++``.
@@ -142,7 +142,7 @@ def alignment(line: Line) -> str:
     return "\n".join(["\t SFrm  EFrm    SegAScr Word", *rows, " Total score:   -99000", ""])
 
 
-def write_wav(path: Path, samples: NDArray[np.float64]) -> None:
+def write_wav_file(path: Path, samples: NDArray[np.float64]) -> None:
     """Write both channels, samples (n, 2) of 16 bits; what is too loud is clipped."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as wav:

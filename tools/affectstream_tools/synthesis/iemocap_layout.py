@@ -26,18 +26,18 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CLASSES
 from affectstream.errors import AffectstreamError
-from affectstream_tools.synthesis.dialogue_model import MISSING, MODALITIES, DialogueModel
+from affectstream_tools.synthesis.dialogue_model import CUES, MISSING, DialogueModel
 from affectstream_tools.synthesis.iemocap_files import (
     MOTION,
-    Dialogue,
-    Line,
+    SpokenLine,
+    WrittenDialogue,
     write_motion,
     write_text,
-    write_wav,
+    write_wav_file,
     write_words,
 )
 from affectstream_tools.synthesis.rendered_motion import Shows, move
-from affectstream_tools.synthesis.rendered_voice import draw_voice, mix, speak
+from affectstream_tools.synthesis.rendered_voice import draw_voice, mix, render_voice
 from affectstream_tools.synthesis.rendered_words import say
 from affectstream_tools.synthesis.truth import Truth, write_truth
 
@@ -186,10 +186,10 @@ def _write(task: _Task) -> tuple[str, tuple[str, ...]]:
     for line, (voice, _, motion) in zip(dialogue.lines, task.cues, strict=True):
         who = line.name[0]
         if voice != MISSING:
-            sound = speak(int(voice), line.end_s - line.start_s, voices[who], rng)
+            sound = render_voice(int(voice), line.end_s - line.start_s, voices[who], rng)
             sounds.append((line.start_s, own[who], sound))
         shown.append(Shows(line.start_s, line.end_s, int(motion), who == task.name[5]))
-    write_wav(dialogue.path(task.folder, "wav", ".wav"), mix(sounds, dialogue.duration_s, rng))
+    write_wav_file(dialogue.path(task.folder, "wav", ".wav"), mix(sounds, dialogue.duration_s, rng))
     frames = move(shown, dialogue.duration_s, task.size.frame_rate_hz, rng)
     for kind, names in MOTION.items():
         path = dialogue.path(task.folder, f"MOCAP_{kind}")
@@ -197,15 +197,15 @@ def _write(task: _Task) -> tuple[str, tuple[str, ...]]:
     return dialogue.name, tuple(f"{dialogue.name}_{line.name}" for line in dialogue.lines)
 
 
-def _said(task: _Task, rng: np.random.Generator) -> Dialogue:
+def _said(task: _Task, rng: np.random.Generator) -> WrittenDialogue:
     """Who says what when, and what annotators make of it."""
     first = int(rng.integers(2))
     lines, end_s = [], 0.3
     for turn, (emotion, cues) in enumerate(zip(task.emotions, task.cues, strict=True)):
         start_s = round(end_s + rng.uniform(*_PAUSE_S), 4)
         end_s = round(start_s + rng.uniform(*_TURN_S), 4)
-        words = int(cues[MODALITIES.index("words")])
-        line = Line(
+        words = int(cues[CUES.index("words")])
+        line = SpokenLine(
             name=f"{'FM'[(first + turn) % 2]}{turn // 2:03d}",
             start_s=start_s,
             end_s=end_s,
@@ -214,10 +214,10 @@ def _said(task: _Task, rng: np.random.Generator) -> Dialogue:
             text=None if words == MISSING else say(words, rng),
         )
         lines.append(_judged(line, int(emotion), rng))
-    return Dialogue(task.name, tuple(lines), woman_left=bool(rng.integers(2)))
+    return WrittenDialogue(task.name, tuple(lines), woman_left=bool(rng.integers(2)))
 
 
-def _judged(line: Line, emotion: int, rng: np.random.Generator) -> Line:
+def _judged(line: SpokenLine, emotion: int, rng: np.random.Generator) -> SpokenLine:
     """Two of three annotators name the emotion, the third may not; two rate the scales."""
     named = [emotion, emotion, emotion if rng.random() < 0.5 else int(rng.integers(len(CLASSES)))]
     ratings = np.clip(np.round(rng.normal(_SCALES[emotion], _SCALE_SD, (2, 3))), 1, 5).astype(int)

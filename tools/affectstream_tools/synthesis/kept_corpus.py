@@ -21,13 +21,13 @@ from affectstream_tools.synthesis import (
 )
 from affectstream_tools.synthesis.dialogue_model import DialogueModel
 
-Size = tuple[int, int, int, int]
+CorpusSize = tuple[int, int, int, int]
 """Sessions, dialogues of each, utterances of each, frames of motion a second."""
 
 _WRITERS = (iemocap_files, iemocap_layout, rendered_motion, rendered_voice, rendered_words)
 
 
-def kept_corpus(cache: Path, model: DialogueModel, size: Size) -> Path:
+def kept_corpus(cache: Path, model: DialogueModel, size: CorpusSize) -> Path:
     """Return the folder of the corpus, which is written whole or not at all if it is not there.
 
     Raises:

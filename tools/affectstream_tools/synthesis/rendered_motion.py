@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from affectstream_tools.synthesis.iemocap_files import FACE_MARKERS, HAND_MARKERS, HEAD_CHANNELS
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 _RISE_S = 0.07  # until a cue shows before its turn, and until it has gone after it
 _JITTER = 0.25
@@ -98,7 +98,7 @@ class Shows:
 
 def move(
     turns: Sequence[Shows], seconds: float, rate_hz: float, rng: np.random.Generator
-) -> dict[str, Floats]:
+) -> dict[str, _Floats]:
     """Return ``rotated`` (n, 165), ``hand`` (n, 18) and ``head`` (n, 6) of a whole dialogue."""
     times_s = np.arange(round(seconds * rate_hz)) / rate_hz
     strength = np.stack([_strength(turns, cue, times_s) for cue in range(4)])  # (4, n)
@@ -119,7 +119,7 @@ def move(
     return motion
 
 
-def _strength(turns: Sequence[Shows], cue: int | None, times_s: Floats) -> Floats:
+def _strength(turns: Sequence[Shows], cue: int | None, times_s: _Floats) -> _Floats:
     """How much each frame shows a cue (None: any), 0..1."""
     shown = np.zeros_like(times_s)
     for turn in turns:
@@ -129,7 +129,7 @@ def _strength(turns: Sequence[Shows], cue: int | None, times_s: Floats) -> Float
     return shown
 
 
-def _rest_and_shifts() -> tuple[Floats, Floats]:
+def _rest_and_shifts() -> tuple[_Floats, _Floats]:
     """Where the face's markers are (55, 3), and where each cue moves them (4, 55, 3)."""
     rest = np.zeros((len(FACE_MARKERS), 3))
     shifts = np.zeros((4, len(FACE_MARKERS), 3))
@@ -145,7 +145,7 @@ def _rest_and_shifts() -> tuple[Floats, Floats]:
     return rest, shifts
 
 
-def _face(strength: Floats, jaw: Floats, rng: np.random.Generator) -> Floats:
+def _face(strength: _Floats, jaw: _Floats, rng: np.random.Generator) -> _Floats:
     rest, shifts = _rest_and_shifts()
     own = rest * rng.normal(1, 0.015, 3) + rng.normal(0, 0.5, rest.shape)
     frames = own + np.einsum("cn,cmx->nmx", strength, shifts)
@@ -154,7 +154,7 @@ def _face(strength: Floats, jaw: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(frames.reshape(len(jaw), -1))
 
 
-def _hands(strength: Floats, times_s: Floats, rng: np.random.Generator) -> Floats:
+def _hands(strength: _Floats, times_s: _Floats, rng: np.random.Generator) -> _Floats:
     frames = np.zeros((len(times_s), len(HAND_MARKERS), 3))
     for row, name in enumerate(HAND_MARKERS):
         side = 1 if name[0] == "L" else -1
@@ -169,7 +169,7 @@ def _hands(strength: Floats, times_s: Floats, rng: np.random.Generator) -> Float
     return frames.reshape(len(times_s), -1)
 
 
-def _head(strength: Floats, times_s: Floats, rng: np.random.Generator) -> Floats:
+def _head(strength: _Floats, times_s: _Floats, rng: np.random.Generator) -> _Floats:
     column = {name: place for place, name in enumerate(HEAD_CHANNELS)}
     frames = np.zeros((len(times_s), len(HEAD_CHANNELS))) + rng.normal(0, 0.5, len(HEAD_CHANNELS))
     start = rng.uniform(0, 1)
@@ -183,7 +183,7 @@ def _head(strength: Floats, times_s: Floats, rng: np.random.Generator) -> Floats
     return frames
 
 
-def _wander(times_s: Floats, columns: int, rng: np.random.Generator) -> Floats:
+def _wander(times_s: _Floats, columns: int, rng: np.random.Generator) -> _Floats:
     """Slow noise (n, columns) of about half a unit: nobody keeps still."""
     waves_hz, starts = rng.uniform(0.05, 0.3, (3, columns)), rng.uniform(0, 1, (3, columns))
     turns = waves_hz[:, None] * times_s[:, None] + starts[:, None]

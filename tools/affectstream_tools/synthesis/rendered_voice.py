@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from affectstream_tools.synthesis.iemocap_files import AUDIO_RATE_HZ
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 _ROOM_RMS = 8.0
 _CROSSTALK = 0.12  # of the partner's voice in one's own microphone
@@ -47,20 +47,22 @@ _MANNERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class RenderedVoice:
     """A speaker's own: pitch, and size of the vocal tract (formants times that)."""
 
     pitch_hz: float
     formants: float
 
 
-def draw_voice(woman: bool, rng: np.random.Generator) -> Voice:
+def draw_voice(woman: bool, rng: np.random.Generator) -> RenderedVoice:
     """Return somebody's voice."""
     middle_hz, formants = (205.0, 1.08) if woman else (118.0, 0.97)
-    return Voice(middle_hz * rng.uniform(0.93, 1.07), formants * rng.uniform(0.98, 1.02))
+    return RenderedVoice(middle_hz * rng.uniform(0.93, 1.07), formants * rng.uniform(0.98, 1.02))
 
 
-def speak(cue: int, seconds: float, voice: Voice, rng: np.random.Generator) -> Floats:
+def render_voice(
+    cue: int, seconds: float, voice: RenderedVoice, rng: np.random.Generator
+) -> _Floats:
     """Return samples (n,) at 16 kHz of a turn that shows ``cue``, 0..3."""
     manner = _MANNERS[cue]
     times_s = np.arange(round(seconds * AUDIO_RATE_HZ)) / AUDIO_RATE_HZ
@@ -79,7 +81,7 @@ def speak(cue: int, seconds: float, voice: Voice, rng: np.random.Generator) -> F
     return np.asarray(sound * edge * level / np.sqrt(np.mean(sound**2)))
 
 
-def _harmonics(phase: Floats, pitch_hz: float, formants_hz: Floats, tilt_db: float) -> Floats:
+def _harmonics(phase: _Floats, pitch_hz: float, formants_hz: _Floats, tilt_db: float) -> _Floats:
     """Return the sum of the harmonics of a phase (n,), each as loud as tilt and formants say."""
     step = 2 * np.cos(phase)
     before, now = np.zeros_like(phase), np.sin(phase)
@@ -93,8 +95,8 @@ def _harmonics(phase: Floats, pitch_hz: float, formants_hz: Floats, tilt_db: flo
 
 
 def mix(
-    turns: Sequence[tuple[float, int, Floats]], seconds: float, rng: np.random.Generator
-) -> Floats:
+    turns: Sequence[tuple[float, int, _Floats]], seconds: float, rng: np.random.Generator
+) -> _Floats:
     """Return samples (n, 2): each turn (its start in s, its channel, its sound) in a quiet room."""
     samples = rng.normal(0, _ROOM_RMS, (round(seconds * AUDIO_RATE_HZ), 2))
     for start_s, channel, sound in turns:

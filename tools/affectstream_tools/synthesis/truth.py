@@ -16,7 +16,7 @@ import numpy as np
 
 from affectstream.corpus.dialogues import CLASSES
 from affectstream.errors import AffectstreamError
-from affectstream_tools.synthesis.dialogue_model import MISSING, MODALITIES, DialogueModel, Drawn
+from affectstream_tools.synthesis.dialogue_model import CUES, MISSING, DialogueModel, Drawn
 from affectstream_tools.synthesis.iemocap_files import write_text
 
 TRUTH = "model.json"
@@ -83,7 +83,7 @@ def write_truth(folder: Path, truth: Truth, settings: Mapping[str, Any]) -> None
         "about": "drawn by the model below and made up, not IEMOCAP; no person was recorded",
         "settings": dict(settings),
         "classes": CLASSES,
-        "modalities": MODALITIES,
+        "modalities": CUES,
         "missing_cue": MISSING,
         "model": truth.model.to_dict(),
         "dialogues": [

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser, Speakers
 from affectstream_models.text.sentence_encoder import as_heard
 
-Rows = NDArray[np.float32]
+UtteranceRows = NDArray[np.float32]
 
 
 def as_recognised(
@@ -37,13 +37,13 @@ def as_recognised(
 
 
 def normalised(
-    statistics: Sequence[Rows | None],
+    statistics: Sequence[UtteranceRows | None],
     speakers: Sequence[str],
     normaliser: SpeakerNormaliser,
     known: Speakers = NOBODY,
-) -> list[Rows | None]:
+) -> list[UtteranceRows | None]:
     """Statistics (47,) of a dialogue, normalised as the stream does it; None stays None."""
-    rows: list[Rows | None] = []
+    rows: list[UtteranceRows | None] = []
     for one, speaker in zip(statistics, speakers, strict=True):
         if one is None:
             rows.append(None)
@@ -54,12 +54,12 @@ def normalised(
 
 
 def in_another_room(
-    statistics: Sequence[Rows | None],
+    statistics: Sequence[UtteranceRows | None],
     speakers: Sequence[str],
-    sd: Rows,
+    sd: UtteranceRows,
     rng: np.random.Generator,
     strength: float,
-) -> list[Rows | None]:
+) -> list[UtteranceRows | None]:
     """Statistics shifted by a random room and microphone, and half as far by each speaker.
 
     Args:
@@ -75,7 +75,7 @@ def in_another_room(
 
 def heard_before(
     speakers: Sequence[str],
-    recordings: Mapping[str, Sequence[Rows]],
+    recordings: Mapping[str, Sequence[UtteranceRows]],
     normaliser: SpeakerNormaliser,
     rng: np.random.Generator,
     most: int = 60,

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream_models.context.batches import collate
-from affectstream_models.context.checkpoints import save
+from affectstream_models.context.checkpoints import save_context_model
 from affectstream_models.context.network import (
-    CLASS_COUNT,
+    CONTEXT_CLASS_COUNT,
     ContextConfig,
     ContextMember,
     ContextNetwork,
@@ -30,18 +30,18 @@ from affectstream_models.context.network import (
 from affectstream_models.context.offline import dialogue_outputs
 from affectstream_models.text.sentence_encoder import SentenceEncoder
 from affectstream_tools.corpora.splits import Split, hold_out_session
-from affectstream_tools.metrics import score
+from affectstream_tools.metrics import score_labels
 from affectstream_tools.train.calibration import fit_doubt, fit_temperature, probabilities
-from affectstream_tools.train.member import Schedule, train_member
+from affectstream_tools.train.member import MemberSchedule, train_member
 from affectstream_tools.train.targets import (
     NO_AUGMENTATION,
     Augmentation,
     Fitted,
-    Prepared,
+    PreparedDialogue,
     fit,
 )
 from affectstream_tools.train.word_encoder import (
-    EMOTIONS,
+    SENTENCE_EMOTIONS,
     UNKNOWN,
     Sentence,
     TextSchedule,
@@ -49,7 +49,7 @@ from affectstream_tools.train.word_encoder import (
 )
 
 Vectors = Mapping[str, Sequence[float]]
-Progress = Callable[[str, int, float], None]
+_Progress = Callable[[str, int, float], None]
 """Called after each epoch with what is being trained, the epoch and the mean loss."""
 
 Folds = Callable[[Sequence[CorpusDialogue]], Sequence[Split]]
@@ -57,7 +57,7 @@ Folds = Callable[[Sequence[CorpusDialogue]], Sequence[Split]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """Everything that is chosen before training; the seed is not part of it.
 
     Attributes:
@@ -69,7 +69,7 @@ class Recipe:
         sure_accuracy: how often an estimate that is called sure is to be right.
     """
 
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: MemberSchedule = field(default_factory=MemberSchedule)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     members: int = 3
     least_ngrams: int = 2
@@ -79,7 +79,7 @@ class Recipe:
     text: TextSchedule | None = None
     sure_accuracy: float = 0.0
 
-    def without(self, corpus: str) -> Recipe:
+    def without(self, corpus: str) -> TrainingRecipe:
         """The recipe without one of the other corpora's dialogues.
 
         Raises:
@@ -123,7 +123,10 @@ class Sources:
 def sentences_of(dialogues: Sequence[CorpusDialogue]) -> list[Sentence]:
     """What is said in dialogues, one by one."""
     return [
-        Sentence(u.text, EMOTIONS.index(u.emotion) if u.emotion in EMOTIONS else UNKNOWN)
+        Sentence(
+            u.text,
+            SENTENCE_EMOTIONS.index(u.emotion) if u.emotion in SENTENCE_EMOTIONS else UNKNOWN,
+        )
         for dialogue in dialogues
         for u in dialogue.utterances
         if u.text
@@ -136,9 +139,9 @@ class Trainer:
     def __init__(
         self,
         sources: Sources,
-        recipe: Recipe,
+        recipe: TrainingRecipe,
         seed: int,
-        progress: Progress = lambda name, epoch, loss: None,
+        progress: _Progress = lambda name, epoch, loss: None,
     ) -> None:
         self.sources, self.recipe, self.seed = sources, recipe, seed
         self._progress = progress
@@ -225,7 +228,7 @@ def _begin(member: ContextMember, config: ContextConfig, seed: int) -> None:
 
 
 def class_outputs(
-    network: ContextNetwork, dialogues: Sequence[Prepared], look_ahead: int | None
+    network: ContextNetwork, dialogues: Sequence[PreparedDialogue], look_ahead: int | None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Raw class outputs (M, S, 4) and labels (S,) of the utterances with one of the classes."""
     outputs, labels = [], []
@@ -233,8 +236,8 @@ def class_outputs(
         batch = collate(dialogue.acoustic[0], [one[0] for one in dialogue.text])
         with torch.inference_mode():
             raw = dialogue_outputs(network, [batch], dialogue.speakers, look_ahead)
-        scored = (dialogue.emotion >= 0) & (dialogue.emotion < CLASS_COUNT)
-        outputs.append(raw.numpy()[:, scored, :CLASS_COUNT])
+        scored = (dialogue.emotion >= 0) & (dialogue.emotion < CONTEXT_CLASS_COUNT)
+        outputs.append(raw.numpy()[:, scored, :CONTEXT_CLASS_COUNT])
         labels.append(dialogue.emotion[scored])
     return np.concatenate(outputs, axis=1), np.concatenate(labels)
 
@@ -286,7 +289,7 @@ def develop(trainer: Trainer, folds: Sequence[Split]) -> Development:
         )
     scores = {"sure": round(sure, 3)}
     for (corpus, look_ahead), (some, truth) in sorted(pooled.items()):
-        result = score(truth, probabilities(some, temperature))
+        result = score_labels(truth, probabilities(some, temperature))
         scores[f"uar_{corpus}_{look_ahead}"] = round(result.uar, 4)
         scores[f"ece_{corpus}_{look_ahead}"] = round(result.ece, 4)
     return Development(temperature, sure_above, scores)
@@ -327,7 +330,7 @@ def train_checkpoint(
         "development": development.scores,
         "temperature": round(development.temperature, 4),
     }
-    sha256 = save(
+    sha256 = save_context_model(
         network,
         path,
         id=name,

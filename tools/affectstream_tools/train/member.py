@@ -18,7 +18,7 @@ from torch.nn import functional
 from affectstream_models.context.batches import collate
 from affectstream_models.context.memory import memory_width
 from affectstream_models.context.network import (
-    CLASS_COUNT,
+    CONTEXT_CLASS_COUNT,
     LEVEL_COUNT,
     OTHER_COUNT,
     OUTPUTS,
@@ -29,13 +29,13 @@ from affectstream_models.context.network import (
     relations_of,
 )
 from affectstream_models.text.word_encoder import TextFeatures
-from affectstream_tools.train.augmentation import Rows
+from affectstream_tools.train.augmentation import UtteranceRows
 from affectstream_tools.train.optimisation import Optimisation
-from affectstream_tools.train.targets import Prepared, level_of
+from affectstream_tools.train.targets import PreparedDialogue, level_of
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DialoguePart:
     """How much another corpus has to say.
 
     Attributes:
@@ -48,7 +48,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class MemberSchedule:
     """How long and how hard to train one member.
 
     Attributes:
@@ -82,7 +82,7 @@ class Schedule:
     level_balance: float = 0.0
     cluster_weight: float = 0.1
     average_from: float = 0.6
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    parts: Mapping[str, DialoguePart] = field(default_factory=dict)
     alone: bool = False
 
 
@@ -92,7 +92,7 @@ class _Drawn:
 
     corpus: str
     speakers: tuple[str, ...]
-    acoustic: tuple[Rows | None, ...]
+    acoustic: tuple[UtteranceRows | None, ...]
     text: tuple[TextFeatures, ...]
     emotion: np.ndarray
     scales: np.ndarray
@@ -101,8 +101,8 @@ class _Drawn:
 
 def train_member(
     member: ContextMember,
-    dialogues: Sequence[Prepared],
-    schedule: Schedule,
+    dialogues: Sequence[PreparedDialogue],
+    schedule: MemberSchedule,
     seed: int,
     *,
     progress: Callable[[int, float], None] = lambda epoch, loss: None,
@@ -132,13 +132,16 @@ def train_member(
 
 
 def _steps(
-    dialogues: Sequence[Prepared], schedule: Schedule, steps: int, rng: np.random.Generator
-) -> list[list[Prepared]]:
+    dialogues: Sequence[PreparedDialogue],
+    schedule: MemberSchedule,
+    steps: int,
+    rng: np.random.Generator,
+) -> list[list[PreparedDialogue]]:
     """An epoch: every dialogue of the first corpus once, and each other corpus's share."""
-    by_corpus: dict[str, list[Prepared]] = defaultdict(list)
+    by_corpus: dict[str, list[PreparedDialogue]] = defaultdict(list)
     for dialogue in dialogues:
         by_corpus["" if dialogue.corpus not in schedule.parts else dialogue.corpus].append(dialogue)
-    epoch: list[list[Prepared]] = [[] for _ in range(steps)]
+    epoch: list[list[PreparedDialogue]] = [[] for _ in range(steps)]
     for corpus, known in sorted(by_corpus.items()):
         share = schedule.parts[corpus].share if corpus else 1.0
         order = rng.permutation(len(known))[: max(1, round(share * len(known)))]
@@ -147,7 +150,7 @@ def _steps(
     return epoch
 
 
-def _draw(dialogue: Prepared, schedule: Schedule, rng: np.random.Generator) -> _Drawn:
+def _draw(dialogue: PreparedDialogue, schedule: MemberSchedule, rng: np.random.Generator) -> _Drawn:
     """One of the alternatives of all or of a part, in order or not, and what is left out."""
     count = len(dialogue.speakers)
     order = np.arange(count)
@@ -176,7 +179,7 @@ def _draw(dialogue: Prepared, schedule: Schedule, rng: np.random.Generator) -> _
 class _Losses:
     """What a batch of dialogues costs; classes are balanced within each corpus."""
 
-    def __init__(self, dialogues: Sequence[Prepared], schedule: Schedule) -> None:
+    def __init__(self, dialogues: Sequence[PreparedDialogue], schedule: MemberSchedule) -> None:
         self._schedule = schedule
         found: dict[str, list[np.ndarray]] = defaultdict(list)
         for dialogue in dialogues:
@@ -219,9 +222,9 @@ class _Losses:
         return 1.0 if part is None else part.weight
 
     def _class_loss(self, outputs: Tensor, emotion: Tensor, weight: Tensor) -> Tensor:
-        four = outputs[:, :CLASS_COUNT]
+        four = outputs[:, :CONTEXT_CLASS_COUNT]
         every = torch.cat((four, outputs[:, OUTPUTS - OTHER_COUNT : OUTPUTS]), dim=1)
-        known = (emotion >= 0) & (emotion < CLASS_COUNT)
+        known = (emotion >= 0) & (emotion < CONTEXT_CLASS_COUNT)
         costs = functional.cross_entropy(
             four[known],
             emotion[known],
@@ -250,7 +253,7 @@ class _Losses:
         if not bool(rated.any()):
             return torch.zeros(())
         outputs, scales, weight = outputs[rated], scales[rated], weight[rated]
-        first = CLASS_COUNT
+        first = CONTEXT_CLASS_COUNT
         means = 1 + 4 * torch.sigmoid(outputs[:, first : first + len(SCALES)])  # (B, 3)
         first += len(SCALES)
         levels = outputs[:, first : first + LEVEL_COUNT * len(SCALES)]
@@ -269,10 +272,10 @@ def _mean(costs: Tensor, weight: Tensor) -> Tensor:
 
 def _class_weights(emotion: np.ndarray) -> Tensor:
     """Balanced weights of the four classes; the training-only ones and the last (none) are 0.5."""
-    counts = np.bincount(emotion[emotion >= 0], minlength=CLASS_COUNT + OTHER_COUNT)
-    four = counts[:CLASS_COUNT]
-    weights = np.full(CLASS_COUNT + OTHER_COUNT + 1, 0.5)
-    weights[:CLASS_COUNT] = four.sum() / (CLASS_COUNT * np.maximum(four, 1))
+    counts = np.bincount(emotion[emotion >= 0], minlength=CONTEXT_CLASS_COUNT + OTHER_COUNT)
+    four = counts[:CONTEXT_CLASS_COUNT]
+    weights = np.full(CONTEXT_CLASS_COUNT + OTHER_COUNT + 1, 0.5)
+    weights[:CONTEXT_CLASS_COUNT] = four.sum() / (CONTEXT_CLASS_COUNT * np.maximum(four, 1))
     return torch.from_numpy(weights.astype(np.float32))
 
 
@@ -327,14 +330,14 @@ def outputs_alone(member: ContextMember, batch: UtteranceBatch) -> Tensor:
     return member.score(states[0], states[1], fused, fused.new_zeros(count, width))
 
 
-def _ends(count: int, schedule: Schedule, rng: np.random.Generator) -> list[int]:
+def _ends(count: int, schedule: MemberSchedule, rng: np.random.Generator) -> list[int]:
     chance = schedule.resets[int(rng.integers(len(schedule.resets)))]
     drawn = rng.random(count) < chance
     drawn[-1] = True
     return [int(i) for i in np.flatnonzero(drawn)]
 
 
-def _augmented(batch: UtteranceBatch, schedule: Schedule) -> UtteranceBatch:
+def _augmented(batch: UtteranceBatch, schedule: MemberSchedule) -> UtteranceBatch:
     """Drop n-grams and modalities, and add Gaussian noise to the acoustic statistics.
 
     Of an utterance that has both modalities one may be left out; the only one never is.

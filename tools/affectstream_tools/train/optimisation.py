@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 
-class Plan(Protocol):
+class OptimisationPlan(Protocol):
     """What a schedule says of it."""
 
     @property
@@ -45,7 +45,7 @@ class Optimisation:
     def __init__(
         self,
         module: nn.Module,
-        plan: Plan,
+        plan: OptimisationPlan,
         *,
         steps: int,
         most_gradient: float | None = None,

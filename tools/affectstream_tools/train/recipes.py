@@ -16,8 +16,8 @@ from affectstream_models.text.sentence_encoder import (
     MINILM_DIM,
 )
 from affectstream_tools.corpora.splits import Split, hold_out_scenarios, leave_one_session_out
-from affectstream_tools.train.checkpoint import Folds, Recipe
-from affectstream_tools.train.member import Part, Schedule
+from affectstream_tools.train.checkpoint import Folds, TrainingRecipe
+from affectstream_tools.train.member import DialoguePart, MemberSchedule
 from affectstream_tools.train.targets import Augmentation
 from affectstream_tools.train.word_encoder import TextSchedule
 
@@ -27,16 +27,16 @@ ACTED_SPEAKERS = tuple(f"ravdess/{actor:02d}" for actor in range(1, 17))
 ACTED_COPIES = 6
 """Dialogues per actor, each with the clips in another order."""
 
-LIVE = Recipe(
+LIVE = TrainingRecipe(
     # So few numbers that a scenario's words and course are not worth learning by heart.
     sizes={"ngram_dim": 32, "encoder_dim": 32, "fused_dim": 16, "hidden_dim": 24, "head_dim": 24},
-    schedule=Schedule(
+    schedule=MemberSchedule(
         modality_dropout=0.15,
         without_text=0.3,
         without_acoustic=0.15,
         mistakes=0.5,
         shuffle=0.5,
-        parts={"meld": Part(share=1 / 3, weight=0.5), "ravdess": Part(weight=0.5)},
+        parts={"meld": DialoguePart(share=1 / 3, weight=0.5), "ravdess": DialoguePart(weight=0.5)},
     ),
     least_ngrams=3,
     speaker_prior=12.0,
@@ -46,7 +46,7 @@ LIVE = Recipe(
 )
 """For a stranger's conversation: new words, new voices, a new room."""
 
-LIVE_SENTENCES = Recipe(
+LIVE_SENTENCES = TrainingRecipe(
     sizes={
         "sentence_encoder": HEARD_MINILM,
         "sentence_dim": MINILM_DIM,
@@ -65,10 +65,10 @@ LIVE_SENTENCES = Recipe(
 )
 """The same, by whoever has the sentence encoder: it sees the words as a recognizer writes them."""
 
-_LEVELS = Schedule(level_weight=0.6, level_balance=0.5)
+_LEVELS = MemberSchedule(level_weight=0.6, level_balance=0.5)
 """Most utterances are of the middle level; the others should be found too."""
 
-REPLAY = Recipe(sizes={"evidence_dim": 0, "memory": (3.0,)}, schedule=_LEVELS)
+REPLAY = TrainingRecipe(sizes={"evidence_dim": 0, "memory": (3.0,)}, schedule=_LEVELS)
 """For IEMOCAP's own scenarios, spoken by others: what the words give away is used."""
 
 
@@ -91,7 +91,7 @@ def unseen_sessions_and_scenarios(dialogues: Sequence[CorpusDialogue]) -> list[S
 class Shipped:
     """A shipped checkpoint: how it is made, and what it was chosen on."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
     folds: Folds
     purpose: str
 
@@ -104,7 +104,7 @@ SHIPPED = {
     "replay": Shipped(REPLAY, unseen_sessions, "unseen sessions"),
 }
 
-NEW_SESSION = Recipe(
+NEW_SESSION = TrainingRecipe(
     sizes={
         "sentence_encoder": BOTH_MINILM,
         "sentence_dim": 2 * MINILM_DIM,
@@ -117,7 +117,7 @@ NEW_SESSION = Recipe(
 )
 """The study's, where speakers are new and scenarios are not: words may give a scenario away."""
 
-NEW_SCENARIOS = Recipe(
+NEW_SCENARIOS = TrainingRecipe(
     sizes={
         "sentence_encoder": EMOTION_MINILM,
         "sentence_dim": MINILM_DIM,

@@ -20,9 +20,9 @@ from torch.nn import functional
 from affectstream_models.context.network import SCALES
 from affectstream_models.text.adapter import LowRank, adapt
 from affectstream_models.text.sentence_encoder import MINILM_DIM, minilm
-from affectstream_tools.metrics import pearson, score
+from affectstream_tools.metrics import pearson, score_labels
 from affectstream_tools.train.optimisation import Optimisation
-from affectstream_tools.train.word_encoder import EMOTIONS, Sentence, class_weights
+from affectstream_tools.train.word_encoder import SENTENCE_EMOTIONS, Sentence, class_weights
 
 _LONGEST = 64
 """Tokens of a sentence that are read in training."""
@@ -63,7 +63,7 @@ class SentenceReader(nn.Module):
         self.transformer: nn.Module = model[0].auto_model
         self.changes: dict[str, LowRank] = adapt(self.transformer, schedule.rank)
         self.dropout = nn.Dropout(schedule.dropout)
-        self.head = nn.Linear(MINILM_DIM, len(EMOTIONS) + len(SCALES))
+        self.head = nn.Linear(MINILM_DIM, len(SENTENCE_EMOTIONS) + len(SCALES))
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Scores (N, 7) of the emotions and (N, 3) scales in standard deviations, in a row."""
@@ -115,7 +115,7 @@ def train_sentences(
 def score_sentences(reader: SentenceReader, sentences: Sequence[Sentence]) -> dict[str, float]:
     """Scores of the seven emotions (chance: a UAR of 1/7), and correlations of the scales."""
     order = sorted(range(len(sentences)), key=lambda i: len(sentences[i].text))
-    outputs = np.zeros((len(sentences), len(EMOTIONS) + len(SCALES)), dtype=np.float32)
+    outputs = np.zeros((len(sentences), len(SENTENCE_EMOTIONS) + len(SCALES)), dtype=np.float32)
     with torch.inference_mode():
         for part in np.array_split(order, -(-len(order) // 64)):
             outputs[part] = reader([sentences[i].text for i in part]).numpy()
@@ -123,13 +123,13 @@ def score_sentences(reader: SentenceReader, sentences: Sequence[Sentence]) -> di
     known = emotion >= 0
     found: dict[str, float] = {}
     if known.any():
-        classes = torch.from_numpy(outputs[known, : len(EMOTIONS)]).softmax(dim=1).numpy()
-        result = score(emotion[known], classes)
+        classes = torch.from_numpy(outputs[known, : len(SENTENCE_EMOTIONS)]).softmax(dim=1).numpy()
+        result = score_labels(emotion[known], classes)
         found |= {"uar": result.uar, "wa": result.wa, "weighted_f1": result.f1}
     truth = _standardised(sentences).double().numpy()
     if np.isfinite(truth).any():
         for number, name in enumerate(SCALES):
-            predicted = outputs[:, len(EMOTIONS) + number].astype(np.float64)
+            predicted = outputs[:, len(SENTENCE_EMOTIONS) + number].astype(np.float64)
             found[f"r_{name}"] = pearson(truth[:, number], predicted)
     return {name: round(value, 4) for name, value in found.items()}
 
@@ -163,13 +163,13 @@ def _loss(
     loss = torch.zeros(())
     if bool(known.any()):
         costs = functional.cross_entropy(
-            outputs[known][:, : len(EMOTIONS)],
+            outputs[known][:, : len(SENTENCE_EMOTIONS)],
             emotion[known],
             weight=weights,
             label_smoothing=schedule.label_smoothing,
         )
         loss = loss + known.float().mean() * costs
     if bool(rated.any()):
-        errors = functional.mse_loss(outputs[rated][:, len(EMOTIONS) :], scales[rated])
+        errors = functional.mse_loss(outputs[rated][:, len(SENTENCE_EMOTIONS) :], scales[rated])
         loss = loss + schedule.scale_weight * rated.float().mean() * errors
     return loss

@@ -17,9 +17,9 @@ from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_deri
 from affectstream_models.context.network import SCALES
 from affectstream_tools.corpora.acted import acted_dialogues
 from affectstream_tools.corpora.emobank import read_emobank
-from affectstream_tools.corpora.labelled_clips import Clip, find_clips
+from affectstream_tools.corpora.labelled_clips import LabelledClip, find_clips
 from affectstream_tools.corpora.meld import read_meld
-from affectstream_tools.train.checkpoint import Recipe, Sources, sentences_of
+from affectstream_tools.train.checkpoint import Sources, TrainingRecipe, sentences_of
 from affectstream_tools.train.recipes import ACTED_COPIES, ACTED_SPEAKERS
 from affectstream_tools.train.word_encoder import Sentence
 
@@ -39,7 +39,7 @@ class Folders:
 
 def read_sources(
     folders: Folders,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     *,
     seed: int,
     on_clip: Callable[[], None] = lambda: None,
@@ -85,7 +85,7 @@ def emotional_sentences(beside: Path) -> dict[str, list[Sentence]]:
     return parts
 
 
-def _chosen_clips(folder: Path) -> list[Clip]:
+def _chosen_clips(folder: Path) -> list[LabelledClip]:
     if not folder.is_dir():
         raise CorpusError(f"{folder} is missing; name the folder it is in with --others")
     return [clip for clip in find_clips(folder)[0] if clip.speaker in ACTED_SPEAKERS]

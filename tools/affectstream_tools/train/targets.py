@@ -17,7 +17,7 @@ from torch import Tensor
 
 from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser
 from affectstream.corpus.dialogues import CLASSES, CorpusDialogue, CorpusUtterance
-from affectstream_models.context.network import CLASS_COUNT
+from affectstream_models.context.network import CONTEXT_CLASS_COUNT
 from affectstream_models.text.sentence_encoder import SentenceEncoder
 from affectstream_models.text.word_encoder import (
     TextEncoder,
@@ -27,7 +27,7 @@ from affectstream_models.text.word_encoder import (
 )
 from affectstream_tools.studies.woellmer.folds import Classes, annotations_of
 from affectstream_tools.train.augmentation import (
-    Rows,
+    UtteranceRows,
     as_recognised,
     heard_before,
     in_another_room,
@@ -41,7 +41,7 @@ MISTAKES = ((0.0, 0.0), (0.08, 0.08), (0.15, 0.15))
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedDialogue:
     """One dialogue as features and targets; of alternatives, the first is the one in use.
 
     Attributes:
@@ -55,16 +55,16 @@ class Prepared:
 
     corpus: str
     speakers: tuple[str, ...]
-    acoustic: tuple[tuple[Rows | None, ...], ...]
+    acoustic: tuple[tuple[UtteranceRows | None, ...], ...]
     text: tuple[tuple[TextFeatures, ...], ...]
     emotion: NDArray[np.int64]
     scales: NDArray[np.float32]
     clusters: NDArray[np.int64]
 
-    def chosen(self, order: Sequence[int]) -> Prepared:
+    def chosen(self, order: Sequence[int]) -> PreparedDialogue:
         """The utterances of these numbers, in this order."""
         rows = list(order)
-        return Prepared(
+        return PreparedDialogue(
             self.corpus,
             tuple(self.speakers[i] for i in rows),
             tuple(tuple(one[i] for i in rows) for one in self.acoustic),
@@ -100,7 +100,7 @@ def emotion_target(utterance: CorpusUtterance) -> int:
     if utterance.label is not None:
         return CLASSES.index(utterance.label)
     other = _OTHER.get(utterance.emotion)
-    return _NONE if other is None else CLASS_COUNT + other
+    return _NONE if other is None else CONTEXT_CLASS_COUNT + other
 
 
 def level_of(scales: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class Fitted:
     acoustic_sd: NDArray[np.float32]
     speaker_prior: float
     words: tuple[str, ...]
-    recordings: Mapping[str, Sequence[Rows]]
+    recordings: Mapping[str, Sequence[UtteranceRows]]
     sentences: SentenceEncoder | None = None
     clusterings: tuple[Classes, ...] = ()
 
@@ -149,12 +149,12 @@ class Fitted:
         encoder: TextEncoder,
         augmentation: Augmentation = NO_AUGMENTATION,
         seed: int = 0,
-    ) -> Prepared:
+    ) -> PreparedDialogue:
         """Features and targets of one dialogue; the same arguments give the same."""
         rng = np.random.default_rng((seed, zlib.crc32(dialogue.id.encode())))
         said = dialogue.utterances
         rows = [(u.valence, u.activation, u.dominance) for u in said]
-        return Prepared(
+        return PreparedDialogue(
             dialogue.id.partition("/")[0] if dialogue.session == 0 else "iemocap",
             tuple(u.speaker for u in said),
             self._acoustic(dialogue, augmentation, rng),
@@ -185,8 +185,8 @@ class Fitted:
 
     def _acoustic(
         self, dialogue: CorpusDialogue, augmentation: Augmentation, rng: np.random.Generator
-    ) -> tuple[tuple[Rows | None, ...], ...]:
-        raw: list[Rows | None] = [u.acoustic for u in dialogue.utterances]
+    ) -> tuple[tuple[UtteranceRows | None, ...], ...]:
+        raw: list[UtteranceRows | None] = [u.acoustic for u in dialogue.utterances]
         speakers = [u.speaker for u in dialogue.utterances]
         normaliser = self.normaliser()
         in_use = tuple(normalised(raw, speakers, normaliser))
@@ -220,7 +220,7 @@ def fit(
         texts: what n-grams are learned from; None is what is said in the dialogues.
         clusters: how many clusters each clustering of valence and activation has.
     """
-    recordings: dict[str, list[Rows]] = defaultdict(list)
+    recordings: dict[str, list[UtteranceRows]] = defaultdict(list)
     for utterance in (u for d in dialogues for u in d.utterances):
         if utterance.acoustic is not None:
             recordings[utterance.speaker].append(utterance.acoustic)

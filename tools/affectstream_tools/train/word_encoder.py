@@ -21,10 +21,10 @@ from affectstream_models.context.network import SCALES, ContextMember, Utterance
 from affectstream_models.text.word_encoder import TextFeatures
 from affectstream_tools.train.optimisation import Optimisation
 
-EMOTIONS = ("ang", "hap", "neu", "sad", "sur", "fea", "dis")
+SENTENCE_EMOTIONS = ("ang", "hap", "neu", "sad", "sur", "fea", "dis")
 UNKNOWN = -1
 
-_HEAD = len(EMOTIONS) + len(SCALES)
+_HEAD = len(SENTENCE_EMOTIONS) + len(SCALES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Sentence:
     """A sentence and what is known of it.
 
     Attributes:
-        emotion: index of ``EMOTIONS``, or ``UNKNOWN``.
+        emotion: index of ``SENTENCE_EMOTIONS``, or ``UNKNOWN``.
         scales: valence, activation, dominance on 1..5, or None.
         part: ``train``, ``dev`` or ``test``, where its corpus has parts.
     """
@@ -123,8 +123,8 @@ def train_text(
 
 def class_weights(emotion: NDArray[np.int64], balance: float) -> Tensor:
     """Weights (7,) of the emotions in the loss, by their inverse frequency to the ``balance``."""
-    counts = np.bincount(emotion[emotion >= 0], minlength=len(EMOTIONS))
-    even = counts.sum() / (len(EMOTIONS) * np.maximum(counts, 1))
+    counts = np.bincount(emotion[emotion >= 0], minlength=len(SENTENCE_EMOTIONS))
+    even = counts.sum() / (len(SENTENCE_EMOTIONS) * np.maximum(counts, 1))
     return torch.from_numpy((even**balance).astype(np.float32))
 
 
@@ -150,13 +150,13 @@ def _loss(
     loss = torch.zeros(())
     if bool(known.any()):
         loss = loss + functional.cross_entropy(
-            outputs[known][:, : len(EMOTIONS)],
+            outputs[known][:, : len(SENTENCE_EMOTIONS)],
             emotion[known],
             weight=weights,
             label_smoothing=schedule.label_smoothing,
         )
     if bool(rated.any()):
-        means = 1 + 4 * torch.sigmoid(outputs[rated][:, len(EMOTIONS) :])
+        means = 1 + 4 * torch.sigmoid(outputs[rated][:, len(SENTENCE_EMOTIONS) :])
         loss = loss + functional.mse_loss(means, scales[rated])
     return loss
 

@@ -10,14 +10,14 @@ from typing import Generic, TypeVar
 
 from affectstream.timebase import NS_PER_MS, samples_to_ns
 
-Block = TypeVar("Block")
+_Block = TypeVar("Block")
 
 QUIET_BLOCKS = 4
 MOST_BLOCKS = 1000  # a minute
 FALLING_NS = 5 * NS_PER_MS
 
 
-class BlockHold(Generic[Block]):
+class BlockHold(Generic[_Block]):
     """Keeps blocks until the latest ones were no less late than those before them.
 
     Args:
@@ -26,12 +26,12 @@ class BlockHold(Generic[Block]):
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._rate_hz = sample_rate_hz
-        self._held: list[tuple[Block, int]] = []  # and samples since the first one
+        self._held: list[tuple[_Block, int]] = []  # and samples since the first one
         self._samples = 0
         self._start_ns: int | None = None
         self._quiet = 0
 
-    def add(self, block: Block, samples: int, captured_ns: int, dropped: int = 0) -> bool:
+    def add(self, block: _Block, samples: int, captured_ns: int, dropped: int = 0) -> bool:
         """Take a block; return whether all are to be released.
 
         Args:
@@ -52,7 +52,7 @@ class BlockHold(Generic[Block]):
         self._start_ns = start_ns if self._start_ns is None else min(self._start_ns, start_ns)
         return self._quiet >= QUIET_BLOCKS or len(self._held) >= MOST_BLOCKS
 
-    def release(self) -> list[tuple[Block, int]]:
+    def release(self) -> list[tuple[_Block, int]]:
         """Return the blocks, and when each was captured by the earliest of them all."""
         first_ns = self._start_ns or 0
         return [

@@ -19,11 +19,11 @@ from affectstream.timebase import NS_PER_MS
 REST = 19
 LONGEST_REST_NS = 50 * NS_PER_MS
 """Much less than ``patience.REPEAT_NS``."""
-MAX_WAITING = 1_000
+MAX_QUEUED_REQUESTS = 1_000
 MAX_RESTING = 1_024
 
 
-class Turns:
+class FairQueue:
     """Requests that wait, as bytes, and readers that rest."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Turns:
 
         One that waits already is not answered twice.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_QUEUED_REQUESTS:
             return False
         self._waiting[reader, request] = None
         return True

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from affectstream.core.delivery.requests import Request
-from affectstream.core.delivery.retry import Patience
+from affectstream.core.delivery.retry import RetryTimer
 from affectstream.messages import Audio, Matrix, Message
 
 MAX_HELD = 20_000
@@ -36,7 +36,7 @@ class KnownOutlet:
     held_bytes: int = 0
     let_go: dict[str, int] = field(default_factory=dict)  # heads that found no place in held
     asked: Request | None = None
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryTimer = field(default_factory=RetryTimer)
     known: bool = False
     history_at: int | None = None
     scope: tuple[str, ...] | None = None  # prefixes of the history that is asked for; None is all

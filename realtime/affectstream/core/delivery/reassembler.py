@@ -31,7 +31,7 @@ from affectstream.core.delivery import retention
 from affectstream.core.delivery.known_outlet import KnownOutlet, Lost
 from affectstream.core.delivery.requests import AskHistory, AskState, Request, Resend
 from affectstream.core.delivery.retention import matches
-from affectstream.messages import KINDS, Gap, Message, Progress
+from affectstream.messages import MESSAGE_KINDS, Gap, Message, Progress
 
 MAX_TOPICS = 65_536
 MAX_OUTLETS = 1_024
@@ -262,7 +262,7 @@ class Reassembler:
             for kind, head in message.heads.items():
                 topic = f"{kind}/{message.session}/{message.source}"
                 expected = outlet.expected.get(topic, 0)
-                if head > expected and kind in KINDS and matches(topic, self._prefixes):
+                if head > expected and kind in MESSAGE_KINDS and matches(topic, self._prefixes):
                     return (topic, expected, head - 1)
         return None
 
@@ -276,12 +276,12 @@ class Reassembler:
             outlet.filled, outlet.history_at = (topic, first), 0
             outlet.scope = self._of_session(topic.split("/")[1])
         else:
-            last = min(last, first + retention.AT_ONCE - 1)
+            last = min(last, first + retention.RESENT_AT_ONCE - 1)
             self._ask(outlet, Resend(epoch, topic, first, last), now_ns)
 
     def _of_session(self, session: str) -> tuple[str, ...]:
         """Return the prefixes of what is read of one session."""
-        streams = [f"{kind}/{session}/" for kind in KINDS]
+        streams = [f"{kind}/{session}/" for kind in MESSAGE_KINDS]
         whole = {each for each in streams if matches(each, self._prefixes)}
         parts = {prefix for prefix in self._prefixes if matches(prefix, streams)}
         return (*sorted(whole), *sorted(p for p in parts if not matches(p, whole)))

@@ -16,11 +16,11 @@ from typing import Protocol
 from affectstream.messages import Emotion, Message, StreamClosed, StreamOpened
 
 MAX_RESEND = 1_000
-AT_ONCE = 250
+RESENT_AT_ONCE = 250
 """Messages of a page, and what a reader asks for at once: an answer of more would keep the outlet,
 and the hub, from others for too long."""
 MAX_PAGE_BYTES = 1024 * 1024
-MAX_SCANNED = 16 * AT_ONCE
+MAX_SCANNED = 16 * RESENT_AT_ONCE
 """How many messages are looked at for one page, whether they are wanted or not."""
 MAX_RETAINED_ESTIMATES = 64
 MAX_PREFIXES = 64
@@ -124,7 +124,7 @@ class Ring:
         size = 0
         skip = max(0, position - self._dropped)
         for index, ((topic, seq), frames) in enumerate(islice(self._frames.items(), skip, None)):
-            if len(found) >= AT_ONCE or size >= MAX_PAGE_BYTES or index >= MAX_SCANNED:
+            if len(found) >= RESENT_AT_ONCE or size >= MAX_PAGE_BYTES or index >= MAX_SCANNED:
                 return found, self._dropped + skip + index
             if matches(topic, prefixes) and seq >= seen.get(topic, 0):
                 found.append(frames)

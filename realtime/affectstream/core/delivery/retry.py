@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 
-REPEAT_NS = 250 * NS_PER_MS
+FIRST_REPEAT_NS = 250 * NS_PER_MS
 MAX_REPEAT_NS = 4 * NS_PER_S
 LONGEST_NS = 60 * NS_PER_S
 ABSENT_NS = 10 * NS_PER_S
@@ -27,7 +27,7 @@ LATELY_NS = 5 * NS_PER_S
 
 
 @dataclass(slots=True)
-class Patience:
+class RetryTimer:
     """What a reader knows of one outlet's willingness to answer.
 
     Attributes:
@@ -37,14 +37,14 @@ class Patience:
     repeat_at_ns: int = 0
     _asked_ns: int = 0
     _took_ns: int = 0
-    _wait_ns: int = REPEAT_NS
+    _wait_ns: int = FIRST_REPEAT_NS
     _heard_ns: int | None = None
     _missing_ns: int | None = None
 
     def ask(self, now_ns: int) -> None:
         """A question is asked for the first time."""
         self._asked_ns, self._missing_ns = now_ns, None
-        self._wait_ns = max(REPEAT_NS, min(2 * self._took_ns, MAX_REPEAT_NS))
+        self._wait_ns = max(FIRST_REPEAT_NS, min(2 * self._took_ns, MAX_REPEAT_NS))
         self.repeat_at_ns = now_ns + self._wait_ns
 
     def repeat(self, now_ns: int) -> None:

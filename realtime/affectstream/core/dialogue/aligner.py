@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from affectstream.core.dialogue.aligned import AlignedUtterance, Change
 from affectstream.core.dialogue.frames import FrameTrack
 from affectstream.core.dialogue.watermark import MAX_STREAMS, STALL_NS, Watermarks
-from affectstream.core.dialogue.watermark import STATE as WATERMARKS
+from affectstream.core.dialogue.watermark import WATERMARK_STATE as WATERMARKS
 from affectstream.messages import (
     Acoustic,
     Gap,
@@ -42,9 +42,9 @@ from affectstream.messages import (
 from affectstream.timebase import NS_PER_MS, NS_PER_S, Interval
 
 DEADLINE_NS = 150 * NS_PER_MS
-PATIENCE_NS = 5 * NS_PER_S
+TRANSCRIPT_WAIT_NS = 5 * NS_PER_S
 PARTIAL_NS = 500 * NS_PER_MS
-MAX_WAITING = 1_024
+MAX_WAITING_UTTERANCES = 1_024
 """Utterances of one dialogue that may wait for completion, or pieces for their utterance."""
 MAX_TRACKS = 64
 """Speakers' voices and faces of which frames are kept in one dialogue."""
@@ -83,7 +83,7 @@ class UtteranceAligner:
         session: str,
         *,
         deadline_ns: int = DEADLINE_NS,
-        patience_ns: int = PATIENCE_NS,
+        patience_ns: int = TRANSCRIPT_WAIT_NS,
         partial_ns: int = PARTIAL_NS,
         stall_ns: int | None = STALL_NS,
     ) -> None:
@@ -199,7 +199,7 @@ class UtteranceAligner:
             return None
         waiting = self._waiting.get(utterance)
         if waiting is None:
-            if len(self._waiting) >= MAX_WAITING:
+            if len(self._waiting) >= MAX_WAITING_UTTERANCES:
                 self._make_room()
             waiting = self._waiting[utterance] = _Waiting(
                 source="", speaker=message.source, start_ns=0, announced_ns=now_ns
@@ -292,7 +292,7 @@ class UtteranceAligner:
 
     def _remember_done(self, utterance: str) -> None:
         self._done[utterance] = None
-        if len(self._done) > MAX_WAITING:
+        if len(self._done) > MAX_WAITING_UTTERANCES:
             self._done.popitem(last=False)
 
     def next_wake_ns(self) -> int | None:
@@ -321,5 +321,5 @@ class UtteranceAligner:
         return sorted(changes, key=lambda change: change.utterance.order)
 
 
-STATE = (UtteranceAligner, _Waiting, FrameTrack, UtteranceEnded, *WATERMARKS)
+ALIGNER_STATE = (UtteranceAligner, _Waiting, FrameTrack, UtteranceEnded, *WATERMARKS)
 """What the state of a dialogue's alignment is made of, for ``core.values``."""

@@ -41,14 +41,14 @@ ACOUSTIC = "acoustic"
 """The modality whose observations are normalised by speaker."""
 MAX_OPEN = 512
 """Utterances that may be open at once; the oldest is made final beyond it (bounded look-ahead)."""
-MAX_REMEMBERED = 2_048
+MAX_GONE = 2_048
 """Utterances whose partial revisions, or whose finals, are remembered."""
 
 _Value = TypeVar("_Value")
 
 
 @dataclass(slots=True)
-class Slot:
+class OpenUtterance:
     """One open utterance.
 
     Attributes:
@@ -85,8 +85,8 @@ class Dialogue:
         self.look_ahead = look_ahead
         self.late = 0
         self._base, self._base_speakers = initial_state, NOBODY
-        self.slots: list[Slot] = []
-        self.partials: list[Slot] = []
+        self.slots: list[OpenUtterance] = []
+        self.partials: list[OpenUtterance] = []
         self._partial_revisions: OrderedDict[str, int] = OrderedDict()
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._last_final: tuple[int, int, str, str] | None = None
@@ -105,7 +105,7 @@ class Dialogue:
             return
         if change.partial:
             revision = self._partial_revisions.get(change.utterance.id, 0)
-            self.partials.append(Slot(change.utterance, revision=revision))
+            self.partials.append(OpenUtterance(change.utterance, revision=revision))
             return
         index = self._place(change.utterance)
         slot = self.slots[index]
@@ -126,7 +126,7 @@ class Dialogue:
             self.late += 1  # older than a final: it can only be context from here on
         index = sum(slot.utterance.order < utterance.order for slot in self.slots)
         revision = self._partial_revisions.pop(utterance.id, 0)
-        self.slots.insert(index, Slot(utterance, revision=revision))
+        self.slots.insert(index, OpenUtterance(utterance, revision=revision))
         self._invalidate(index)
         return index
 
@@ -160,7 +160,7 @@ class Dialogue:
         for slot in self.partials:
             _normalise(slot, speakers, normaliser)
 
-    def unencoded(self) -> list[Slot]:
+    def unencoded(self) -> list[OpenUtterance]:
         """Return what the model must encode."""
         return [slot for slot in (*self.slots, *self.partials) if slot.encoded is None]
 
@@ -172,7 +172,7 @@ class Dialogue:
         """Return the forward state before an open utterance."""
         return self.slots[index - 1].after if index > 0 else self._base
 
-    def windows(self, first_stale: int) -> list[tuple[list[Slot], int]]:
+    def windows(self, first_stale: int) -> list[tuple[list[OpenUtterance], int]]:
         """Return windows to estimate, each with how many of its first slots it speaks for.
 
         A slot sees at most L later ones, so the last L + 1 share one window and each older slot
@@ -187,7 +187,9 @@ class Dialogue:
         alone = [(self.slots[i : i + reach + 1], 1) for i in range(oldest, shared)]
         return [*alone, (self.slots[shared:], count - shared)]
 
-    def note(self, window: list[Slot], speaks_for: int, estimates: Sequence[Estimate]) -> None:
+    def note(
+        self, window: list[OpenUtterance], speaks_for: int, estimates: Sequence[Estimate]
+    ) -> None:
         """Take the estimates of a window that ``windows`` has named."""
         for position, slot in enumerate(window[:speaks_for]):
             seen = len(window) - 1 - position
@@ -242,7 +244,7 @@ class Dialogue:
             _remember(self._partial_revisions, slot.utterance.id, slot.revision)
         return emotions
 
-    def _emotion(self, slot: Slot, status: Status, stamp: Stamp) -> Emotion:
+    def _emotion(self, slot: OpenUtterance, status: Status, stamp: Stamp) -> Emotion:
         assert slot.estimate is not None
         revision, slot.revision = slot.revision, slot.revision + 1
         return emotion_of(
@@ -257,7 +259,9 @@ class Dialogue:
         )
 
 
-def _normalise(slot: Slot, before: Speakers, normaliser: SpeakerNormaliser | None) -> Speakers:
+def _normalise(
+    slot: OpenUtterance, before: Speakers, normaliser: SpeakerNormaliser | None
+) -> Speakers:
     """Set what the model is given of the utterance; return what is known of speakers after it."""
     statistics = slot.utterance.observations.get(ACOUSTIC)
     if normaliser is None or statistics is None:
@@ -274,9 +278,9 @@ def _normalise(slot: Slot, before: Speakers, normaliser: SpeakerNormaliser | Non
 
 def _remember(book: OrderedDict[str, _Value], name: str, value: _Value) -> None:
     book[name] = value
-    if len(book) > MAX_REMEMBERED:
+    if len(book) > MAX_GONE:
         book.popitem(last=False)
 
 
-STATE = (Dialogue, Slot, AlignedUtterance, SpeakerStatistics)
+CONTEXT_STATE = (Dialogue, OpenUtterance, AlignedUtterance, SpeakerStatistics)
 """What the state of a dialogue's context is made of, beside the model's, for ``core.values``."""

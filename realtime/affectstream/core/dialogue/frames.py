@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from affectstream.messages import Acoustic, Matrix, Mocap
 from affectstream.timebase import Interval
 
-MAX_BYTES = 32 * 1024 * 1024
-BLOCK_BYTES = 1024
+MAX_KEPT_FRAME_BYTES = 32 * 1024 * 1024
+BLOCK_OVERHEAD_BYTES = 1024
 """What a block counts for beside its values: many small ones cost memory and time too."""
 
 
 class FrameTrack:
     """The latest frames of one stream, bounded in bytes."""
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int = MAX_KEPT_FRAME_BYTES) -> None:
         self.max_bytes = max_bytes
         self.dropped = 0
         self._blocks: deque[tuple[NDArray[np.int64], NDArray[np.float32]]] = deque()
@@ -71,7 +71,7 @@ class FrameTrack:
 
 
 def _size(times: NDArray[np.int64], values: NDArray[np.float32]) -> int:
-    return BLOCK_BYTES + times.nbytes + values.nbytes
+    return BLOCK_OVERHEAD_BYTES + times.nbytes + values.nbytes
 
 
 def _times(block: Matrix) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from affectstream.core.dialogue.aligned import without_frames
-from affectstream.core.dialogue.context import Dialogue, Slot
+from affectstream.core.dialogue.context import Dialogue, OpenUtterance
 from affectstream.core.dialogue.model import ContextModel
 
 Stale = tuple[Dialogue, int]
@@ -88,7 +88,7 @@ def _advance_partials(dialogues: Sequence[Dialogue], model: ContextModel) -> Non
         slot.after = after
 
 
-def _triples(dialogue: Dialogue, window: list[Slot]) -> list[tuple[Any, Any, Any]]:
+def _triples(dialogue: Dialogue, window: list[OpenUtterance]) -> list[tuple[Any, Any, Any]]:
     slots = dialogue.slots
     first = next((i for i, slot in enumerate(slots) if slot is window[0]), len(slots))
     before = dialogue.before(first)

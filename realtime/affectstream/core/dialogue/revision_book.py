@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 
 from affectstream.messages import Emotion
 
-MAX_REMEMBERED = 1_024
+MAX_BOOKED = 1_024
 """Estimates are a few kilobytes each; a dialogue of four hours has about as many utterances."""
 
 
@@ -43,7 +43,7 @@ class RevisionBook:
             return False
         self._latest[key] = emotion
         self._latest.move_to_end(key)
-        if len(self._latest) > MAX_REMEMBERED:
+        if len(self._latest) > MAX_BOOKED:
             self._latest.popitem(last=False)
         self.counts[emotion.status] += 1
         return True

@@ -99,5 +99,5 @@ class Watermarks:
         return len(self._streams)
 
 
-STATE = (Watermarks, _Stream)
+WATERMARK_STATE = (Watermarks, _Stream)
 """What the state of a dialogue's watermarks is made of, for ``core.values``."""

@@ -45,7 +45,7 @@ class FrontEnd(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class Described:
     """Rows of one stretch of speech.
 
     Attributes:
@@ -87,14 +87,14 @@ class SpeechDescriber:
             return self._next_sample
         return self._first_sample + self._rows * self._front_end.hop_samples
 
-    def hear(self, position: int, frame: bytes) -> list[Description]:
+    def hear(self, position: int, frame: bytes) -> list[Described]:
         """Take the frame (s16 mono) at ``position``; return the rows that it completes."""
         if not self._speaking:
             self._kept.append((position, frame))
             return []
         return self._feed(position, frame)
 
-    def begin(self, position: int) -> list[Description]:
+    def begin(self, position: int) -> list[Described]:
         """Somebody has been speaking since ``position``."""
         self._speaking, self._next_sample = True, position
         found = []
@@ -105,13 +105,13 @@ class SpeechDescriber:
         self._kept.clear()
         return found
 
-    def end(self) -> list[Description]:
+    def end(self) -> list[Described]:
         """The utterance is over; return the rows that are left."""
         found = self._finish()
         self._speaking = False
         return found
 
-    def _feed(self, position: int, frame: bytes) -> list[Description]:
+    def _feed(self, position: int, frame: bytes) -> list[Described]:
         found = []
         if self._front_end is None or position != self._next_sample:
             found = self._finish()
@@ -122,12 +122,12 @@ class SpeechDescriber:
             found += self._push(self._front_end)
         return found
 
-    def _push(self, front_end: FrontEnd) -> list[Description]:
+    def _push(self, front_end: FrontEnd) -> list[Described]:
         samples = np.frombuffer(b"".join(self._pending), dtype="<i2")
         self._pending.clear()
         return self._described(front_end, front_end.push(samples))
 
-    def _finish(self) -> list[Description]:
+    def _finish(self) -> list[Described]:
         front_end = self._front_end
         if front_end is None:
             return []
@@ -136,9 +136,9 @@ class SpeechDescriber:
         self._front_end = None
         return found
 
-    def _described(self, front_end: FrontEnd, rows: NDArray[np.float32]) -> list[Description]:
+    def _described(self, front_end: FrontEnd, rows: NDArray[np.float32]) -> list[Described]:
         if not len(rows):
             return []
         first = self._first_sample + self._rows * front_end.hop_samples
         self._rows += len(rows)
-        return [Description(first, front_end.hop_samples, rows)]
+        return [Described(first, front_end.hop_samples, rows)]

@@ -15,7 +15,7 @@ from typing import Protocol
 from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.timebase import ns_to_samples, samples_to_ns
 
-CHUNK_SAMPLES = SAMPLE_RATE_HZ // 5
+HEARD_AT_ONCE_SAMPLES = SAMPLE_RATE_HZ // 5
 """A recogniser is fed 200 ms at a time, and says at most as often what it has understood."""
 
 BACKLOG_SAMPLES = 20 * SAMPLE_RATE_HZ
@@ -66,7 +66,7 @@ class Backlog:
                 yield first, pcm
 
 
-class Hearing:
+class RecognizerFeed:
     """One utterance's way into one recogniser.
 
     Args:
@@ -108,7 +108,7 @@ class Hearing:
         self._pending += bytes(2 * samples)
 
     def _feed(self) -> str | None:
-        size = 2 * CHUNK_SAMPLES
+        size = 2 * HEARD_AT_ONCE_SAMPLES
         before = self._text
         while len(self._pending) >= size:
             text = self._recognizer.accept(bytes(self._pending[:size]))
@@ -131,7 +131,7 @@ class HeardUtterance:
     id: str
     speaker: str
     start_ns: int
-    hearing: Hearing | None = None
+    hearing: RecognizerFeed | None = None
     end_ns: int | None = None
     deadline_ns: int = 0
 

@@ -21,10 +21,10 @@ from affectstream.core.capture.clock import (
     CapturedAudio,
     DeviceLost,
 )
-from affectstream.core.speech.descriptors import Description, SpeechDescriber
+from affectstream.core.speech.descriptors import Described, SpeechDescriber
 from affectstream.core.speech.stream import SpeechStream
 from affectstream.core.speech.utterances import (
-    FRAME_SAMPLES,
+    VAD_FRAME_SAMPLES,
     Began,
     Ended,
     SegmenterSettings,
@@ -149,7 +149,7 @@ class UtteranceSegmenter:
             self._take_hole(AudioLost(expected, expected, overlap, "overlap"), out)
             samples = samples[overlap:]
         self._pending += samples.astype("<i2", copy=False).tobytes()
-        size = 2 * FRAME_SAMPLES
+        size = 2 * VAD_FRAME_SAMPLES
         whole = len(self._pending) // size * size
         for at in range(0, whole, size):
             self._take_frame(bytes(self._pending[at : at + size]), out)
@@ -158,9 +158,9 @@ class UtteranceSegmenter:
     def _take_frame(self, frame: bytes, out: list[Message]) -> None:
         assert self._position is not None
         start = self._position
-        self._position = start + FRAME_SAMPLES
+        self._position = start + VAD_FRAME_SAMPLES
         self._unpublished.append(frame)
-        if len(self._unpublished) >= self._settings.audio_ms * _MS // FRAME_SAMPLES:
+        if len(self._unpublished) >= self._settings.audio_ms * _MS // VAD_FRAME_SAMPLES:
             self._publish(out)
         if self._describer is not None:
             self._describe(self._describer.hear(start, frame), out)
@@ -205,7 +205,7 @@ class UtteranceSegmenter:
                     self._describe(self._describer.end(), out)
                 out.append(self._stream.ended(event))
 
-    def _describe(self, descriptions: list[Description], out: list[Message]) -> None:
+    def _describe(self, descriptions: list[Described], out: list[Message]) -> None:
         if self._describer is not None:
             name = self._describer.name
             out += [self._stream.acoustic(name, described) for described in descriptions]

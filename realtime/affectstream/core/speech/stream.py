@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from affectstream.core.capture.clock import SAMPLE_RATE_HZ
-from affectstream.core.speech.descriptors import Description
+from affectstream.core.speech.descriptors import Described
 from affectstream.core.speech.utterances import Began, Ended
 from affectstream.messages import (
     Acoustic,
@@ -110,7 +110,7 @@ class SpeechStream:
             payload=pcm,
         )
 
-    def acoustic(self, front_end: str, described: Description) -> Acoustic:
+    def acoustic(self, front_end: str, described: Described) -> Acoustic:
         """Return a block of a front end's rows."""
         rows = np.ascontiguousarray(described.rows, dtype="<f4")
         return Acoustic(

@@ -17,8 +17,8 @@ from affectstream.core.speech.recognition import (
     HeardMicrophone,
     HeardUtterance,
     HeardWord,
-    Hearing,
     Recognizer,
+    RecognizerFeed,
 )
 from affectstream.messages import (
     Audio,
@@ -37,7 +37,7 @@ from affectstream.timebase import NS_PER_MS, ns_to_samples, samples_to_ns, secon
 CONTEXT_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
 """What a recogniser hears before an utterance, and at least after it."""
 
-PATIENCE_NS = 300 * NS_PER_MS
+LAST_WORDS_WAIT_NS = 300 * NS_PER_MS
 """How long the end of an utterance waits for audio that belongs to it."""
 
 
@@ -203,7 +203,7 @@ class Transcriber:
             return
         begin = microphone.position(utterance.start_ns) - CONTEXT_SAMPLES
         begin = max(0, begin, microphone.position(microphone.heard_until_ns))
-        hearing = utterance.hearing = Hearing(self._make_recognizer(), begin)
+        hearing = utterance.hearing = RecognizerFeed(self._make_recognizer(), begin)
         text = None
         for first, pcm in microphone.backlog.since(begin):
             text = hearing.hear(first, pcm) or text
@@ -218,7 +218,7 @@ class Transcriber:
             utterance = self._start(microphone, message)
             self._catch_up(microphone, out)
         utterance.end_ns = message.end_ns
-        utterance.deadline_ns = now_ns + PATIENCE_NS
+        utterance.deadline_ns = now_ns + LAST_WORDS_WAIT_NS
         heard_all = microphone.backlog.end >= microphone.position(message.end_ns)
         if microphone.origin_ns is not None and heard_all:
             self._finish(microphone, out)

@@ -16,7 +16,7 @@ from typing import Literal
 from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.core.speech.voice_activity import Heard
 
-FRAME_SAMPLES = 320
+VAD_FRAME_SAMPLES = 320
 MOST_HEARD = 100
 """Voiced frames that are remembered of what may yet turn out to be speech."""
 
@@ -121,7 +121,7 @@ class UtteranceFinder:
 
     def hear(self, start: int, heard: Heard) -> list[Began | Ended]:
         """Take the frame at position ``start``; return what is known by it."""
-        position = start + FRAME_SAMPLES
+        position = start + VAD_FRAME_SAMPLES
         found: list[Began | Ended] = []
         if heard.voiced:
             found += self._hear_voice(start, heard)
@@ -142,7 +142,7 @@ class UtteranceFinder:
         if self._speech is None:
             self._speech = _Speech(start, start)
         speech = self._speech
-        speech.voiced_end = start + FRAME_SAMPLES
+        speech.voiced_end = start + VAD_FRAME_SAMPLES
         if speech.announced:
             return []
         speech.heard.append((start, heard))
@@ -166,7 +166,7 @@ class UtteranceFinder:
         loud = [at for at, heard in speech.heard if heard.level_db > faintest_db and at >= earliest]
         length = speech.voiced_end - loud[0]
         shortest_ms = settings.shortest_ms if clear else settings.faint_ms
-        voiced = FRAME_SAMPLES * len(loud)
+        voiced = VAD_FRAME_SAMPLES * len(loud)
         if length < shortest_ms * _MS or voiced < settings.voiced_share * length:
             return None
         return loud[0]
@@ -187,7 +187,7 @@ class UtteranceFinder:
         if speech is None or not speech.announced:
             return []
         # Cut a frame before the limit would be passed, so that no utterance exceeds it.
-        if position + FRAME_SAMPLES - speech.start <= self._settings.longest_ms * _MS:
+        if position + VAD_FRAME_SAMPLES - speech.start <= self._settings.longest_ms * _MS:
             return []
         talking = position - speech.voiced_end < self._settings.blip_silence_ms * _MS
         found = self._end("maximum length", position, exactly=talking)

@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 
 from affectstream.features.egemaps.roots import roots
 
-Complex = NDArray[np.complex128]
-Real = NDArray[np.float64]
+_Complex = NDArray[np.complex128]
+_Real = NDArray[np.float64]
 
 FORMANTS = 3
-ORDER = 11
-SAMPLE_RATE_HZ = 11_000
+PREDICTOR_ORDER = 11
+FORMANT_RATE_HZ = 11_000
 _FRAME_SAMPLES = 220
 _CENTRED_SAMPLES = 352  # 512 samples of 16 kHz
 _LEAD_SAMPLES = 96  # of silence before the frame, at 16 kHz
 _BINS = 110
 _CORRELATION_SAMPLES = 240  # enough for 220 samples and 11 lags without wrapping round
 _LOW_HZ, _HIGH_HZ = 50.0, 5450.0
-_APART = np.abs(np.subtract.outer(np.arange(ORDER), np.arange(ORDER)))
+_APART = np.abs(np.subtract.outer(np.arange(PREDICTOR_ORDER), np.arange(PREDICTOR_ORDER)))
 _ROWS = 150  # of a matrix product so small that a BLAS does not wake other threads
 _FEW = 64
 """So many frames, or fewer, are left to LAPACK: numpy's call overhead would cost more."""
@@ -44,7 +44,7 @@ _NOISE = 1e-9
 """White noise added, as a share of the power: a pure tone is predictable without end."""
 
 
-def formants(spectrum: Complex) -> Real:
+def formants(spectrum: _Complex) -> _Real:
     """Return F1-3 frequency and F1-3 bandwidth in Hz, (n, 6), of ``spectrum``, (n, 257).
 
     A formant that a frame does not have is 0 in both, as all are in digital silence.
@@ -59,25 +59,25 @@ def formants(spectrum: Complex) -> Real:
     return rows
 
 
-def autocorrelation(spectrum: Complex) -> Real:
+def autocorrelation(spectrum: _Complex) -> _Real:
     """Return lags 0..11, (n, 12), of the frames at 11 kHz."""
     signal = np.fft.irfft(spectrum[:, :_BINS] * _centring(), _CENTRED_SAMPLES)
     halved = np.fft.rfft(signal[:, :_FRAME_SAMPLES], _CORRELATION_SAMPLES)
     power = halved.real**2
     power += halved.imag**2
-    correlation = np.empty((len(power), ORDER + 1))
+    correlation = np.empty((len(power), PREDICTOR_ORDER + 1))
     for first in range(0, len(power), _ROWS):
         rows = slice(first, first + _ROWS)
         np.matmul(power[rows], _lag_cosines(), out=correlation[rows])
     return correlation
 
 
-def linear_prediction(correlation: Real) -> Real:
+def linear_prediction(correlation: _Real) -> _Real:
     """Return the predictors' coefficients, (n, 11); 0 for silence."""
     return _solution(correlation) if len(correlation) <= _FEW else _recursion(correlation)
 
 
-def _solution(correlation: Real) -> Real:
+def _solution(correlation: _Real) -> _Real:
     """Return the coefficients as the normal equations' solution."""
     silent = correlation[:, 0] <= 0
     share = correlation / np.where(silent, 1.0, correlation[:, 0])[:, np.newaxis]
@@ -87,13 +87,13 @@ def _solution(correlation: Real) -> Real:
     return np.asarray(solution, dtype=np.float64)
 
 
-def _recursion(correlation: Real) -> Real:
+def _recursion(correlation: _Real) -> _Real:
     """Return the coefficients by Levinson's recursion."""
     rows = np.ascontiguousarray(correlation.T)  # (12, n)
     silent = rows[0] <= 0
     error = np.where(silent, 1.0, rows[0]) * (1 + _NOISE)
-    predictor = np.zeros((ORDER, rows.shape[1]))
-    for step in range(ORDER):
+    predictor = np.zeros((PREDICTOR_ORDER, rows.shape[1]))
+    for step in range(PREDICTOR_ORDER):
         known = predictor[:step]
         gap = rows[step + 1] - np.einsum("ij,ij->j", known, rows[step:0:-1])
         reflection = gap / error
@@ -104,9 +104,9 @@ def _recursion(correlation: Real) -> Real:
     return predictor.T
 
 
-def _lowest(found: Complex) -> Real:
+def _lowest(found: _Complex) -> _Real:
     """Return frequency and bandwidth of the lowest roots in the upper half plane, (n, 6)."""
-    frequency_hz = np.arctan2(found.imag, found.real) * (SAMPLE_RATE_HZ / (2 * np.pi))
+    frequency_hz = np.arctan2(found.imag, found.real) * (FORMANT_RATE_HZ / (2 * np.pi))
     counts = (frequency_hz >= _LOW_HZ) & (frequency_hz <= _HIGH_HZ)
     both = np.empty_like(found)  # complex numbers are ordered by their real part
     both.real = np.where(counts, frequency_hz, np.inf)
@@ -114,26 +114,26 @@ def _lowest(found: Complex) -> Real:
     both.sort(axis=1)
     frequency_hz, radius = both.real[:, :FORMANTS], both.imag[:, :FORMANTS]
     known = np.isfinite(frequency_hz)
-    bandwidth_hz = np.log(np.where(known, radius, 1.0)) * (-SAMPLE_RATE_HZ / np.pi)
+    bandwidth_hz = np.log(np.where(known, radius, 1.0)) * (-FORMANT_RATE_HZ / np.pi)
     return np.hstack((np.where(known, frequency_hz, 0.0), bandwidth_hz))
 
 
 @cache
-def _centring() -> Complex:
+def _centring() -> _Complex:
     """Return the factors, (110,), that move the frame to the middle and double the constant."""
     bins = np.arange(_BINS)
-    factors: Complex = np.exp(-2j * np.pi / 512 * _LEAD_SAMPLES * bins)
+    factors: _Complex = np.exp(-2j * np.pi / 512 * _LEAD_SAMPLES * bins)
     factors[0] = 2
     return factors
 
 
 @cache
-def _lag_cosines() -> Real:
+def _lag_cosines() -> _Real:
     """Return what turns a power spectrum, (n, 121), into lags 0..11, up to a constant."""
     bins = np.arange(_CORRELATION_SAMPLES // 2 + 1)
-    lags = np.arange(ORDER + 1)
+    lags = np.arange(PREDICTOR_ORDER + 1)
     weights = np.full(len(bins), 2.0)
     weights[[0, -1]] = 1
     angles = 2 * np.pi / _CORRELATION_SAMPLES * np.outer(bins, lags)
-    cosines: Real = weights[:, np.newaxis] * np.cos(angles)
+    cosines: _Real = weights[:, np.newaxis] * np.cos(angles)
     return cosines

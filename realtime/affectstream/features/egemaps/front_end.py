@@ -25,17 +25,17 @@ from affectstream.features.egemaps.spectral import SpectralDescriptors, spectra
 from affectstream.features.egemaps.voiced import VoiceDescriptors
 from affectstream.features.framing import BATCH_FRAMES, BLOCK_FRAMES, Framer, Frames, Samples
 
-Rows = NDArray[np.float32]
-Real = NDArray[np.float64]
+_Rows = NDArray[np.float32]
+_Real = NDArray[np.float64]
 
 FRONT_END = "egemaps"
-HOP_SAMPLES = 160
+EGEMAPS_HOP_SAMPLES = 160
 VOICE_SAMPLES = 960
 LEVEL_SAMPLES = 1_486  # 2048 at 22,050 Hz
 LEVEL_OFFSET = 1e-4
 
-DESCRIPTORS = (
-    *spectral.NAMES,
+EGEMAPS_DESCRIPTORS = (
+    *spectral.SPECTRAL_DESCRIPTORS,
     "F0semitoneFrom27.5Hz",
     "jitterLocal",
     "shimmerLocaldB",
@@ -50,7 +50,7 @@ DESCRIPTORS = (
     "F3frequency",
     "F3amplitudeLogRelF0",
 )
-NAMES = (*DESCRIPTORS, "rms")
+EGEMAPS_COLUMNS = (*EGEMAPS_DESCRIPTORS, "rms")
 
 _PLAIN = 10  # columns whose smoothing takes zeros for values
 _VOICE_COLUMNS = [10, 11, 12, 13, 14, 15, 18, 20, 22]  # of the nine voice descriptors
@@ -67,32 +67,32 @@ class Egemaps:
         follow_frames: the same, of following the voices' periods.
     """
 
-    names = NAMES
-    hop_samples = HOP_SAMPLES
+    names = EGEMAPS_COLUMNS
+    hop_samples = EGEMAPS_HOP_SAMPLES
 
     def __init__(self, block_frames: int = BLOCK_FRAMES, follow_frames: int = 1) -> None:
-        self._framer = Framer(_LEAD + VOICE_SAMPLES, HOP_SAMPLES, block_frames, _LEAD)
+        self._framer = Framer(_LEAD + VOICE_SAMPLES, EGEMAPS_HOP_SAMPLES, block_frames, _LEAD)
         self._spectral = SpectralDescriptors()
         self._voice = VoiceDescriptors(follow_frames)
         self._smoother = _Smoother()
-        self._waiting = [np.empty((0, len(NAMES)))]  # rows that lack the voice
+        self._waiting = [np.empty((0, len(EGEMAPS_COLUMNS)))]  # rows that lack the voice
 
-    def push(self, samples: Samples) -> Rows:
+    def push(self, samples: Samples) -> _Rows:
         """Return the rows, (n, 24), that mono 16 kHz ``samples`` complete; n may be 0."""
         done = [self._smoother.push(self._describe(block)) for block in self._framer.push(samples)]
         return _joined(done)
 
-    def finish(self) -> Rows:
+    def finish(self) -> _Rows:
         """Return the rows that are left; then the front end is spent."""
         rest = self._framer.finish()
         done = [self._smoother.push(self._describe(rest))] if len(rest) else []
         done += [self._smoother.push(self._voiced(self._voice.finish())), self._smoother.finish()]
         return _joined(done)
 
-    def _describe(self, frames: Frames) -> Real:
+    def _describe(self, frames: Frames) -> _Real:
         """Return the rows, not smoothed, that ``frames``, (n, 1703), complete."""
-        rows = np.empty((len(frames), len(NAMES)))
-        spectrum = spectra(frames[:, _LEAD : _LEAD + spectral.FRAME_SAMPLES])
+        rows = np.empty((len(frames), len(EGEMAPS_COLUMNS)))
+        spectrum = spectra(frames[:, _LEAD : _LEAD + spectral.SPECTRUM_FRAME_SAMPLES])
         resonances = formants.formants(spectrum)
         rows[:, :_PLAIN] = self._spectral.push(spectrum)
         rows[:, _FORMANT_COLUMNS] = resonances[:, [0, 3, 1, 2]]
@@ -100,7 +100,7 @@ class Egemaps:
         self._waiting.append(rows)
         return self._voiced(self._voice.push(frames[:, _LEAD:], resonances[:, :3]))
 
-    def _voiced(self, voice: NDArray[np.floating]) -> Real:
+    def _voiced(self, voice: NDArray[np.floating]) -> _Real:
         """Return the waiting rows that ``voice``, (m, 9), completes."""
         if not len(voice):
             return self._waiting[0][:0]
@@ -110,7 +110,7 @@ class Egemaps:
         return rows
 
 
-def extract(samples: Samples) -> Rows:
+def extract_egemaps(samples: Samples) -> _Rows:
     """Return all rows, (n, 24), of mono 16 kHz ``samples``."""
     front_end = Egemaps(BATCH_FRAMES, _BATCH_FOLLOW_FRAMES)
     return np.concatenate((front_end.push(samples), front_end.finish()))
@@ -124,9 +124,9 @@ class _Smoother:
     """
 
     def __init__(self) -> None:
-        self._held = np.empty((0, len(NAMES)))  # the last two rows
+        self._held = np.empty((0, len(EGEMAPS_COLUMNS)))  # the last two rows
 
-    def push(self, rows: Real) -> Real:
+    def push(self, rows: _Real) -> _Real:
         if not len(rows):
             return rows
         first = self._held if len(self._held) else rows[:1]
@@ -134,12 +134,12 @@ class _Smoother:
         self._held = together[-2:].copy()
         return self._smooth(together)
 
-    def finish(self) -> Real:
+    def finish(self) -> _Real:
         last = self._held[-1:]
         return self._smooth(np.concatenate((self._held, last)))
 
     @staticmethod
-    def _smooth(rows: Real) -> Real:
+    def _smooth(rows: _Real) -> _Real:
         if len(rows) < 3:
             return rows[:0]
         smooth = rows[1:-1].copy()
@@ -154,15 +154,15 @@ class _Smoother:
         return smooth
 
 
-def _level(frames: Frames) -> Real:
+def _level(frames: Frames) -> _Real:
     squares = np.einsum("ij,ij->i", frames, frames, dtype=np.float64)
     sums = frames.sum(axis=1, dtype=np.float64)
     mean = (squares + 2 * LEVEL_OFFSET * sums) / LEVEL_SAMPLES + LEVEL_OFFSET**2
-    level: Real = np.sqrt(np.maximum(mean, 0.0))
+    level: _Real = np.sqrt(np.maximum(mean, 0.0))
     return level
 
 
-def _joined(parts: list[Real]) -> Rows:
+def _joined(parts: list[_Real]) -> _Rows:
     if not parts:
-        return np.empty((0, len(NAMES)), dtype=np.float32)
+        return np.empty((0, len(EGEMAPS_COLUMNS)), dtype=np.float32)
     return np.concatenate(parts).astype(np.float32)

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.features.egemaps.pitch import BIN_HZ, BINS, FFT_SAMPLES
+from affectstream.features.egemaps.pitch import BINS, PITCH_BIN_HZ, PITCH_FFT_SAMPLES
 
-Floats = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-NAMES = ("HNRdBACF", "H1-H2", "H1-A3", "F1amp", "F2amp", "F3amp")
+HARMONIC_DESCRIPTORS = ("HNRdBACF", "H1-H2", "H1-A3", "F1amp", "F2amp", "F3amp")
 MOST_HARMONICS = 100
 _FORMANT_WIDTH = 0.2  # a harmonic within this share of a formant's frequency belongs to it
 _MARGIN_HZ = 2000.0  # above the highest formant, for harmonics that are lower than they should be
@@ -49,13 +49,13 @@ def nearest_peaks(curves: NDArray[Any], places: Places, *, prefer_left: bool) ->
     return np.asarray(np.where(known, nearest - starts, curves.shape[1] // 2), dtype=np.intp)
 
 
-def harmonics_to_noise_db(spectra: Floats, pitch_hz: Floats) -> Floats:
+def harmonics_to_noise_db(spectra: _Floats, pitch_hz: _Floats) -> _Floats:
     """Return each frame's ratio of periodic to other power, (n,), by its autocorrelation.
 
     The autocorrelation is the power spectrum's transform, read at its maximum nearest to the period
     (Boersma 1993, without his correction for the window).
     """
-    correlation = np.fft.irfft(spectra * spectra, FFT_SAMPLES, axis=1)[:, :BINS]
+    correlation = np.fft.irfft(spectra * spectra, PITCH_FFT_SAMPLES, axis=1)[:, :BINS]
     period = (16_000 / pitch_hz.astype(np.float64)).astype(np.intp)[:, None]
     place = nearest_peaks(correlation, period, prefer_left=True)
     power = np.maximum(correlation[:, 0], _TINY)
@@ -64,21 +64,21 @@ def harmonics_to_noise_db(spectra: Floats, pitch_hz: Floats) -> Floats:
     return np.asarray(10 * np.log10(share / (1 - share)), dtype=np.float32)
 
 
-def describe(spectra: Floats, pitch_hz: Floats, formants_hz: Floats) -> Floats:
-    """Return the descriptors ``NAMES`` in dB, (n, 6), of voiced frames.
+def describe_harmonics(spectra: _Floats, pitch_hz: _Floats, formants_hz: _Floats) -> _Floats:
+    """Return the descriptors ``HARMONIC_DESCRIPTORS`` in dB, (n, 6), of voiced frames.
 
     Args:
         spectra: (n, 513), magnitudes of a 1024-point FFT at 16 kHz.
         pitch_hz: (n,), above 0.
         formants_hz: (n, 3).
     """
-    result = np.empty((len(spectra), len(NAMES)), dtype=np.float32)
+    result = np.empty((len(spectra), len(HARMONIC_DESCRIPTORS)), dtype=np.float32)
     if not len(spectra):
         return result
     result[:, 0] = harmonics_to_noise_db(spectra, pitch_hz)
-    highest_hz = min(BINS * BIN_HZ, formants_hz.max() * (1 + _FORMANT_WIDTH) + _MARGIN_HZ)
+    highest_hz = min(BINS * PITCH_BIN_HZ, formants_hz.max() * (1 + _FORMANT_WIDTH) + _MARGIN_HZ)
     most = max(3, min(MOST_HARMONICS, int(highest_hz / pitch_hz.min())))
-    nominal = pitch_hz.astype(np.float64)[:, None] * (np.arange(1, most + 1) / BIN_HZ)
+    nominal = pitch_hz.astype(np.float64)[:, None] * (np.arange(1, most + 1) / PITCH_BIN_HZ)
     exists = nominal < BINS - 1
     places = np.rint(np.minimum(nominal, BINS - 2)).astype(np.intp)
     places = nearest_peaks(spectra, places, prefer_left=False)
@@ -89,7 +89,7 @@ def describe(spectra: Floats, pitch_hz: Floats, formants_hz: Floats) -> Floats:
     slope = left - right
     bend = np.where(bend < 0, bend, np.float32(-1))
     level = np.maximum(peak - slope * slope / (8 * bend), _TINY)  # of the parabola's top
-    hz = (places + slope / (2 * bend)) * BIN_HZ
+    hz = (places + slope / (2 * bend)) * PITCH_BIN_HZ
     fundamental = np.maximum(peak[:, 0], _TINY)
     level[:, 0] = fundamental
     result[:, 1] = _db(level[:, 1] / level[:, 2])
@@ -107,5 +107,5 @@ def _row_starts(rows: NDArray[Any]) -> Places:
     return np.arange(0, rows.size, rows.shape[1], dtype=np.intp)[:, None]
 
 
-def _db(ratio: Floats) -> Floats:
+def _db(ratio: _Floats) -> _Floats:
     return np.asarray(20 * np.log10(ratio), dtype=np.float32)

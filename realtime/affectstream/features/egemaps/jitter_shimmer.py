@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 Sums = NDArray[np.float64]
 
-HOP_SAMPLES = 160
+PERIOD_HOP_SAMPLES = 160
 PAST_SAMPLES = 960
 """How far before a frame a period may begin that the frame accounts for."""
 
@@ -63,7 +63,7 @@ class PeriodFollower:
         self._voice = _Voice()  # the one that was heard in the last frame
         self._following = False
 
-    def measure(self, signal: Floats, pitch_hz: Floats) -> Floats:
+    def measure(self, signal: _Floats, pitch_hz: _Floats) -> _Floats:
         """Return jitter and shimmer, (n, 2), 0 where they are unknown.
 
         Args:
@@ -80,7 +80,7 @@ class PeriodFollower:
         for first, end in zip(edges[::2], edges[1::2], strict=True):
             if first or not self._following:
                 self._voice = _Voice()
-            start = PAST_SAMPLES + first * HOP_SAMPLES
+            start = PAST_SAMPLES + first * PERIOD_HOP_SAMPLES
             walks.append(self._voice.follow(signal, start, periods[first:end], result[first:end]))
         self._following = bool(edges) and edges[-1] == len(pitch_hz)
         if walks:
@@ -96,7 +96,7 @@ class _Voice:
         self._last = 0.0  # length of the period before; 0: none is known
         self._jitter = self._shimmer_db = 0.0  # the last that were measured
 
-    def follow(self, signal: Floats, start: int, periods: list[float], result: Floats) -> Walk:
+    def follow(self, signal: _Floats, start: int, periods: list[float], result: _Floats) -> Walk:
         """Write jitter and shimmer of frames, the first at ``start``, that last ``periods``."""
         bounds: list[int] = []
         counts = []
@@ -104,8 +104,8 @@ class _Voice:
             before = len(bounds)
             result[frame, 0] = yield from self._follow(start, period, bounds)
             counts.append((len(bounds) - before) // 3)
-            start += HOP_SAMPLES
-            self.begin -= HOP_SAMPLES
+            start += PERIOD_HOP_SAMPLES
+            self.begin -= PERIOD_HOP_SAMPLES
         result[:, 1] = self._shimmers(signal, bounds, counts)
 
     def _follow(
@@ -117,7 +117,7 @@ class _Voice:
         lengths: list[float] = []
         changes: list[float] = []
         first, missed = True, False
-        while self.begin + 2 * longest < HOP_SAMPLES or (first and self.begin <= 0):
+        while self.begin + 2 * longest < PERIOD_HOP_SAMPLES or (first and self.begin <= 0):
             first = False
             begin = start + self.begin
             length = _most_alike((yield _Question(begin, least, most)), least)
@@ -136,7 +136,7 @@ class _Voice:
             self._jitter = sum(changes) / len(changes) * len(lengths) / sum(lengths)
         return self._jitter if changes or missed else 0.0
 
-    def _shimmers(self, signal: Floats, bounds: list[int], counts: list[int]) -> list[float]:
+    def _shimmers(self, signal: _Floats, bounds: list[int], counts: list[int]) -> list[float]:
         """Return each frame's shimmer, of its ``counts`` of pairs of stretches."""
         peaks = iter(_peak_to_peak(signal, bounds))
         shimmers = []
@@ -169,7 +169,7 @@ def _most_alike(likeness: list[float], least: int) -> float:
     return least + best + 0.5 * (left - right) / (left - 2 * middle + right)
 
 
-def _peak_to_peak(signal: Floats, bounds: list[int]) -> list[list[float]]:
+def _peak_to_peak(signal: _Floats, bounds: list[int]) -> list[list[float]]:
     """Return the amplitudes of the pairs of stretches between three ``bounds`` each."""
     if not bounds:
         return []
@@ -181,7 +181,7 @@ def _peak_to_peak(signal: Floats, bounds: list[int]) -> list[list[float]]:
     return pairs
 
 
-def _answer(walks: list[Walk], signal: Floats) -> None:
+def _answer(walks: list[Walk], signal: _Floats) -> None:
     """Answer the questions of ``walks``, side by side, until all have come to an end."""
     sums = np.zeros((2, len(signal) + 1))
     exact = signal.astype(np.float64)
@@ -207,7 +207,7 @@ def _next_question(walk: Walk, answer: list[float]) -> _Question | None:
         return None
 
 
-def _likeness(signal: Floats, sums: Sums, question: _Question) -> list[float]:
+def _likeness(signal: _Floats, sums: Sums, question: _Question) -> list[float]:
     begin, least, most = question
     ends = sums[:, begin + least : begin + most + 1]
     moments = np.empty((2, 2, most + 1 - least))  # of the stretches and of those after them
@@ -222,7 +222,7 @@ def _likeness(signal: Floats, sums: Sums, question: _Question) -> list[float]:
     return found
 
 
-def _likenesses(signal: Floats, sums: Sums, questions: list[_Question]) -> list[list[float]]:
+def _likenesses(signal: _Floats, sums: Sums, questions: list[_Question]) -> list[list[float]]:
     """Answer several questions at once, as ``_likeness`` does one."""
     begin, least, most = np.array(questions).T[:, :, None]
     widest = int((most - least).max()) + 1
@@ -243,12 +243,12 @@ def _likenesses(signal: Floats, sums: Sums, questions: list[_Question]) -> list[
     return [row[: most + 1 - least] for row, (_, least, most) in zip(found, questions, strict=True)]
 
 
-def _products(signal: Floats, question: _Question) -> Floats:
+def _products(signal: _Floats, question: _Question) -> _Floats:
     """Return the products, summed, of the stretches with those after them."""
     begin, least, most = question
     size = signal.itemsize
     shape = (most + 1 - least, most)
     windows = np.ndarray(shape, signal.dtype, signal.data, (begin + least) * size, (size, size))
     masked = windows * _BEFORE[least : most + 1, :most]
-    products: Floats = masked.dot(signal[begin : begin + most])
+    products: _Floats = masked.dot(signal[begin : begin + most])
     return products

@@ -23,12 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 
-FFT_SAMPLES = 1024
-BINS = FFT_SAMPLES // 2 + 1
-BIN_HZ = 16_000 / FFT_SAMPLES
-CANDIDATES = 6
+PITCH_FFT_SAMPLES = 1024
+BINS = PITCH_FFT_SAMPLES // 2 + 1
+PITCH_BIN_HZ = 16_000 / PITCH_FFT_SAMPLES
+SUBHARMONIC_CANDIDATES = 6
 LAG_FRAMES = 20
 """Frames that are heard after a frame before its pitch is decided. (The reference waits for 40; on
 209 s of acted speech 10 already gave every frame the same pitch.)"""
@@ -53,24 +53,24 @@ _EDGES = (0, 128, 266, 366, 440, 480, _POINTS)  # octave points that are resampl
 _ROWS = 20  # frames that are: products so small that a BLAS does not wake other threads
 
 
-class Candidates(NamedTuple):
+class SubharmonicCandidates(NamedTuple):
     """Possible pitches of n frames, best first; a place that holds none has ``hz`` 0."""
 
-    hz: Floats
+    hz: _Floats
     """(n, 6)"""
-    voicing: Floats
+    voicing: _Floats
     """(n, 6): how far the sub-harmonic sum's peak stands out from its mean, below 1."""
 
     @classmethod
-    def none(cls, count: int) -> Candidates:
+    def none(cls, count: int) -> SubharmonicCandidates:
         """Return what ``count`` frames without a candidate have."""
-        shape = (count, CANDIDATES)
+        shape = (count, SUBHARMONIC_CANDIDATES)
         return cls(np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32))
 
 
 def _spline_matrix() -> NDArray[np.float64]:
     """Natural cubic spline from bins to octave points, smoothing first: (bins, points)."""
-    knots = np.log2(np.maximum(np.arange(BINS), 0.5) * BIN_HZ)  # bin 0: an octave below bin 1
+    knots = np.log2(np.maximum(np.arange(BINS), 0.5) * PITCH_BIN_HZ)  # bin 0: an octave below bin 1
     gap = np.diff(knots)
     system = np.eye(BINS)
     right = np.zeros((BINS, BINS))
@@ -93,10 +93,10 @@ def _spline_matrix() -> NDArray[np.float64]:
     return np.asarray((spline @ smooth).T)
 
 
-def _spline_parts() -> list[tuple[slice, slice, Floats]]:
+def _spline_parts() -> list[tuple[slice, slice, _Floats]]:
     """Split the spline's matrix, all but zero far from its diagonal: (bins, points, block)."""
     matrix = _spline_matrix()
-    knots = np.log2(np.maximum(np.arange(BINS), 0.5) * BIN_HZ)
+    knots = np.log2(np.maximum(np.arange(BINS), 0.5) * PITCH_BIN_HZ)
     points = np.linspace(np.log2(_LOWEST_HZ), np.log2(_HIGHEST_HZ), _POINTS)
     parts = []
     for start, stop in pairwise(_EDGES):
@@ -115,7 +115,7 @@ _EAR = (0.5 + np.arctan(3 * _OCTAVES / _POINTS * (np.arange(_POINTS) - 64 / 3)) 
 _PLACES = np.arange(BINS, dtype=np.int16)
 
 
-def peaks_only(spectra: Floats) -> Floats:
+def peaks_only(spectra: _Floats) -> _Floats:
     """Set bins more than two away from every local maximum to 0, (n, 513) -> (n, 513).
 
     What lies before the first maximum or after the last is kept.
@@ -133,7 +133,7 @@ def peaks_only(spectra: Floats) -> Floats:
     return np.where(keep, spectra, np.float32(0))
 
 
-def subharmonic_sums(spectra: Floats) -> Floats:
+def subharmonic_sums(spectra: _Floats) -> _Floats:
     """Return how much of each frame lies at multiples of each octave point, (n, 513).
 
     ``spectra``: (n, 513), magnitudes of a 1024-point FFT at 16 kHz.
@@ -152,7 +152,7 @@ def subharmonic_sums(spectra: Floats) -> Floats:
     return sums
 
 
-def find_candidates(spectra: Floats) -> Candidates:
+def subharmonic_candidates(spectra: _Floats) -> SubharmonicCandidates:
     """Return the six highest peaks of the sub-harmonic sums that lie in the range of pitches."""
     sums = subharmonic_sums(spectra)
     flat = sums.reshape(-1)
@@ -173,13 +173,18 @@ def find_candidates(spectra: Floats) -> Candidates:
     hz = np.asarray(_LOWEST_HZ * np.exp2(octaves))
     valid = (value > 0) & (hz >= _PITCH_FLOOR_HZ) & (hz <= _PITCH_CEILING_HZ)
     # the valid ones first, in order of score
-    order = np.argsort(~valid, axis=1, kind="stable") + np.arange(len(hz))[:, None] * CANDIDATES
+    order = (
+        np.argsort(~valid, axis=1, kind="stable")
+        + np.arange(len(hz))[:, None] * SUBHARMONIC_CANDIDATES
+    )
     voicing = 1 - sums.sum(axis=1, keepdims=True) / _POINTS / np.where(valid, value, 1)
     hz, voicing = np.where(valid, hz, 0), np.where(valid, voicing, 0)
-    return Candidates(hz.reshape(-1)[order].astype(np.float32), voicing.reshape(-1)[order])
+    return SubharmonicCandidates(
+        hz.reshape(-1)[order].astype(np.float32), voicing.reshape(-1)[order]
+    )
 
 
-def _parabola(flat: Floats, at: NDArray[np.intp]) -> tuple[Floats, Floats]:
+def _parabola(flat: _Floats, at: NDArray[np.intp]) -> tuple[_Floats, _Floats]:
     """Return slope and bend of the parabolas through three points each; a bend that is none is -1.
 
     Their tops are higher than ``flat[at]`` by ``-slope**2 / (8 * bend)``.
@@ -189,13 +194,13 @@ def _parabola(flat: Floats, at: NDArray[np.intp]) -> tuple[Floats, Floats]:
     return left - right, np.where(bend < 0, bend, np.float32(-1))
 
 
-def _highest(score: Floats) -> tuple[NDArray[np.intp], Floats]:
+def _highest(score: _Floats) -> tuple[NDArray[np.intp], _Floats]:
     """Return where in the flattened rows their highest scores are, best first, and the scores."""
-    best = np.empty((len(score), CANDIDATES), dtype=np.intp)
-    value = np.empty((len(score), CANDIDATES), dtype=np.float32)
+    best = np.empty((len(score), SUBHARMONIC_CANDIDATES), dtype=np.intp)
+    value = np.empty((len(score), SUBHARMONIC_CANDIDATES), dtype=np.float32)
     rows = np.arange(len(score)) * score.shape[1]
     flat = score.reshape(-1)
-    for k in range(CANDIDATES):
+    for k in range(SUBHARMONIC_CANDIDATES):
         place = rows + score.argmax(axis=1)
         best[:, k] = place
         value[:, k] = flat[place]
@@ -209,7 +214,7 @@ def _out_of_range(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.maximum(0, np.maximum((100 - hz) / 100, high)))
 
 
-class PitchPath:
+class SubharmonicPitchPath:
     """Chooses one candidate or none for each frame of a stream, with a bounded delay.
 
     A frame is decided at the first multiple of ``DECIDE_FRAMES`` that has heard ``LAG_FRAMES``
@@ -218,17 +223,17 @@ class PitchPath:
 
     def __init__(self) -> None:
         self._count = 0
-        self._cost = np.zeros(CANDIDATES + 1)
-        self._last = np.zeros(CANDIDATES)  # the last frame's pitches, logarithms
+        self._cost = np.zeros(SUBHARMONIC_CANDIDATES + 1)
+        self._last = np.zeros(SUBHARMONIC_CANDIDATES)  # the last frame's pitches, logarithms
         self._silent = False  # had the last frame no candidate?
         self._back: list[list[int]] = []
         self._hz: list[list[float]] = []
 
-    def push(self, candidates: Candidates) -> Floats:
+    def push(self, candidates: SubharmonicCandidates) -> _Floats:
         """Return the pitches in Hz, 0 where unvoiced, of the frames that are decided now."""
         decided: list[float] = []
         costs = iter(self._costs(candidates))
-        total = np.empty((CANDIDATES + 1, CANDIDATES + 1))
+        total = np.empty((SUBHARMONIC_CANDIDATES + 1, SUBHARMONIC_CANDIDATES + 1))
         for voice in (candidates.hz[:, 0] > 0).tolist():
             if voice:
                 self._silent = False
@@ -243,11 +248,11 @@ class PitchPath:
                 decided += self._decide(len(self._back) - LAG_FRAMES)
         return np.array(decided, dtype=np.float32)
 
-    def finish(self) -> Floats:
+    def finish(self) -> _Floats:
         """Return the pitches of the frames that were not decided yet."""
         return np.array(self._decide(len(self._back)), dtype=np.float32)
 
-    def _costs(self, candidates: Candidates) -> NDArray[np.float64]:
+    def _costs(self, candidates: SubharmonicCandidates) -> NDArray[np.float64]:
         """Cost of each state (rows; 0 is unvoiced) from each (columns): (m, 7, 7).
 
         For those frames, m of n, that have a candidate.
@@ -258,11 +263,11 @@ class PitchPath:
         voicing = np.maximum(candidates.voicing[some], 1e-10).astype(np.float64)
         weak = voicing < _VOICED_FROM
         local = _LOCAL * (_THRESHOLD * weak - np.log(voicing)) + _out_of_range(hz)
-        pitch = np.zeros((len(some) + 1, CANDIDATES))
+        pitch = np.zeros((len(some) + 1, SUBHARMONIC_CANDIDATES))
         pitch[0] = self._last
         pitch[1:][some] = np.log(np.where(hz > 0, hz, 1.0))
         self._last = pitch[-1]
-        cost = np.empty((len(hz), CANDIDATES + 1, CANDIDATES + 1))
+        cost = np.empty((len(hz), SUBHARMONIC_CANDIDATES + 1, SUBHARMONIC_CANDIDATES + 1))
         step = pitch[1:][some][:, :, None] - pitch[:-1][some][:, None, :]
         change = step.copy()
         change[:, :, 1:] -= step[:, :, :-1]

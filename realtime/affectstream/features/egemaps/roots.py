@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-Complex = NDArray[np.complex128]
-Real = NDArray[np.float64]
+_Complex = NDArray[np.complex128]
+_Real = NDArray[np.float64]
 
 DEGREE = 11
 _CHUNK = 150
@@ -43,7 +43,7 @@ _ASIDE = np.exp(0.03j)
 """Turns the start a little, for real roots and pairs to be found from a symmetric one."""
 
 
-def roots(polynomials: Real) -> Complex:
+def roots(polynomials: _Real) -> _Complex:
     """Return the 11 roots, (n, 11), of monic ``polynomials``, (n, 12), highest power first."""
     found = np.empty((len(polynomials), DEGREE), dtype=np.complex128)
     for first in range(0, len(polynomials), _CHUNK):
@@ -55,14 +55,14 @@ def roots(polynomials: Real) -> Complex:
     return found
 
 
-def _eigenvalues(polynomials: Real) -> Complex:
+def _eigenvalues(polynomials: _Real) -> _Complex:
     companions = np.zeros((len(polynomials), DEGREE, DEGREE))
     companions[:, np.arange(1, DEGREE), np.arange(DEGREE - 1)] = 1
     companions[:, 0] = -polynomials[:, 1:]
     return np.linalg.eigvals(companions).astype(np.complex128, copy=False)
 
 
-def _aberth(polynomials: Real) -> Complex:
+def _aberth(polynomials: _Real) -> _Complex:
     """Return the roots, (11, n), of ``polynomials``, (n, 12)."""
     coefficients = np.ascontiguousarray(polynomials.T)
     found = np.empty((DEGREE, len(polynomials)), dtype=np.complex128)
@@ -85,7 +85,7 @@ def _aberth(polynomials: Real) -> Complex:
     return found
 
 
-def _start(coefficients: Real) -> Complex:
+def _start(coefficients: _Real) -> _Complex:
     usual = np.where(coefficients[DEGREE] < 0, _USUAL[0][:, np.newaxis], _USUAL[1][:, np.newaxis])
     z = np.empty((DEGREE, coefficients.shape[1]), dtype=np.complex128)
     z[:5] = usual * _ASIDE
@@ -95,7 +95,7 @@ def _start(coefficients: Real) -> Complex:
     return z
 
 
-def _evaluate(z: Complex, coefficients: Real) -> tuple[Complex, Complex]:
+def _evaluate(z: _Complex, coefficients: _Real) -> tuple[_Complex, _Complex]:
     """Return the polynomials' values and their derivatives' at ``z``, by Horner's rule."""
     value = z + coefficients[1]
     slope = z + value
@@ -109,7 +109,7 @@ def _evaluate(z: Complex, coefficients: Real) -> tuple[Complex, Complex]:
     return value, slope
 
 
-def _repulsion(z: Complex) -> Complex:
+def _repulsion(z: _Complex) -> _Complex:
     """Return the sum of 1 / (z_j - z_k) over all other roots k."""
     apart = (_differences() @ z.view(np.float64)).view(np.complex128)  # (55 pairs, n)
     np.reciprocal(apart, out=apart)
@@ -117,7 +117,7 @@ def _repulsion(z: Complex) -> Complex:
 
 
 @cache
-def _differences() -> Real:
+def _differences() -> _Real:
     """Return the matrix, (55, 11), that subtracts the second root of each pair from the first."""
     first, second = np.triu_indices(DEGREE, 1)
     pairs = np.arange(len(first))

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from affectstream.features.framing import SAMPLE_RATE_HZ, Frames
 
-FRAME_SAMPLES = 320
-HOP_SAMPLES = 160
-FFT_SAMPLES = 512
-BIN_HZ = SAMPLE_RATE_HZ / FFT_SAMPLES
+SPECTRUM_FRAME_SAMPLES = 320
+_HOP_SAMPLES = 160
+SPECTRUM_FFT_SAMPLES = 512
+SPECTRUM_BIN_HZ = SAMPLE_RATE_HZ / SPECTRUM_FFT_SAMPLES
 
-NAMES = (
+SPECTRAL_DESCRIPTORS = (
     "Loudness",
     "alphaRatio",
     "hammarbergIndex",
@@ -55,33 +55,33 @@ _FLUX_BINS = 160  # below 5 kHz
 _SLOPE_BINS = 49  # up to 1500 Hz
 _ROWS = 36
 
-Complex = NDArray[np.complex128]
-Real = NDArray[np.float64]
+_Complex = NDArray[np.complex128]
+_Real = NDArray[np.float64]
 
 
-def spectra(frames: Frames) -> Complex:
+def spectra(frames: Frames) -> _Complex:
     """Return the spectra of raw 20 ms frames, (n, 320), under a Hamming window, as (n, 257)."""
-    return np.fft.rfft(frames * _window(), FFT_SAMPLES)
+    return np.fft.rfft(frames * _window(), SPECTRUM_FFT_SAMPLES)
 
 
 class SpectralDescriptors:
-    """Turns successive spectra into rows of ten descriptors, in the order of ``NAMES``.
+    """Turns successive spectra into rows of ten descriptors, in the order of ``SPECTRAL_DESCRIPTORS``.
 
     State: the last magnitude spectrum, which the flux needs.
     """
 
-    names = NAMES
+    names = SPECTRAL_DESCRIPTORS
 
     def __init__(self) -> None:
         self._plan = _plan()
-        self._magnitude: Real | None = None
+        self._magnitude: _Real | None = None
 
-    def push(self, spectrum: Complex) -> Real:
+    def push(self, spectrum: _Complex) -> _Real:
         """Return the descriptors, (n, 10), of the ``spectrum`` of n consecutive frames."""
         plan = self._plan
         power = spectrum.real**2
         power += spectrum.imag**2
-        rows = np.empty((len(power), len(NAMES)))
+        rows = np.empty((len(power), len(SPECTRAL_DESCRIPTORS)))
         if not len(power):
             return rows
         sums = _product(power, plan.sums)  # (n, 26 mel bands, low, high)
@@ -95,38 +95,38 @@ class SpectralDescriptors:
         rows[:, 6:] = np.maximum(log_mel + 2 * np.log(_HTK_SCALE), 0.0) @ plan.cosines
         return rows
 
-    def _flux(self, magnitude: Real) -> Real:
+    def _flux(self, magnitude: _Real) -> _Real:
         before = magnitude[:1] if self._magnitude is None else self._magnitude
         self._magnitude = magnitude[-1:].copy()
         change = np.diff(magnitude, axis=0, prepend=before)
-        flux: Real = np.sqrt(np.einsum("ij,ij->i", change, change) / _FLUX_BINS)
+        flux: _Real = np.sqrt(np.einsum("ij,ij->i", change, change) / _FLUX_BINS)
         return flux
 
 
-def _product(power: Real, sums: Real) -> Real:
+def _product(power: _Real, sums: _Real) -> _Real:
     """Return ``power @ sums``, in parts so small that a BLAS does not wake other threads."""
     parts = [power[first : first + _ROWS] @ sums for first in range(0, len(power), _ROWS)]
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _ratio_db(numerator: Real, denominator: Real) -> Real:
+def _ratio_db(numerator: _Real, denominator: _Real) -> _Real:
     """Return the ratio of two powers in dB; 0 where there is no power at all."""
     ratio = np.maximum(numerator, _POWER_FLOOR) / np.maximum(denominator, _POWER_FLOOR)
-    decibels: Real = 10.0 * np.log10(ratio)
+    decibels: _Real = 10.0 * np.log10(ratio)
     return decibels
 
 
 class _Plan(NamedTuple):
-    sums: Real  # (257, 28): the mel bands, then the energies below and above 1 kHz
-    log_equal_loudness: Real  # (26,)
-    slopes: Real  # (49, 2), of log10 of the power spectrum
-    cosines: Real  # (26, 4)
+    sums: _Real  # (257, 28): the mel bands, then the energies below and above 1 kHz
+    log_equal_loudness: _Real  # (26,)
+    slopes: _Real  # (49, 2), of log10 of the power spectrum
+    cosines: _Real  # (26, 4)
 
 
 @cache
 def _plan() -> _Plan:
     bank, centres_hz = _mel_bank()
-    energies = np.zeros((FFT_SAMPLES // 2 + 1, 2))
+    energies = np.zeros((SPECTRUM_FFT_SAMPLES // 2 + 1, 2))
     energies[:32, 0] = 1  # below 1000 Hz
     energies[32:161, 1] = 1  # 1000..5000 Hz
     slopes = np.zeros((_SLOPE_BINS, 2))
@@ -145,18 +145,18 @@ def _plan() -> _Plan:
 
 @cache
 def _window() -> NDArray[np.float64]:
-    return np.hamming(FRAME_SAMPLES)
+    return np.hamming(SPECTRUM_FRAME_SAMPLES)
 
 
-def _mel(hz: NDArray[Any]) -> Real:
-    mel: Real = 1127.0 * np.log1p(hz / 700.0)
+def _mel(hz: NDArray[Any]) -> _Real:
+    mel: _Real = 1127.0 * np.log1p(hz / 700.0)
     return mel
 
 
-def _mel_bank() -> tuple[Real, Real]:
+def _mel_bank() -> tuple[_Real, _Real]:
     """Return triangles on the mel scale, (257, 26), and the frequencies of their peaks."""
     edges = np.linspace(_mel(np.array(_LOW_HZ)), _mel(np.array(_HIGH_HZ)), _BANDS + 2)
-    bins = _mel(np.arange(FFT_SAMPLES // 2 + 1) * BIN_HZ)[:, np.newaxis]
+    bins = _mel(np.arange(SPECTRUM_FFT_SAMPLES // 2 + 1) * SPECTRUM_BIN_HZ)[:, np.newaxis]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     bank = np.maximum(0.0, np.minimum(rising, falling))
@@ -164,18 +164,18 @@ def _mel_bank() -> tuple[Real, Real]:
     return bank, 700.0 * np.expm1(edges[1:-1] / 1127.0)
 
 
-def _equal_loudness(hz: Real) -> Real:
+def _equal_loudness(hz: _Real) -> _Real:
     """Return Hermansky's weighting of power (1990, *Perceptual linear predictive analysis*)."""
     square = (2 * np.pi * hz) ** 2
-    curve: Real = (square + 56.8e6) * square**2 / ((square + 6.3e6) ** 2 * (square + 0.38e9))
-    weights: Real = curve / (0.17 * (1 + square**3.5 / 1.7e31))
+    curve: _Real = (square + 56.8e6) * square**2 / ((square + 6.3e6) ** 2 * (square + 0.38e9))
+    weights: _Real = curve / (0.17 * (1 + square**3.5 / 1.7e31))
     return weights
 
 
-def _slope_weights(first_bin: int, last_bin: int) -> Real:
+def _slope_weights(first_bin: int, last_bin: int) -> _Real:
     """Return what turns log10 of the power in these bins into a slope in dB per Hz."""
-    bins = np.arange(first_bin, last_bin + 1) * BIN_HZ
+    bins = np.arange(first_bin, last_bin + 1) * SPECTRUM_BIN_HZ
     count = last_bin - first_bin  # intervals, not bins
     spread = count * (bins**2).sum() - bins.sum() ** 2
-    weights: Real = 10.0 * (count * bins - bins.sum()) / spread
+    weights: _Real = 10.0 * (count * bins - bins.sum()) / spread
     return weights

@@ -9,34 +9,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.features.egemaps.front_end import DESCRIPTORS, NAMES
+from affectstream.features.egemaps.front_end import EGEMAPS_COLUMNS, EGEMAPS_DESCRIPTORS
 
 SILENCE_SHARE = 0.3
 """A frame at or below this share of the utterance's mean level is silent (Atmaja & Akagi 2020)."""
 
-STATISTICS = (
-    *(f"{name}_mean" for name in DESCRIPTORS),
-    *(f"{name}_sd" for name in DESCRIPTORS),
+UTTERANCE_STATISTICS = (
+    *(f"{name}_mean" for name in EGEMAPS_DESCRIPTORS),
+    *(f"{name}_sd" for name in EGEMAPS_DESCRIPTORS),
     "silence",
 )
 
 
 def utterance_statistics(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the 47 statistics, in the order of ``STATISTICS``, of ``rows``, (n, 24).
+    """Return the 47 statistics, in the order of ``UTTERANCE_STATISTICS``, of ``rows``, (n, 24).
 
     Without a row all of them are NaN, with one row the standard deviations are.
 
     Raises:
         ValueError: the rows do not have the 24 columns of ``egemaps``.
     """
-    if rows.ndim != 2 or rows.shape[1] != len(NAMES):
-        raise ValueError(f"rows must be (n, {len(NAMES)}), not {rows.shape}")
-    statistics = np.full(len(STATISTICS), np.nan, dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[1] != len(EGEMAPS_COLUMNS):
+        raise ValueError(f"rows must be (n, {len(EGEMAPS_COLUMNS)}), not {rows.shape}")
+    statistics = np.full(len(UTTERANCE_STATISTICS), np.nan, dtype=np.float32)
     if not len(rows):
         return statistics
     descriptors = rows[:, :-1].astype(np.float64)
     level = rows[:, -1].astype(np.float64)
-    count = len(DESCRIPTORS)
+    count = len(EGEMAPS_DESCRIPTORS)
     statistics[:count] = descriptors.mean(axis=0)
     if len(rows) > 1:
         statistics[count : 2 * count] = descriptors.std(axis=0, ddof=1)

@@ -19,19 +19,24 @@ from affectstream.features.egemaps.jitter_shimmer import PAST_SAMPLES, PeriodFol
 from affectstream.features.egemaps.pitch import (
     BINS,
     DECIDE_FRAMES,
-    FFT_SAMPLES,
     LAG_FRAMES,
-    Candidates,
-    PitchPath,
-    find_candidates,
+    PITCH_FFT_SAMPLES,
+    SubharmonicCandidates,
+    SubharmonicPitchPath,
+    subharmonic_candidates,
 )
 
-Floats = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 
-FRAME_SAMPLES = 960
-HOP_SAMPLES = 160
-NAMES = ("F0semitone", "jitterLocal", "shimmerLocaldB", *harmonics.NAMES)
-DELAY_FRAMES = LAG_FRAMES + DECIDE_FRAMES - 1
+PITCH_FRAME_SAMPLES = 960
+VOICED_HOP_SAMPLES = 160
+VOICED_DESCRIPTORS = (
+    "F0semitone",
+    "jitterLocal",
+    "shimmerLocaldB",
+    *harmonics.HARMONIC_DESCRIPTORS,
+)
+VOICED_DELAY_FRAMES = LAG_FRAMES + DECIDE_FRAMES - 1
 """The most frames that a frame's row waits for later ones."""
 
 _MOST_FRAMES = 15 * DECIDE_FRAMES  # worked on at once: more would not stay in a core's cache
@@ -45,18 +50,18 @@ _NO_FORMANT_DB = -201.0  # the formants' levels where there are no harmonics
 _UNVOICED = np.array([0, 0, 0, 0, 0, 0, *[_NO_FORMANT_DB] * 3], dtype=np.float32)
 
 
-def _gauss_window() -> Floats:
-    middle = (FRAME_SAMPLES - 1) / 2
-    place = (np.arange(FRAME_SAMPLES) - middle) / (0.4 * middle)
+def _gauss_window() -> _Floats:
+    middle = (PITCH_FRAME_SAMPLES - 1) / 2
+    place = (np.arange(PITCH_FRAME_SAMPLES) - middle) / (0.4 * middle)
     return np.asarray(np.exp(-0.5 * place**2), dtype=np.float32)
 
 
 _WINDOW = _gauss_window()
-_POWER_WINDOW = _WINDOW * _WINDOW / np.float32(FRAME_SAMPLES)
+_POWER_WINDOW = _WINDOW * _WINDOW / np.float32(PITCH_FRAME_SAMPLES)
 
 
 class VoiceDescriptors:
-    """The descriptors ``NAMES`` of one stream, not smoothed; rows come ``DELAY_FRAMES`` late.
+    """The descriptors ``VOICED_DESCRIPTORS`` of one stream, not smoothed; rows come ``VOICED_DELAY_FRAMES`` late.
 
     Frames are worked on ``DECIDE_FRAMES`` at a time, which delays no row. State: the spectra,
     formants and samples of the frames whose pitch is undecided.
@@ -66,22 +71,24 @@ class VoiceDescriptors:
             more cost less, and come later. Their samples are kept too.
     """
 
-    names = NAMES
+    names = VOICED_DESCRIPTORS
 
     def __init__(self, follow_frames: int = 1) -> None:
         self._follow_frames = follow_frames
         self._started = False
-        self._path = PitchPath()
+        self._path = SubharmonicPitchPath()
         self._periods = PeriodFollower()
-        self._waiting = np.empty((0, FRAME_SAMPLES), dtype=np.float32)  # for a full block
+        self._waiting = np.empty((0, PITCH_FRAME_SAMPLES), dtype=np.float32)  # for a full block
         self._spectra = np.empty((0, BINS), dtype=np.float32)  # of the frames that are not quiet
         self._formants = np.empty((0, 3), dtype=np.float32)
         self._power = np.empty(0, dtype=np.float32)
         self._signal = [np.zeros(PAST_SAMPLES, dtype=np.float32)]
-        self._rows = [np.empty((0, len(NAMES)), dtype=np.float32)]  # without jitter and shimmer
+        self._rows = [
+            np.empty((0, len(VOICED_DESCRIPTORS)), dtype=np.float32)
+        ]  # without jitter and shimmer
         self._pitch = [np.empty(0, dtype=np.float32)]  # theirs
 
-    def push(self, frames: NDArray[Any], formants: NDArray[Any]) -> Floats:
+    def push(self, frames: NDArray[Any], formants: NDArray[Any]) -> _Floats:
         """Return the rows, (m, 9), that are finished by ``frames``; m may be 0 or exceed n.
 
         Args:
@@ -95,32 +102,32 @@ class VoiceDescriptors:
             self._describe(self._search(min(_MOST_FRAMES, whole - begin)))
         return self._follow(self._follow_frames)
 
-    def finish(self) -> Floats:
+    def finish(self) -> _Floats:
         """Return the rows that are left, (k, 9); then the object is spent."""
         decided = self._search(len(self._waiting))
         self._describe(np.concatenate((decided, self._path.finish())))
         return self._follow(1)
 
-    def _search(self, count: int) -> Floats:
+    def _search(self, count: int) -> _Floats:
         """Look for the pitch in the oldest ``count`` frames that wait; return what is decided."""
         frames, self._waiting = self._waiting[:count], self._waiting[count:]
         if not count:
             return np.empty(0, dtype=np.float32)
         power = np.einsum("ij,ij,j->i", frames, frames, _POWER_WINDOW)
         heard = np.flatnonzero(power > _QUIET_RMS**2)
-        candidates = Candidates.none(count)
+        candidates = SubharmonicCandidates.none(count)
         if len(heard):
             spectra = _magnitudes(frames[heard] * _WINDOW)
-            found = find_candidates(spectra)
+            found = subharmonic_candidates(spectra)
             candidates.hz[heard], candidates.voicing[heard] = found
             self._spectra = np.concatenate((self._spectra, spectra))
         self._power = np.concatenate((self._power, power))
-        start = frames[0, -HOP_SAMPLES:] if self._started else frames[0]
+        start = frames[0, -VOICED_HOP_SAMPLES:] if self._started else frames[0]
         self._started = True
-        self._signal += start, frames[1:, -HOP_SAMPLES:].ravel()
+        self._signal += start, frames[1:, -VOICED_HOP_SAMPLES:].ravel()
         return self._path.push(candidates)
 
-    def _describe(self, pitch_hz: Floats) -> None:
+    def _describe(self, pitch_hz: _Floats) -> None:
         """Describe the oldest frames, whose pitch is decided, but for the voices' periods."""
         count = len(pitch_hz)
         if not count:
@@ -133,26 +140,26 @@ class VoiceDescriptors:
         if len(voiced):
             hz, spectra = pitch_hz[voiced], self._spectra[places[voiced] - 1]
             rows[voiced, 0] = np.maximum(12 * np.log2(hz / _LOWEST_HZ), 1)
-            rows[voiced, 3:] = harmonics.describe(spectra, hz, self._formants[voiced])
+            rows[voiced, 3:] = harmonics.describe_harmonics(spectra, hz, self._formants[voiced])
         self._rows.append(rows)
         self._pitch.append(pitch_hz)
         self._spectra = self._spectra[places[-1] :]
         self._formants = self._formants[count:]
         self._power = self._power[count:]
 
-    def _follow(self, least: int) -> Floats:
+    def _follow(self, least: int) -> _Floats:
         """Follow the voices' periods and return the rows, if there are ``least`` or more."""
         if sum(map(len, self._rows)) < least:
             return self._rows[0][:0]
         rows, signal = np.concatenate(self._rows), np.concatenate(self._signal)
         rows[:, 1:3] = self._periods.measure(signal, np.concatenate(self._pitch))
         self._rows, self._pitch = [rows[:0]], [rows[:0, 0]]
-        self._signal = [signal[len(rows) * HOP_SAMPLES :]]
+        self._signal = [signal[len(rows) * VOICED_HOP_SAMPLES :]]
         return rows
 
 
-def _magnitudes(windowed: Floats) -> Floats:
-    spectra = np.fft.rfft(windowed, FFT_SAMPLES, axis=1)
+def _magnitudes(windowed: _Floats) -> _Floats:
+    spectra = np.fft.rfft(windowed, PITCH_FFT_SAMPLES, axis=1)
     power = np.square(spectra.real)
     power += np.square(spectra.imag)
     return np.sqrt(power, out=power).astype(np.float32, copy=False)

@@ -20,7 +20,7 @@ from affectstream.errors import brief
 from affectstream.sources.errors import SourceError
 
 IEMOCAP_RATE_HZ = 120.0
-MOST_CHANNELS = 1_000
+MAX_MOCAP_CHANNELS = 1_000
 """OpenFace writes some 700; what a stream says of its columns must fit into one message."""
 LONGEST_NAME = 40
 _AXES = ("x", "y", "z")
@@ -82,9 +82,9 @@ def read_format(path: Path, first: str, second: str) -> MocapFormat:
 def _checked(path: Path, found: MocapFormat) -> MocapFormat:
     channels = found.layout.channels
     longest = max(map(len, channels))
-    if len(channels) > MOST_CHANNELS or longest > LONGEST_NAME:
+    if len(channels) > MAX_MOCAP_CHANNELS or longest > LONGEST_NAME:
         raise MocapError(
-            f"{path}, line 1: expected up to {MOST_CHANNELS} columns with names of up to "
+            f"{path}, line 1: expected up to {MAX_MOCAP_CHANNELS} columns with names of up to "
             f"{LONGEST_NAME} characters, found {len(channels)} with up to {longest}; "
             "name a file of motion capture"
         )

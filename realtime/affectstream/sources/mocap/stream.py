@@ -16,7 +16,7 @@ from affectstream.sources.mocap.formats import MocapLayout
 from affectstream.sources.mocap.frames import MocapFrame, MocapLoss
 from affectstream.timebase import NS_PER_MS, StampGuard
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 BLOCK_NS = 100 * NS_PER_MS
 """How much event time a block spans."""
@@ -175,7 +175,7 @@ class MocapStream:
         end_ns: int | None = None,
     ) -> Message:
         self.lost[lost] = self.lost.get(lost, 0) + count
-        log.warning("%s: %d x %s lost: %s", self._source, count, lost, reason)
+        _log.warning("%s: %d x %s lost: %s", self._source, count, lost, reason)
         return Gap(
             session=self._session,
             source=self._source,

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from affectstream_tools.bench.microphone.stress import Outcome
+from affectstream_tools.bench.microphone.stress import DisturbanceOutcome
 from affectstream_tools.jobs.saved_reports import read_report, write_report
 
-TITLE = "A microphone's timeline under disturbances"
-HEADINGS = (
+_TITLE = "A microphone's timeline under disturbances"
+DISTURBANCE_HEADINGS = (
     "disturbance",
     "heard again after (ms)",
     "samples missing",
@@ -36,7 +36,7 @@ class MicrophoneReport:
         command: what measured them.
     """
 
-    rows: list[Outcome]
+    rows: list[DisturbanceOutcome]
     date: str
     command: str
 
@@ -45,7 +45,7 @@ class MicrophoneReport:
         return asdict(self)
 
 
-def cells(row: Outcome) -> list[str]:
+def disturbance_cells(row: DisturbanceOutcome) -> list[str]:
     """Return a row of the table; what was not measured is a dash."""
     median_ms, largest_ms = row.error_ms or (None, None)
     figures = (row.recovered_ms, row.missing, row.said, median_ms, largest_ms)
@@ -53,20 +53,20 @@ def cells(row: Outcome) -> list[str]:
     return [row.name, *shown, ", ".join(row.reasons) or "-", str(row.stop_ms)]
 
 
-def save(report: MicrophoneReport, folder: Path) -> list[Path]:
+def save_microphone_report(report: MicrophoneReport, folder: Path) -> list[Path]:
     """Write ``microphone.json`` and ``microphone.md``.
 
     Raises:
         AffectstreamError: they cannot be written.
     """
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|--:|--:|--:|--:|--:|---|--:|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
+    lines = ["| " + " | ".join(DISTURBANCE_HEADINGS) + " |", "|---|--:|--:|--:|--:|--:|---|--:|"]
+    lines += ["| " + " | ".join(disturbance_cells(row)) + " |" for row in report.rows]
     made = f"Made {report.date} by `{report.command}`."
-    text = "\n\n".join([f"# {TITLE}", "\n".join(lines), made])
+    text = "\n\n".join([f"# {_TITLE}", "\n".join(lines), made])
     return write_report(folder, "microphone", report.to_dict(), text + "\n")
 
 
-def load(folder: Path) -> MicrophoneReport:
+def load_microphone_report(folder: Path) -> MicrophoneReport:
     """Return the saved report.
 
     Raises:
@@ -77,7 +77,7 @@ def load(folder: Path) -> MicrophoneReport:
 
 def _made_of(found: dict[str, Any]) -> MicrophoneReport:
     rows = [
-        Outcome(
+        DisturbanceOutcome(
             **{
                 **row,
                 "error_ms": row["error_ms"] and tuple(row["error_ms"]),

@@ -29,7 +29,7 @@ from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.microphone.virtual import VirtualMicrophone
 
 RATE_HZ = 16_000
-PREFIXES = ("audio/", "gap/", "progress/", "stream.")
+WATCHED_PREFIXES = ("audio/", "gap/", "progress/", "stream.")
 SETTLED_S = 4.0
 AFTER_S = 5.0
 PLAYED_S = 60
@@ -58,7 +58,7 @@ class Disturbance:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DisturbanceOutcome:
     """What one disturbance did; None where that cannot be said.
 
     Attributes:
@@ -146,7 +146,7 @@ DISTURBANCES = (
 )
 
 
-def measure_disturbance(disturbance: Disturbance, *, seed: int = 0) -> Outcome:
+def measure_disturbance(disturbance: Disturbance, *, seed: int = 0) -> DisturbanceOutcome:
     """Disturb a worker once and return what happened."""
     noise = np.random.default_rng(seed).normal(0, 3000, PLAYED_S * RATE_HZ).astype(np.int16)
     with _stage(noise, follows=disturbance.follows) as stage:
@@ -162,7 +162,7 @@ def measure_disturbance(disturbance: Disturbance, *, seed: int = 0) -> Outcome:
         stage.worker.wait(timeout=30)
         stop_ms = round(1000 * (time.monotonic() - stopping))
     if disturbance.hangs:
-        return Outcome(disturbance.name, None, None, None, None, (), None, stop_ms)
+        return DisturbanceOutcome(disturbance.name, None, None, None, None, (), None, stop_ms)
     return _outcome(disturbance.name, stage.heard, noise, before_ns, ready_ns, stop_ms)
 
 
@@ -175,7 +175,7 @@ def _stage(noise: NDArray[np.int16], *, follows: bool) -> Iterator[Stage]:
         microphone.set_default(PINNED)
         helpers = [microphone.keep_warm(), microphone.play(noise)]
         with Hub(address):
-            inlet = Inlet(address, PREFIXES, from_start=True)
+            inlet = Inlet(address, WATCHED_PREFIXES, from_start=True)
             worker = subprocess.Popen(
                 [sys.executable, "-c", WORKER, "microphone", "--address", address],
                 env=microphone.environment,
@@ -197,7 +197,7 @@ def _outcome(
     before_ns: int,
     ready_ns: int,
     stop_ms: int,
-) -> Outcome:
+) -> DisturbanceOutcome:
     blocks = [(at_ns, m) for at_ns, m in heard if isinstance(m, Audio)]
     audio = [m for _, m in blocks]
     gaps = [m for _, m in heard if isinstance(m, Gap) and (m.start_ns or 0) > before_ns - NS_PER_S]
@@ -217,7 +217,7 @@ def _outcome(
         for at_ns, m in heard
         if isinstance(m, Progress) and at_ns > before_ns
     ]
-    return Outcome(
+    return DisturbanceOutcome(
         name=name,
         recovered_ms=(min(at for at, m in blocks if m.start_ns > ready_ns) - ready_ns) // 1_000_000,
         missing=whole - sum(len(m.samples) for m in steady),

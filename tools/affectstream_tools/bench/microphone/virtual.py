@@ -158,7 +158,7 @@ class VirtualMicrophone:
     def play(self, samples: NDArray[np.int16], rate_hz: int = 16_000) -> subprocess.Popen[bytes]:
         """Speak into the microphone; return the player, which ends with the sound."""
         path = self._folder / f"{time.monotonic_ns()}.wav"
-        write_wav(path, samples, rate_hz)
+        write_samples(path, samples, rate_hz)
         return subprocess.Popen(["paplay", "-d", SINK, str(path)], env=self.environment)
 
     def python(self, code: str, *arguments: str) -> subprocess.Popen[str]:
@@ -194,7 +194,7 @@ class VirtualMicrophone:
         self.close()
 
 
-def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int = 16_000) -> Path:
+def write_samples(path: Path, samples: NDArray[np.int16], rate_hz: int = 16_000) -> Path:
     """Write s16 samples, shape (n,) or (n, channels)."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])

@@ -26,7 +26,7 @@ from affectstream.run.processes import free_address
 from affectstream.sources.audio_file import run_audio_file
 
 ALL = ("stream.", "utterance.", "audio/", "acoustic/", "progress/", "gap/")
-SETTLE_S = 0.5
+WARM_UP_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)

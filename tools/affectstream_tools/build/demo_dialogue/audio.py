@@ -15,10 +15,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from affectstream_tools.synthesis.espeak import Espeak, PhoneEvent, Spoken, Voice, WordEvent
-from affectstream_tools.build.demo_dialogue.script import CLOSING_PAUSE_S, SPEAKERS, Turn
+from affectstream_tools.synthesis.espeak import Espeak, PhoneEvent, Spoken, EspeakVoice, WordEvent
+from affectstream_tools.build.demo_dialogue.script import CLOSING_PAUSE_S, SPEAKERS, ScriptTurn
 
-SAMPLE_RATE_HZ = 16_000
+SPOKEN_RATE_HZ = 16_000
 _NOISE_RMS = 12.0  # about -69 dBFS: a quiet room, not digital silence
 _LEVEL = 0.16  # of espeak-ng's: as loud to the front end as people in conversation are, on average
 _QUIET = 16  # of 32,768: what counts as silence at a turn's ends
@@ -37,7 +37,7 @@ class SpokenWord:
 class SpokenTurn:
     """A turn and where it lies, in seconds from the dialogue's start."""
 
-    turn: Turn
+    turn: ScriptTurn
     start_s: float
     end_s: float
     words: tuple[SpokenWord, ...]
@@ -51,7 +51,7 @@ class DialogueAudio:
     turns: tuple[SpokenTurn, ...]
 
 
-def speak_dialogue(turns: Sequence[Turn], seed: int) -> DialogueAudio:
+def speak_dialogue(turns: Sequence[ScriptTurn], seed: int) -> DialogueAudio:
     """Speak ``turns`` one after the other, with low noise on every channel.
 
     Raises:
@@ -62,30 +62,30 @@ def speak_dialogue(turns: Sequence[Turn], seed: int) -> DialogueAudio:
     spoken_turns: list[SpokenTurn] = []
     position = 0
     for turn in turns:
-        position += round(turn.pause_s * SAMPLE_RATE_HZ)
+        position += round(turn.pause_s * SPOKEN_RATE_HZ)
         spoken = espeak.say(turn.text, _voice(turn))
         samples, cut = _trimmed(_resampled(spoken))
-        start_s = position / SAMPLE_RATE_HZ
-        end_s = start_s + len(samples) / SAMPLE_RATE_HZ
-        words = _words(turn.text, spoken, start_s - cut / SAMPLE_RATE_HZ, end_s)
+        start_s = position / SPOKEN_RATE_HZ
+        end_s = start_s + len(samples) / SPOKEN_RATE_HZ
+        words = _words(turn.text, spoken, start_s - cut / SPOKEN_RATE_HZ, end_s)
         spoken_turns.append(SpokenTurn(turn, start_s, end_s, words))
         placed.append((position, list(SPEAKERS).index(turn.speaker), samples))
         position += len(samples)
-    total = position + round(CLOSING_PAUSE_S * SAMPLE_RATE_HZ)
+    total = position + round(CLOSING_PAUSE_S * SPOKEN_RATE_HZ)
     mix = generator.standard_normal((total, len(SPEAKERS))) * _NOISE_RMS
     for start, channel, samples in placed:
         mix[start : start + len(samples), channel] += samples
     return DialogueAudio(np.clip(np.round(mix), -32768, 32767).astype("<i2"), tuple(spoken_turns))
 
 
-def _voice(turn: Turn) -> Voice:
+def _voice(turn: ScriptTurn) -> EspeakVoice:
     name = SPEAKERS[turn.speaker]
-    return Voice(name, turn.rate_wpm, turn.pitch, turn.pitch_range, turn.volume)
+    return EspeakVoice(name, turn.rate_wpm, turn.pitch, turn.pitch_range, turn.volume)
 
 
 def _resampled(spoken: Spoken) -> NDArray[np.float64]:
     samples: NDArray[np.float64] = soxr.resample(
-        spoken.samples.astype(np.float64), spoken.sample_rate_hz, SAMPLE_RATE_HZ
+        spoken.samples.astype(np.float64), spoken.sample_rate_hz, SPOKEN_RATE_HZ
     )
     return samples * _LEVEL
 

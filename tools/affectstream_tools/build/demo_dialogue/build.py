@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from affectstream_tools.build.demo_dialogue.audio import (
-    SAMPLE_RATE_HZ,
+    SPOKEN_RATE_HZ,
     DialogueAudio,
     speak_dialogue,
 )
@@ -50,7 +50,7 @@ def write_demo(folder: Path, seed: int = 7) -> None:
     with wave.open(str(folder / "dialogue.wav"), "wb") as wav:
         wav.setnchannels(len(SPEAKERS))
         wav.setsampwidth(2)
-        wav.setframerate(SAMPLE_RATE_HZ)
+        wav.setframerate(SPOKEN_RATE_HZ)
         wav.writeframes(audio.samples.tobytes())
     for speaker in SPEAKERS:
         with (folder / f"{speaker}.csv").open("w", encoding="utf-8", newline="") as table:
@@ -85,8 +85,8 @@ def _description(audio: DialogueAudio, seed: int) -> dict[str, Any]:
         "about": "espeak-ng voices and made-up face motion; no person was recorded",
         "seed": seed,
         "audio": "dialogue.wav",
-        "sample_rate_hz": SAMPLE_RATE_HZ,
-        "duration_s": round(len(audio.samples) / SAMPLE_RATE_HZ, 3),
+        "sample_rate_hz": SPOKEN_RATE_HZ,
+        "duration_s": round(len(audio.samples) / SPOKEN_RATE_HZ, 3),
         "speakers": [
             {
                 "name": name,
@@ -101,7 +101,7 @@ def _description(audio: DialogueAudio, seed: int) -> dict[str, Any]:
     }
 
 
-def main(
+def _main(
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     seed: Annotated[int, typer.Option(help="Seed of the noise and of the faces.")] = 7,
 ) -> None:
@@ -112,4 +112,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(_main)

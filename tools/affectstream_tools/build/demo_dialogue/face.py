@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream_tools.build.demo_dialogue.audio import (
-    SAMPLE_RATE_HZ,
+    SPOKEN_RATE_HZ,
     DialogueAudio,
     SpokenTurn,
 )
@@ -79,9 +79,9 @@ def csv_lines(frames: NDArray[np.float64]) -> Iterable[str]:
 
 def _loudness(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     """Return the voice's level per frame, 0..1, as a jaw would follow it."""
-    step = SAMPLE_RATE_HZ // FRAME_RATE_HZ
-    count = len(samples) * FRAME_RATE_HZ // SAMPLE_RATE_HZ
-    starts = np.arange(count) * SAMPLE_RATE_HZ // FRAME_RATE_HZ
+    step = SPOKEN_RATE_HZ // FRAME_RATE_HZ
+    count = len(samples) * FRAME_RATE_HZ // SPOKEN_RATE_HZ
+    starts = np.arange(count) * SPOKEN_RATE_HZ // FRAME_RATE_HZ
     energies = [np.mean(samples[start : start + step].astype(np.float64) ** 2) for start in starts]
     level = np.sqrt(energies) / 3000.0
     return _smooth(np.clip(level - 0.02, 0.0, 1.0), 0.04, 0.08)

@@ -13,7 +13,7 @@ SPEAKERS = {"anna": "en-us+f2", "ben": "en-us+m3"}
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ScriptTurn:
     """One utterance.
 
     Attributes:
@@ -39,17 +39,17 @@ _ANGRY = {"rate_wpm": 195, "pitch": 62, "pitch_range": 75, "volume": 130}
 _HAPPY = {"rate_wpm": 188, "pitch": 72, "pitch_range": 90, "volume": 100}
 
 TURNS = (
-    Turn("anna", "good morning how are you today", "neutral", 0.6),
-    Turn("ben", "hello my friend i am all right", "neutral", 0.7),
-    Turn("anna", "i am very sad my cat is gone and i miss her", "sadness", 0.9, **_SAD),
-    Turn("ben", "i am so sorry i know how you feel", "sadness", 0.9, **_SAD),
-    Turn("anna", "where have you been i called you all night", "anger", 0.8, **_ANGRY),
-    Turn("ben", "i had to work you never listen to me", "anger", 0.6, **_ANGRY),
-    Turn("anna", "you lied to me again leave me alone", "anger", 0.6, **_ANGRY),
-    Turn("ben", "please forgive me i am sorry it was my fault", "sadness", 1.0, **_SAD),
-    Turn("anna", "i understand let us talk about it", "neutral", 0.9),
-    Turn("ben", "i have good news i found your cat", "happiness", 0.8, **_HAPPY),
-    Turn("anna", "i can not believe it i am so happy", "happiness", 0.6, **_HAPPY),
-    Turn("ben", "let us go home and see her", "happiness", 0.6, **_HAPPY),
+    ScriptTurn("anna", "good morning how are you today", "neutral", 0.6),
+    ScriptTurn("ben", "hello my friend i am all right", "neutral", 0.7),
+    ScriptTurn("anna", "i am very sad my cat is gone and i miss her", "sadness", 0.9, **_SAD),
+    ScriptTurn("ben", "i am so sorry i know how you feel", "sadness", 0.9, **_SAD),
+    ScriptTurn("anna", "where have you been i called you all night", "anger", 0.8, **_ANGRY),
+    ScriptTurn("ben", "i had to work you never listen to me", "anger", 0.6, **_ANGRY),
+    ScriptTurn("anna", "you lied to me again leave me alone", "anger", 0.6, **_ANGRY),
+    ScriptTurn("ben", "please forgive me i am sorry it was my fault", "sadness", 1.0, **_SAD),
+    ScriptTurn("anna", "i understand let us talk about it", "neutral", 0.9),
+    ScriptTurn("ben", "i have good news i found your cat", "happiness", 0.8, **_HAPPY),
+    ScriptTurn("anna", "i can not believe it i am so happy", "happiness", 0.6, **_HAPPY),
+    ScriptTurn("ben", "let us go home and see her", "happiness", 0.6, **_HAPPY),
 )
 CLOSING_PAUSE_S = 1.0

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 from affectstream_tools.build.vosk_tiny.kaldi_writer import KaldiWriter
-from affectstream_tools.build.vosk_tiny.training import CONTEXT_FRAMES, Network
+from affectstream_tools.build.vosk_tiny.training import CONTEXT_FRAMES, AcousticNetwork
 
 _POSITIONS = (("B", "begin"), ("E", "end"), ("I", "internal"), ("S", "singleton"))
 
@@ -36,7 +36,7 @@ def phone_table(phones: list[str]) -> list[KaldiPhone]:
     return table
 
 
-def acoustic_model(phones: list[str], network: Network) -> bytes:
+def acoustic_model(phones: list[str], network: AcousticNetwork) -> bytes:
     """Return the contents of ``am/final.mdl``."""
     writer = KaldiWriter()
     _write_transitions(writer, phone_table(phones))
@@ -70,7 +70,7 @@ def _write_transitions(writer: KaldiWriter, table: list[KaldiPhone]) -> None:
     writer.tokens("</LogProbs>", "</TransitionModel>")
 
 
-def _write_network(writer: KaldiWriter, network: Network) -> None:
+def _write_network(writer: KaldiWriter, network: AcousticNetwork) -> None:
     configuration, components = _configuration(len(network.layers))
     writer.tokens("<Nnet3>")
     writer.text("\n" + "\n".join(configuration) + "\n\n")

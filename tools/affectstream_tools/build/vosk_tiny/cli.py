@@ -27,14 +27,14 @@ def build(
     epochs: Annotated[int, typer.Option(min=1)] = 10,
 ) -> None:
     """Train a model on espeak-ng speech (some minutes on one core) and write it."""
-    from affectstream_tools.build.vosk_tiny.data import Amount, make_data, sentences
+    from affectstream_tools.build.vosk_tiny.data import Amount, make_data, known_sentences
     from affectstream_tools.build.vosk_tiny.model_folder import write_model
-    from affectstream_tools.build.vosk_tiny.training import Recipe, train
+    from affectstream_tools.build.vosk_tiny.training import AcousticRecipe, train_acoustic
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    data = make_data(sentences("train"), Amount(copies, salads, non_speech))
+    data = make_data(known_sentences("train"), Amount(copies, salads, non_speech))
     typer.echo(f"{len(data.clips)} clips, {len(data.phones)} phones, {len(data.vocabulary)} words")
-    network = train(data, Recipe(hidden=hidden, epochs=epochs))
+    network = train_acoustic(data, AcousticRecipe(hidden=hidden, epochs=epochs))
     size = write_model(out, data, network)
     typer.echo(f"{out}: {size} bytes")
 
@@ -54,7 +54,7 @@ def evaluate(
     voices = speech.EVALUATION_VOICES if sentences == "fresh" else speech.DEVELOPMENT_VOICES
     loaded, total = evaluation.load_model(model), evaluation.Score()
     for voice in voices:
-        score = evaluation.evaluate(loaded, data.sentences(sentences), [voice], ratio_db)
+        score = evaluation.word_error_rate(loaded, data.known_sentences(sentences), [voice], ratio_db)
         typer.echo(f"{voice:15s} WER {100 * score.word_error_rate:5.1f} %")
         total += score
     if verbose:

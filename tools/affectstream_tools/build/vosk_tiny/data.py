@@ -14,7 +14,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_tools.synthesis.espeak import Espeak, Voice
+from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice
 from affectstream_tools.build.vosk_tiny.pronunciations import Lexicon, PronunciationCounter
 from affectstream_tools.build.vosk_tiny.speech import (
     SILENCE,
@@ -23,7 +23,7 @@ from affectstream_tools.build.vosk_tiny.speech import (
     coefficients,
     in_noise,
     non_speech,
-    speak,
+    speak_sentence,
 )
 
 SUBSAMPLING = 3  # libvosk takes an output frame to be 30 ms
@@ -32,7 +32,7 @@ _WINDOW_CENTRE_S = 0.0125
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class SpokenClip:
     """One training clip: features (frames, 40) and one label per output frame."""
 
     features: NDArray[np.float32]
@@ -48,7 +48,7 @@ class TrainingData:
         vocabulary: every word, sorted.
     """
 
-    clips: list[Clip]
+    clips: list[SpokenClip]
     phones: list[str]
     vocabulary: list[str]
     lexicon: Lexicon
@@ -64,7 +64,7 @@ class Amount:
     non_speech: int = 150
 
 
-def sentences(name: str) -> list[str]:
+def known_sentences(name: str) -> list[str]:
     """Return the bundled sentences ``train``, ``development`` or ``fresh``.
 
     Raises:
@@ -92,7 +92,7 @@ def make_data(texts: list[str], amount: Amount, seed: int = 1) -> TrainingData:
     counter = PronunciationCounter()
     spoken: list[tuple[NDArray[np.float32], tuple[Phone, ...], float]] = []
     for text in jobs:
-        sentence = speak(espeak, text, _any_voice(generator), warp=generator.uniform(0.92, 1.08))
+        sentence = speak_sentence(espeak, text, _any_voice(generator), warp=generator.uniform(0.92, 1.08))
         lead_s, trail_s = generator.uniform(0.05, 0.8), generator.uniform(0.05, 0.9)
         features = coefficients(in_noise(generator, sentence.samples, lead_s, trail_s))
         spoken.append((features, sentence.phones, lead_s))
@@ -104,15 +104,15 @@ def make_data(texts: list[str], amount: Amount, seed: int = 1) -> TrainingData:
     phones = [SILENCE, *sorted(names)]
     places = {name: index for index, name in enumerate(phones)}
     clips = [
-        Clip(features, _labels(heard, lead_s, math.ceil(len(features) / SUBSAMPLING), places))
+        SpokenClip(features, _labels(heard, lead_s, math.ceil(len(features) / SUBSAMPLING), places))
         for features, heard, lead_s in spoken
     ]
     return TrainingData(clips, phones, vocabulary, counter.lexicon(), texts)
 
 
-def _any_voice(generator: np.random.Generator) -> Voice:
+def _any_voice(generator: np.random.Generator) -> EspeakVoice:
     language = "en-us" if generator.random() < 0.75 else "en"
-    return Voice(
+    return EspeakVoice(
         name=language + str(generator.choice(TRAINING_VARIANTS)),
         rate_wpm=int(generator.integers(115, 215)),
         pitch=int(generator.integers(15, 85)),

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_tools.synthesis.espeak import Espeak, Voice
+from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice
 from affectstream_tools.build.vosk_tiny.pronunciations import edit_distance
-from affectstream_tools.build.vosk_tiny.speech import SAMPLE_RATE_HZ, speak
+from affectstream_tools.build.vosk_tiny.speech import ESPEAK_RATE_HZ, speak_sentence
 
 _LEAD_S, _TRAIL_S = 0.3, 0.9
 _BLOCK_SAMPLES = 320
@@ -74,7 +74,7 @@ def recognise(model: Any, samples: NDArray[np.int16]) -> list[dict[str, Any]]:
     """Return the words (``word``, ``start``, ``end``, ``conf``) heard in 16 kHz ``samples``."""
     import vosk
 
-    recogniser = vosk.KaldiRecognizer(model, SAMPLE_RATE_HZ)
+    recogniser = vosk.KaldiRecognizer(model, ESPEAK_RATE_HZ)
     recogniser.SetWords(True)
     words: list[dict[str, Any]] = []
     for start in range(0, len(samples), _BLOCK_SAMPLES):
@@ -84,7 +84,7 @@ def recognise(model: Any, samples: NDArray[np.int16]) -> list[dict[str, Any]]:
     return words
 
 
-def evaluate(
+def word_error_rate(
     model: Any,
     sentences: Sequence[str],
     voices: Sequence[str],
@@ -98,17 +98,17 @@ def evaluate(
     espeak, generator, score = Espeak(), np.random.default_rng(seed), Score()
     for name in voices:
         for text in sentences:
-            voice = Voice(
+            voice = EspeakVoice(
                 name=name,
                 rate_wpm=int(generator.integers(130, 195)),
                 pitch=int(generator.integers(25, 75)),
             )
-            sentence = speak(espeak, text, voice)
+            sentence = speak_sentence(espeak, text, voice)
             samples = _recorded(sentence.samples, generator, ratio_db)
             started = time.process_time()
             heard = recognise(model, samples)
             score.processing_s += time.process_time() - started
-            score.audio_s += len(samples) / SAMPLE_RATE_HZ
+            score.audio_s += len(samples) / ESPEAK_RATE_HZ
             _add(score, text, heard, sentence.word_starts)
     return score
 
@@ -116,8 +116,8 @@ def evaluate(
 def _recorded(
     samples: NDArray[np.float32], generator: np.random.Generator, ratio_db: float | None
 ) -> NDArray[np.int16]:
-    lead = np.zeros(int(_LEAD_S * SAMPLE_RATE_HZ), np.float32)
-    trail = np.zeros(int(_TRAIL_S * SAMPLE_RATE_HZ), np.float32)
+    lead = np.zeros(int(_LEAD_S * ESPEAK_RATE_HZ), np.float32)
+    trail = np.zeros(int(_TRAIL_S * ESPEAK_RATE_HZ), np.float32)
     padded = np.concatenate([lead, samples, trail]) * 0.5
     if ratio_db is not None:
         level = np.sqrt((padded**2).mean()) * 10 ** (-ratio_db / 20)

@@ -11,7 +11,7 @@ from pathlib import Path
 from affectstream_tools.build.vosk_tiny.acoustic_model import acoustic_model, phone_table
 from affectstream_tools.build.vosk_tiny.data import TrainingData
 from affectstream_tools.build.vosk_tiny.graph import GraphOptions, build_graph, word_ids
-from affectstream_tools.build.vosk_tiny.training import Network
+from affectstream_tools.build.vosk_tiny.training import AcousticNetwork
 
 _MFCC = """\
 --sample-frequency=16000
@@ -44,7 +44,7 @@ _DECODER = """\
 """
 
 
-def write_model(folder: Path, data: TrainingData, network: Network) -> int:
+def write_model(folder: Path, data: TrainingData, network: AcousticNetwork) -> int:
     """Write the model into ``folder`` and return its size in bytes."""
     words = word_ids(data.vocabulary)
     positions = [phone.position for phone in phone_table(data.phones)]

@@ -11,7 +11,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from affectstream_tools.build.vosk_tiny.speech import Sentence
+from affectstream_tools.build.vosk_tiny.speech import SpokenSentence
 
 Pronunciation = tuple[str, ...]
 Lexicon = dict[str, list[tuple[Pronunciation, float]]]
@@ -28,7 +28,7 @@ class PronunciationCounter:
         self._counts: dict[str, Counter[Pronunciation]] = defaultdict(Counter)
         self._runs: list[tuple[list[str], Pronunciation]] = []
 
-    def add(self, text: str, sentence: Sentence) -> None:
+    def add(self, text: str, sentence: SpokenSentence) -> None:
         """Count what was heard for each word of ``text``."""
         words = text.split()
         starts = sorted(sentence.word_starts)

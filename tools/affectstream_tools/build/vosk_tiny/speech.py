@@ -13,9 +13,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from affectstream_tools.synthesis.espeak import Espeak, Voice, WordEvent
+from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice, WordEvent
 
-SAMPLE_RATE_HZ = 16_000
+ESPEAK_RATE_HZ = 16_000
 COEFFICIENTS = 40
 SILENCE = "SIL"
 
@@ -56,7 +56,7 @@ class Phone:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class SpokenSentence:
     """A spoken sentence.
 
     Attributes:
@@ -71,14 +71,14 @@ class Sentence:
     word_starts: dict[int, float]
 
 
-def speak(espeak: Espeak, text: str, voice: Voice, warp: float = 1.0) -> Sentence:
+def speak_sentence(espeak: Espeak, text: str, voice: EspeakVoice, warp: float = 1.0) -> SpokenSentence:
     """Return ``text`` (words separated by single spaces) spoken by ``voice``.
 
     ``warp`` above 1 plays the voice faster and higher, which moves the formants too.
     """
     spoken = espeak.say(text, voice)
     rate_hz = spoken.sample_rate_hz * warp
-    samples = soxr.resample(spoken.samples.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
+    samples = soxr.resample(spoken.samples.astype(np.float32), rate_hz, ESPEAK_RATE_HZ)
     places = _word_places(text)
     phones: list[Phone] = []
     word_starts: dict[int, float] = {}
@@ -102,7 +102,7 @@ def speak(espeak: Espeak, text: str, voice: Voice, warp: float = 1.0) -> Sentenc
             phones.append(Phone(parts[0], time_s if pending_s is None else pending_s, word))
             phones += [Phone(part, time_s + _SECOND_PHONE_S, word) for part in parts[1:]]
             pending_s = None
-    return Sentence(samples, tuple(phones), word_starts)
+    return SpokenSentence(samples, tuple(phones), word_starts)
 
 
 def in_noise(
@@ -112,7 +112,7 @@ def in_noise(
 
     One in five keeps a digitally silent background: without them the model hears words in it.
     """
-    lead, trail = int(lead_s * SAMPLE_RATE_HZ), int(trail_s * SAMPLE_RATE_HZ)
+    lead, trail = int(lead_s * ESPEAK_RATE_HZ), int(trail_s * ESPEAK_RATE_HZ)
     padded = np.concatenate([np.zeros(lead, np.float32), samples, np.zeros(trail, np.float32)])
     peak = np.abs(padded).max() + 1
     padded = padded * (10 ** (generator.uniform(-26, -1) / 20) * 32767 / peak)
@@ -126,8 +126,8 @@ def in_noise(
 
 def non_speech(generator: np.random.Generator) -> NDArray[np.float32]:
     """Return 1 to 3 s of tones, chords, sweeps or clicks, in which no word is to be heard."""
-    count = int(SAMPLE_RATE_HZ * generator.uniform(1.0, 3.0))
-    t = np.arange(count) / SAMPLE_RATE_HZ
+    count = int(ESPEAK_RATE_HZ * generator.uniform(1.0, 3.0))
+    t = np.arange(count) / ESPEAK_RATE_HZ
     kind = generator.integers(4)
     f0_hz = np.exp(generator.uniform(np.log(80), np.log(3000)))
     if kind == 0:
@@ -152,14 +152,14 @@ def coefficients(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the 40 cepstral coefficients that ``conf/mfcc.conf`` describes, shape (frames, 40)."""
     options = kaldi_native_fbank.MfccOptions()
     options.frame_opts.dither = 0.0
-    options.frame_opts.samp_freq = SAMPLE_RATE_HZ
+    options.frame_opts.samp_freq = ESPEAK_RATE_HZ
     options.mel_opts.num_bins = 40
     options.mel_opts.low_freq = 20
     options.mel_opts.high_freq = 7600
     options.num_ceps = COEFFICIENTS
     options.use_energy = False
     extractor = kaldi_native_fbank.OnlineMfcc(options)
-    extractor.accept_waveform(SAMPLE_RATE_HZ, samples.tolist())
+    extractor.accept_waveform(ESPEAK_RATE_HZ, samples.tolist())
     extractor.input_finished()
     frames = [extractor.get_frame(index) for index in range(extractor.num_frames_ready)]
     return np.array(frames, dtype=np.float32).reshape(-1, COEFFICIENTS)

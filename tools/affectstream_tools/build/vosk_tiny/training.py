@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from affectstream_tools.build.vosk_tiny.data import SUBSAMPLING, Clip, TrainingData
+from affectstream_tools.build.vosk_tiny.data import SUBSAMPLING, SpokenClip, TrainingData
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _GAIN_JITTER = 6.0  # on the first cepstrum: what a change of level is
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class AcousticRecipe:
     """How the network is trained."""
 
     hidden: int = 128
@@ -40,14 +40,14 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class AcousticNetwork:
     """Affine layers (weights: (out, offsets x in), biases: (out,)) and the phones' priors."""
 
     layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
     priors: NDArray[np.float32]
 
 
-def train(data: TrainingData, recipe: Recipe) -> Network:
+def train_acoustic(data: TrainingData, recipe: AcousticRecipe) -> AcousticNetwork:
     """Train on one thread, so that two builds of the same data agree bit by bit."""
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
@@ -57,11 +57,11 @@ def train(data: TrainingData, recipe: Recipe) -> Network:
     network = _build(len(data.phones), recipe.hidden)
     _fit(network, inputs, labels, recipe, level_step=1.0 / float(deviation[0]))
     network.eval()
-    return Network(_folded(network, mean, deviation), _priors(network, inputs, labels))
+    return AcousticNetwork(_folded(network, mean, deviation), _priors(network, inputs, labels))
 
 
 def _examples(
-    clips: list[Clip], mean: NDArray[np.float32], deviation: NDArray[np.float32]
+    clips: list[SpokenClip], mean: NDArray[np.float32], deviation: NDArray[np.float32]
 ) -> tuple[Tensor, Tensor]:
     """Return inputs (N, 40, window) and labels (N, chunk) cut from the clips."""
     inputs, labels = [], []
@@ -107,7 +107,7 @@ def _build(phones: int, hidden: int) -> nn.Sequential:
 
 
 def _fit(
-    network: nn.Sequential, inputs: Tensor, labels: Tensor, recipe: Recipe, level_step: float
+    network: nn.Sequential, inputs: Tensor, labels: Tensor, recipe: AcousticRecipe, level_step: float
 ) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
     steps = recipe.epochs * math.ceil(len(inputs) / _BATCH)

@@ -16,7 +16,7 @@ from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream.corpus.dialogues import Corpus
-    from affectstream_tools.corpora.utterance_features import Prepared
+    from affectstream_tools.corpora.utterance_features import UtteranceFeatures
 
 _SHOWN = 20
 """Sentences about what is missing that are printed; --json has all of them."""
@@ -52,16 +52,18 @@ def prepare(
         typer.echo(json.dumps(summary))
 
 
-def _prepare(folder: Path, front_ends: list[str], cache: Path | None, workers: int) -> Prepared:
+def _prepare(
+    folder: Path, front_ends: list[str], cache: Path | None, workers: int
+) -> UtteranceFeatures:
     from concurrent.futures.process import BrokenProcessPool
 
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.corpora.corpus import open_corpus
+    from affectstream_tools.corpora.corpus import open_any_corpus
     from affectstream_tools.corpora.preparation import possible_front_ends
     from affectstream_tools.jobs.folders import cache_folder
 
     try:
-        corpus = open_corpus(folder)
+        corpus = open_any_corpus(folder)
         names = [name.strip() for name in front_ends if name.strip()]
         names = names or list(possible_front_ends(corpus))
         if not names:
@@ -75,9 +77,11 @@ def _prepare(folder: Path, front_ends: list[str], cache: Path | None, workers: i
         fail(f"the features cannot be kept ({error}); name another folder with --cache")
 
 
-def _with_progress(corpus: Corpus, names: list[str], cache: Path, workers: int) -> Prepared:
+def _with_progress(
+    corpus: Corpus, names: list[str], cache: Path, workers: int
+) -> UtteranceFeatures:
     from affectstream_tools.corpora.preparation import Step
-    from affectstream_tools.corpora.preparation import prepare as prepare_corpus
+    from affectstream_tools.corpora.preparation import prepare_features as prepare_corpus
 
     with progress_bar() as bar:
         task = bar.add_task("prepare", total=None)
@@ -93,7 +97,7 @@ def _with_progress(corpus: Corpus, names: list[str], cache: Path, workers: int) 
         return prepare_corpus(corpus, names, cache, workers, move)
 
 
-def _summary(prepared: Prepared) -> dict[str, Any]:
+def _summary(prepared: UtteranceFeatures) -> dict[str, Any]:
     from affectstream_tools.corpora.corpus import corpus_name, count_modalities
 
     corpus = prepared.corpus

@@ -68,12 +68,12 @@ def synthesise(
 
 
 def _model(informativeness: str, missing: str) -> DialogueModel:
-    from affectstream_tools.synthesis.dialogue_model import MODALITIES, DialogueModel, Shown
+    from affectstream_tools.synthesis.dialogue_model import CUES, DialogueModel, Shown
 
     chances, gone = _shares(informativeness), _shares(missing)
-    default = dict(zip(MODALITIES, DialogueModel().shown, strict=True))
+    default = dict(zip(CUES, DialogueModel().shown, strict=True))
     if unknown := (chances.keys() | gone.keys()) - default.keys():
-        raise ValueError(f"there is no modality {min(unknown)!r}; use {', '.join(MODALITIES)}")
+        raise ValueError(f"there is no modality {min(unknown)!r}; use {', '.join(CUES)}")
     shown = {
         name: Shown(chances.get(name, own.informativeness), gone.get(name, 0.0))
         for name, own in default.items()

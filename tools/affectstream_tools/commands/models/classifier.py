@@ -81,13 +81,13 @@ def _folds(
     *,
     small: bool,
 ) -> list[dict[str, Any]]:
-    """What ``score_fold`` returns, of the fold or of each."""
+    """What ``score_woellmer_fold`` returns, of the fold or of each."""
     from affectstream.corpus.raw import find_sessions
     from affectstream_tools.jobs.folders import cache_folder
     from affectstream_tools.studies.woellmer.classifiers import BRIEF, Effort
     from affectstream_tools.studies.woellmer.data import DerivedFeatures
     from affectstream_tools.studies.woellmer.folds import few, fold_names
-    from affectstream_tools.studies.woellmer.tables import run_recorded, score_fold
+    from affectstream_tools.studies.woellmer.tables import run_recorded, score_woellmer_fold
 
     with progress_bar() as bar:
         progress = bar.add_task("features", total=None)
@@ -106,14 +106,16 @@ def _folds(
         folds = []
         for one in names:
             bar.update(progress, description=one)
-            folds.append(score_fold(features, dialogues, fold=one, effort=effort, **options))
+            folds.append(
+                score_woellmer_fold(features, dialogues, fold=one, effort=effort, **options)
+            )
             bar.advance(progress)
         return folds
 
 
 def _scores(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The mean over the folds of each row's scores, all and improvised."""
-    from affectstream_tools.studies.woellmer.scores import mean_scores
+    from affectstream_tools.studies.woellmer.scores import mean_fold_scores
 
     counts: dict[tuple[str, str, str], list[Any]] = {}
     for fold in folds:
@@ -126,7 +128,7 @@ def _scores(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "row": row,
             "part": part,
             "data": data,
-            **{metric: round(mean, 4) for metric, (mean, _) in mean_scores(each).items()},
+            **{metric: round(mean, 4) for metric, (mean, _) in mean_fold_scores(each).items()},
             "counts": each,
         }
         for (row, part, data), each in counts.items()

@@ -1,4 +1,4 @@
-"""``affectstream-lab train`` and ``evaluate``: the context model's commands.
+"""``affectstream-lab train`` and ``evaluate_dialogues``: the context model's commands.
 
 Knows: options and how results are printed. Refuses to know: how anything is computed.
 """
@@ -16,8 +16,8 @@ import typer
 from affectstream_tools.terminal import counted, epochs, fail, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.evaluate.dialogues import Row
-    from affectstream_tools.train.checkpoint import Recipe, Sources
+    from affectstream_tools.evaluate.dialogues import DialogueScores
+    from affectstream_tools.train.checkpoint import Sources, TrainingRecipe
     from affectstream_tools.train.recipes import Shipped
 
 train_app = typer.Typer(help="Train a model from a corpus.", no_args_is_help=True)
@@ -124,18 +124,18 @@ def evaluate_context(
     import torch
 
     from affectstream.corpus.dialogues import CorpusError, read_derived
-    from affectstream_models.context.checkpoints import load, load_pretrained
+    from affectstream_models.context.checkpoints import load_context_model, load_pretrained
     from affectstream_models.tensor_file import CheckpointError
     from affectstream_tools.corpora.splits import of_sessions
-    from affectstream_tools.evaluate.dialogues import evaluate
+    from affectstream_tools.evaluate.dialogues import evaluate_dialogues
 
     torch.set_num_threads(threads)
     try:
-        scored = load(checkpoint) if checkpoint else load_pretrained(model)
+        scored = load_context_model(checkpoint) if checkpoint else load_pretrained(model)
         chosen = of_sessions(read_derived(data), {int(part) for part in sessions.split(",")})
         with progress_bar() as bar:
             task = bar.add_task("evaluate", total=None)
-            rows = evaluate(
+            rows = evaluate_dialogues(
                 scored, chosen, progress=lambda what: bar.update(task, description=what)
             )
     except (CheckpointError, CorpusError, ValueError) as error:
@@ -152,12 +152,14 @@ def _shipped(name: str) -> Shipped:
     return SHIPPED.get(name) or fail(f"there is no recipe {name!r}; there are {', '.join(SHIPPED)}")
 
 
-def _epochs(recipe: Recipe, rounds: int) -> int:
+def _epochs(recipe: TrainingRecipe, rounds: int) -> int:
     words = 0 if recipe.text is None else recipe.text.epochs
     return recipe.members * (rounds * recipe.schedule.epochs + words)
 
 
-def _sources(data: Path, recipe: Recipe, others: Path | None, seed: int, threads: int) -> Sources:
+def _sources(
+    data: Path, recipe: TrainingRecipe, others: Path | None, seed: int, threads: int
+) -> Sources:
     """What the recipe is learned from, its sentences already read by the encoder."""
     import torch
 
@@ -180,7 +182,7 @@ def _sources(data: Path, recipe: Recipe, others: Path | None, seed: int, threads
         fail(str(error))
 
 
-def _print_rows(model: str, sessions: str, rows: Sequence[Row]) -> None:
+def _print_rows(model: str, sessions: str, rows: Sequence[DialogueScores]) -> None:
     print_table(
         f"{model}, session {sessions} (four classes, chance UAR 0.25)",
         ("look-ahead", "modalities", "part", "n", "UAR", "WA", "F1", "ECE", "CCC v/a/d"),

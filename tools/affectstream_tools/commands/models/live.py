@@ -16,7 +16,7 @@ from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream.fusion.pretrained import PretrainedModel
-    from affectstream_tools.evaluate.live_path import Answer
+    from affectstream_tools.evaluate.live_path import LiveAnswer
     from affectstream_tools.evaluate.live_scores import Choice
 
 AUDIO_HELP = (
@@ -63,7 +63,7 @@ def live(
 
 def _play(
     model: PretrainedModel, choice: Choice, seed: int, vad: str, speed: float
-) -> list[Answer]:
+) -> list[LiveAnswer]:
     from affectstream_tools.evaluate.live_path import answer_speaker
 
     answers = []

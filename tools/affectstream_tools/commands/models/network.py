@@ -15,7 +15,7 @@ from affectstream_tools.commands.options import AsJson, Cache
 from affectstream_tools.terminal import epochs, fail, progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.studies.tripathi.experiment import Finished, Plan
+    from affectstream_tools.studies.tripathi.experiment import ExperimentPlan, Finished
 
 _GLOVE = Path("..") / "glove-50d-5k" / "glove-50d-5k.json"
 
@@ -59,9 +59,9 @@ def train_network(
     as_json: AsJson = False,
 ) -> None:
     """Train one of the networks of Tripathi and Beigi, and score it."""
-    from affectstream_tools.studies.tripathi.experiment import Plan
+    from affectstream_tools.studies.tripathi.experiment import ExperimentPlan
 
-    plan = Plan(
+    plan = ExperimentPlan(
         network=name,
         corpus=data,
         vectors=str(vectors or Path(data) / _GLOVE),
@@ -105,14 +105,14 @@ def evaluate_network(
 
     from affectstream.errors import AffectstreamError
     from affectstream_models.tensor_file import CheckpointError
-    from affectstream_models.tripathi.checkpoints import load
-    from affectstream_tools.studies.tripathi.experiment import evaluate
+    from affectstream_models.tripathi.checkpoints import load_network
+    from affectstream_tools.studies.tripathi.experiment import run_evaluation
 
     torch.set_num_threads(threads)
     try:
         with progress_bar() as bar:
             bar.add_task("evaluate", total=None)
-            result = evaluate(load(checkpoint), _cache(cache), corpus=data)
+            result = run_evaluation(load_network(checkpoint), _cache(cache), corpus=data)
     except (AffectstreamError, CheckpointError, ValueError, OSError) as error:
         fail(str(error))
     if as_json:
@@ -123,11 +123,11 @@ def evaluate_network(
         typer.echo(f"improvised: {_said(result['improvised'])}")
 
 
-def _trained(plan: Plan, cache: Path, file: Path, threads: int) -> tuple[Finished, str]:
+def _trained(plan: ExperimentPlan, cache: Path, file: Path, threads: int) -> tuple[Finished, str]:
     import torch
 
     from affectstream.errors import AffectstreamError
-    from affectstream_models.tripathi.checkpoints import save
+    from affectstream_models.tripathi.checkpoints import save_network
     from affectstream_tools.studies.tripathi.experiment import experiment
 
     torch.set_num_threads(threads)
@@ -136,7 +136,7 @@ def _trained(plan: Plan, cache: Path, file: Path, threads: int) -> tuple[Finishe
             finished = experiment(
                 plan, cache, on_epoch=lambda epoch, loss: step(plan.network, epoch, loss)
             )
-        return finished, save(finished.description, finished.network, file)
+        return finished, save_network(finished.description, finished.network, file)
     except (AffectstreamError, ValueError, OSError) as error:
         fail(str(error))
 

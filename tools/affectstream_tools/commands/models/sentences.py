@@ -35,7 +35,7 @@ def train_sentence_encoder(
     import torch
 
     from affectstream.errors import AffectstreamError
-    from affectstream_models.text.adapter import save
+    from affectstream_models.text.adapter import save_adapter
     from affectstream_tools.train.sentence_encoder import (
         SentenceSchedule,
         score_sentences,
@@ -60,7 +60,7 @@ def train_sentence_encoder(
             "schedule": asdict(schedule),
             "scores": scores,
         }
-        sha256 = save(reader.changes, out, trained=trained)
+        sha256 = save_adapter(reader.changes, out, trained=trained)
     except (AffectstreamError, ValueError, OSError) as error:
         fail(str(error))
     rows = [(name, *(f"{value:.3f}" for value in row.values())) for name, row in scores.items()]

@@ -26,7 +26,7 @@ from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import counted, fail, print_table
 
 if TYPE_CHECKING:
-    from affectstream_tools.studies.context.report import Report
+    from affectstream_tools.studies.context.report import ContextReport
 
 
 def context(
@@ -50,19 +50,19 @@ def context(
 ) -> None:
     """Train and score the context model by what it knows of the dialogue, and stream it."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.studies.context.report import load, save
+    from affectstream_tools.studies.context.report import load_context_report, save_context_report
 
     folder = place_of(out, small=small)
     try:
         if report:
-            found = load(folder, protocol)
+            found = load_context_report(folder, protocol)
         elif data is None:
             fail("name the derived set with --data, or print the saved report with --report")
         else:
             found = _compute(data, protocol, seed, cache, workers, cluster, small)
         _print(found)
         if not report:
-            written = save(found, folder)
+            written = save_context_report(found, folder)
             typer.echo(f"wrote {len(written)} files to {folder}", err=True)
     except (AffectstreamError, ValueError) as error:
         fail(str(error), status=1)
@@ -78,32 +78,34 @@ def _compute(
     workers: int,
     cluster: bool,
     small: bool,
-) -> Report:
+) -> ContextReport:
     from affectstream.corpus.dialogues import read_derived
     from affectstream_tools.jobs.folders import cache_folder
     from affectstream_tools.studies.context.experiment import (
-        PROTOCOLS,
+        PROTOCOL_RECIPES,
         centres_of,
-        jobs,
+        context_jobs,
         kept_sentences,
     )
-    from affectstream_tools.studies.context.report import report_of
+    from affectstream_tools.studies.context.report import context_report_of
     from affectstream_tools.train.kept_sentences import texts_of
 
     where = (cache or cache_folder()).absolute()
-    asked = jobs(data.absolute(), where, protocol, seed=seed, small=small)
+    asked = context_jobs(data.absolute(), where, protocol, seed=seed, small=small)
     dialogues = read_derived(data)
     with counted("sentences") as step:
-        kept_sentences(where, PROTOCOLS[protocol]).keep(texts_of(dialogues), step)
+        kept_sentences(where, PROTOCOL_RECIPES[protocol]).keep(texts_of(dialogues), step)
     outcomes = run_shown(asked, where / "experiments", workers=workers, cluster=cluster)
     centres = centres_of(dialogues, protocol, small=small)
-    return report_of(outcomes, protocol, command_line(), centres, small=small)
+    return context_report_of(outcomes, protocol, command_line(), centres, small=small)
 
 
-def _print(report: Report) -> None:
-    from affectstream_tools.studies.context.report import lines_of, remarks, task_lines
+def _print(report: ContextReport) -> None:
+    from affectstream_tools.studies.context.report import context_remarks, lines_of, task_lines
 
     scores, tasks = lines_of(report), task_lines(report)
     title = f"{report['protocol']} protocol, four classes"
     print_table(title, scores[0], scores[1:], width=130)
-    print_table("levels and clusters", tasks[0], tasks[1:], remarks(report), width=130, names=2)
+    print_table(
+        "levels and clusters", tasks[0], tasks[1:], context_remarks(report), width=130, names=2
+    )

@@ -43,17 +43,20 @@ def ordering(
 ) -> None:
     """Train recognizers with more and more context on synthetic dialogues, below their ceilings."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.studies.ordering.report import load, save
+    from affectstream_tools.studies.ordering.report import (
+        load_ordering_report,
+        save_ordering_report,
+    )
 
     try:
         folder = place_of(out, small=small)
         if report:
-            found = load(folder)
+            found = load_ordering_report(folder)
         else:
             found = _compute(cache, workers, cluster, runs, small)
         _print(found)
         if not report:
-            written = save(found, folder)
+            written = save_ordering_report(found, folder)
             typer.echo(f"wrote {len(written)} files to {folder}", err=True)
     except (AffectstreamError, ValueError) as error:
         fail(str(error), status=1)
@@ -65,16 +68,23 @@ def _compute(
     cache: Path | None, workers: int, cluster: bool, runs: int, small: bool
 ) -> OrderingReport:
     from affectstream_tools.jobs.folders import cache_folder
-    from affectstream_tools.studies.ordering.experiment import jobs
-    from affectstream_tools.studies.ordering.report import report_of
+    from affectstream_tools.studies.ordering.experiment import ordering_jobs
+    from affectstream_tools.studies.ordering.report import ordering_report_of
 
-    asked = jobs(range(runs), small=small)
+    asked = ordering_jobs(range(runs), small=small)
     kept = (cache or cache_folder()) / ("experiments-small" if small else "experiments")
-    return report_of(run_shown(asked, kept, workers=workers, cluster=cluster), command_line())
+    return ordering_report_of(
+        run_shown(asked, kept, workers=workers, cluster=cluster), command_line()
+    )
 
 
 def _print(report: OrderingReport) -> None:
-    from affectstream_tools.studies.ordering.report import HEADINGS, TITLE, cells, remarks
+    from affectstream_tools.studies.ordering.report import (
+        _TITLE,
+        ORDERING_HEADINGS,
+        ordering_cells,
+        ordering_remarks,
+    )
 
-    rows = map(cells, report.rows)
-    print_table(TITLE, HEADINGS, rows, remarks(report), width=120, names=3)
+    rows = map(ordering_cells, report.rows)
+    print_table(_TITLE, ORDERING_HEADINGS, rows, ordering_remarks(report), width=120, names=3)

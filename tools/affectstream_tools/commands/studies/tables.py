@@ -29,11 +29,11 @@ from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail
 
 if TYPE_CHECKING:
-    from affectstream_tools.jobs.jobs import Job, Outcome
+    from affectstream_tools.jobs.jobs import Job, JobOutcome
     from affectstream_tools.studies.tables.report import TableReport
-    from affectstream_tools.studies.tables.rows import Row
+    from affectstream_tools.studies.tables.rows import TableRow
 
-SMALL = "a few utterances only"
+SMALL_PART = "a few utterances only"
 
 
 def tables(
@@ -68,13 +68,13 @@ def tables(
     from affectstream.errors import AffectstreamError
     from affectstream_tools.jobs.folders import cache_folder
     from affectstream_tools.studies.tables.papers import TITLES
-    from affectstream_tools.studies.tables.report import load, save
+    from affectstream_tools.studies.tables.report import load_table_report, save_table_report
 
     failure = None
     try:
         chosen, folder = _chosen(table, TITLES), place_of(out, small=small)
         if report:
-            found = load(folder, chosen)
+            found = load_table_report(folder, chosen)
         else:
             wanted = _Wanted(chosen, _folder(data), _seeds(seeds), small)
             run = partial(_run, workers=workers, cluster=cluster, fresh=fresh)
@@ -82,7 +82,7 @@ def tables(
             found, failure = _compute(wanted, cache or cache_folder(), run)
         _print(found)
         if not report and failure is None:
-            written = save(found, folder)
+            written = save_table_report(found, folder)
             typer.echo(f"wrote {len(written)} files to {folder}", err=True)
     except (AffectstreamError, ValueError) as error:
         fail(str(error), status=1)
@@ -126,11 +126,11 @@ class _Wanted:
 
 
 def _compute(
-    wanted: _Wanted, cache: Path, run: Callable[[list[Job], Path], dict[str, Outcome]]
+    wanted: _Wanted, cache: Path, run: Callable[[list[Job], Path], dict[str, JobOutcome]]
 ) -> tuple[list[TableReport], Exception | None]:
     """Run what the tables need; return their reports, and what failed if something did."""
     from affectstream_tools.jobs.jobs import JobsError
-    from affectstream_tools.studies.tables.report import confusions_of, report_of
+    from affectstream_tools.studies.tables.report import confusions_of, table_report_of
     from affectstream_tools.studies.tables.tables import completed, experiments_of, tables_of
 
     modules = experiments_of(wanted.tables)
@@ -145,11 +145,11 @@ def _compute(
         outcomes = run(jobs, cache / ("experiments-small" if wanted.small else "experiments"))
     except JobsError as error:
         failure, outcomes = error, error.outcomes
-    rows: list[Row] = [row for module in modules for row in module.rows(outcomes)]
+    rows: list[TableRow] = [row for module in modules for row in module.rows(outcomes)]
     rows = completed(rows, wanted.tables)
     drawn = [each for module in modules for each in confusions_of(module, outcomes)]
     reports = [
-        report_of(
+        table_report_of(
             name,
             rows,
             [o for o in outcomes.values() if name in needs[o.job.name]],
@@ -164,16 +164,16 @@ def _compute(
 def _as_small(report: TableReport) -> TableReport:
     """Say with every number that it is no result."""
     rows = [
-        row if row.ours is None else replace(row, data=f"{row.data}, {SMALL}")
+        row if row.ours is None else replace(row, data=f"{row.data}, {SMALL_PART}")
         for row in report.rows
     ]
-    confusions = [replace(each, title=f"{each.title}, {SMALL}") for each in report.confusions]
+    confusions = [replace(each, title=f"{each.title}, {SMALL_PART}") for each in report.confusions]
     return replace(report, rows=rows, confusions=confusions)
 
 
 def _run(
     jobs: list[Job], folder: Path, *, workers: int, cluster: bool, fresh: bool
-) -> dict[str, Outcome]:
+) -> dict[str, JobOutcome]:
     from affectstream_tools.jobs.jobs import forget_outcomes
 
     if fresh:
@@ -181,7 +181,7 @@ def _run(
     return run_shown(jobs, folder, workers=workers, cluster=cluster)
 
 
-def _kept(jobs: list[Job], folder: Path) -> dict[str, Outcome]:
+def _kept(jobs: list[Job], folder: Path) -> dict[str, JobOutcome]:
     from affectstream_tools.jobs.jobs import read_outcome
 
     found = {job.name: read_outcome(job, folder) for job in jobs}

@@ -31,18 +31,22 @@ def faults(
 ) -> None:
     """Kill the fusion node, the replay, the subscriber and the hub at random moments."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.trials.faults.report import as_markdown, load, save
+    from affectstream_tools.trials.faults.report import (
+        _as_markdown,
+        load_fault_report,
+        save_fault_report,
+    )
 
     try:
         if report:
-            found = load(out)
+            found = load_fault_report(out)
         else:
             made = _inject(data, kills, dialogues, checkpoint, seed)
             found = made.to_dict()
-            typer.echo(f"wrote {len(save(made, out))} files to {out}", err=True)
+            typer.echo(f"wrote {len(save_fault_report(made, out))} files to {out}", err=True)
     except (AffectstreamError, ValueError) as error:
         fail(str(error), status=1)
-    typer.echo(as_markdown(found), err=True)
+    typer.echo(_as_markdown(found), err=True)
     if as_json:
         typer.echo(json.dumps(found))
 

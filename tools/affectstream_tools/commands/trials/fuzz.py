@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from affectstream_tools.trials.fuzzing.report import FuzzReport
     from affectstream_tools.trials.fuzzing.watching import Found
 
-CASES = Path("fuzz-cases")
+CASES_FOLDER = Path("fuzz-cases")
 
 
 def fuzz(
@@ -42,27 +42,32 @@ def fuzz(
     again: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Run one saved case again.")
     ] = None,
-    cases: Annotated[Path, typer.Option(help="Folder for the cases of defects.")] = CASES,
+    cases: Annotated[Path, typer.Option(help="Folder for the cases of defects.")] = CASES_FOLDER,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
     """Send generated and spoiled input into the wire, the node and the readers; none may break."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.trials.fuzzing.all_targets import names_of
-    from affectstream_tools.trials.fuzzing.report import FuzzReport, load, save, save_failures
+    from affectstream_tools.trials.fuzzing.report import (
+        FuzzReport,
+        load_fuzz_report,
+        save_failures,
+        save_fuzz_report,
+    )
 
     try:
         if again is not None:
             _again(again)
             return
         if report:
-            made = load(out)
+            made = load_fuzz_report(out)
         else:
             names = names_of(target)
             found, guided = _compute(names, messages, seed, workers)
             made = FuzzReport(found, guided, seed, command_line())
             if target == "all":
-                save(made, out)
+                save_fuzz_report(made, out)
             for path in save_failures(found, cases):
                 typer.echo(f"saved {path}; `affectstream-lab fuzz --again {path}`", err=True)
     except AffectstreamError as error:
@@ -116,9 +121,16 @@ def _compute(
 
 
 def _print(report: FuzzReport) -> None:
-    from affectstream_tools.trials.fuzzing.report import HEADINGS, TITLE, cells, remarks
+    from affectstream_tools.trials.fuzzing.report import (
+        _TITLE,
+        FUZZ_HEADINGS,
+        fuzz_cells,
+        fuzz_remarks,
+    )
 
-    print_table(TITLE, HEADINGS, map(cells, report.found), remarks(report), width=110)
+    print_table(
+        _TITLE, FUZZ_HEADINGS, map(fuzz_cells, report.found), fuzz_remarks(report), width=110
+    )
     for found in report.found:
         for failure in found.failures:
             said = f"{failure.target} {failure.number}: {failure.error} ({failure.where})"

@@ -32,18 +32,18 @@ def link(
 ) -> None:
     """Replay from one host to another: packets lost, late and cut off, clocks apart (as root)."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.trials.link.report import load, save
+    from affectstream_tools.trials.link.report import load_link_report, save_link_report
 
     try:
         if report:
-            found = load(out)
+            found = load_link_report(out)
         elif data is None:
             fail("which corpus is replayed? name its folder with --data")
         else:
             found = _compute(data, dialogues, seed)
         _print(found)
         if not report:
-            written = save(found, out)
+            written = save_link_report(found, out)
             typer.echo(f"wrote {len(written)} files to {out}", err=True)
     except AffectstreamError as error:
         fail(str(error), status=1)
@@ -53,7 +53,7 @@ def link(
 
 def _compute(data: Path, count: int, seed: int) -> LinkReport:
     from affectstream.corpus.raw import open_corpus
-    from affectstream_tools.trials.link.cases import CASES, report_of, run_cases
+    from affectstream_tools.trials.link.cases import LINK_CASES, link_report_of, run_cases
     from affectstream_tools.trials.link.trial import run_trial
 
     corpus = open_corpus(data)
@@ -61,14 +61,21 @@ def _compute(data: Path, count: int, seed: int) -> LinkReport:
     names = [dialogue.id for dialogue in corpus.dialogues if dialogue.session == last][:count]
     rows = []
     with progress_bar() as bar:
-        task = bar.add_task("two hosts", total=len(CASES))
-        for row in run_cases(CASES, lambda case: run_trial(case, data, names, seed=seed)):
+        task = bar.add_task("two hosts", total=len(LINK_CASES))
+        for row in run_cases(LINK_CASES, lambda case: run_trial(case, data, names, seed=seed)):
             rows.append(row)
             bar.update(task, advance=1, description=f"done: {row.name}")
-    return report_of(rows, names, command_line())
+    return link_report_of(rows, names, command_line())
 
 
 def _print(report: LinkReport) -> None:
-    from affectstream_tools.trials.link.report import HEADINGS, TITLE, cells, remarks
+    from affectstream_tools.trials.link.report import (
+        _TITLE,
+        LINK_HEADINGS,
+        link_cells,
+        link_remarks,
+    )
 
-    print_table(TITLE, HEADINGS, map(cells, report.rows), remarks(report), width=140)
+    print_table(
+        _TITLE, LINK_HEADINGS, map(link_cells, report.rows), link_remarks(report), width=140
+    )

@@ -26,13 +26,16 @@ def microphone(
 ) -> None:
     """Unplug, replace and hold up a virtual microphone: what is lost, said, and out of place."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.bench.microphone.report import load, save
+    from affectstream_tools.bench.microphone.report import (
+        load_microphone_report,
+        save_microphone_report,
+    )
 
     try:
-        found = load(out) if report else _measure(only)
+        found = load_microphone_report(out) if report else _measure(only)
         _print(found)
         if not report and not only:
-            written = save(found, out)
+            written = save_microphone_report(found, out)
             typer.echo(f"wrote {len(written)} files to {out}", err=True)
     except AffectstreamError as error:
         fail(str(error), status=1)
@@ -64,6 +67,10 @@ def _measure(only: str) -> MicrophoneReport:
 
 
 def _print(report: MicrophoneReport) -> None:
-    from affectstream_tools.bench.microphone.report import HEADINGS, TITLE, cells
+    from affectstream_tools.bench.microphone.report import (
+        _TITLE,
+        DISTURBANCE_HEADINGS,
+        disturbance_cells,
+    )
 
-    print_table(TITLE, HEADINGS, map(cells, report.rows), width=120)
+    print_table(_TITLE, DISTURBANCE_HEADINGS, map(disturbance_cells, report.rows), width=120)

@@ -16,7 +16,7 @@ from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.trials.soak.day import Day, Plan
+    from affectstream_tools.trials.soak.day import Day, DayPlan
     from affectstream_tools.trials.soak.report import SoakReport
 
 
@@ -35,19 +35,23 @@ def soak(
 ) -> None:
     """Let real processes hear a day with speech and a day of silence; see what they hold."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.trials.soak.day import Plan
-    from affectstream_tools.trials.soak.report import load, report_of, save
+    from affectstream_tools.trials.soak.day import DayPlan
+    from affectstream_tools.trials.soak.report import (
+        load_soak_report,
+        save_soak_report,
+        soak_report_of,
+    )
 
     try:
         if report:
-            found = load(out)
+            found = load_soak_report(out)
         else:
             plans = {
-                "speech": Plan(hours, share, every_s, seed),
-                "silence": Plan(hours, 0.0, every_s, seed),
+                "speech": DayPlan(hours, share, every_s, seed),
+                "silence": DayPlan(hours, 0.0, every_s, seed),
             }
-            found = report_of(_live_through(plans), command_line())
-            written = save(found, out)
+            found = soak_report_of(_live_through(plans), command_line())
+            written = save_soak_report(found, out)
             typer.echo(f"wrote {len(written)} files to {out}", err=True)
     except AffectstreamError as error:
         fail(str(error), status=1)
@@ -56,7 +60,7 @@ def soak(
         typer.echo(json.dumps(found.summary()))
 
 
-def _live_through(plans: dict[str, Plan]) -> dict[str, Day]:
+def _live_through(plans: dict[str, DayPlan]) -> dict[str, Day]:
     """Live through all days at once, each in processes of its own."""
     from affectstream_tools.trials.soak.day import live_through
 
@@ -74,9 +78,15 @@ def _live_through(plans: dict[str, Plan]) -> dict[str, Day]:
 
 
 def _print(report: SoakReport) -> None:
-    from affectstream_tools.trials.soak.words import HEARD, MEMORY, heard_rows, memory_rows, remarks
+    from affectstream_tools.trials.soak.words import (
+        HEARD,
+        MEMORY,
+        heard_rows,
+        memory_rows,
+        soak_remarks,
+    )
 
     for name, day in report.days.items():
         title = f"a day: {name}"
         print_table(title, MEMORY, memory_rows(day), width=110)
-        print_table(title, HEARD, heard_rows(day), remarks(name.capitalize(), day), width=110)
+        print_table(title, HEARD, heard_rows(day), soak_remarks(name.capitalize(), day), width=110)

@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream_models.context.batches import collate
-from affectstream_models.context.network import CLASS_COUNT, SCALES, ContextNetwork
+from affectstream_models.context.network import CONTEXT_CLASS_COUNT, SCALES, ContextNetwork
 from affectstream_models.context.offline import dialogue_outputs
-from affectstream_models.context.steps import mean_scores
+from affectstream_models.context.steps import mean_step_scores
 from affectstream_tools.metrics import confusion
-from affectstream_tools.train.targets import Fitted, Prepared, level_of
+from affectstream_tools.train.targets import Fitted, PreparedDialogue, level_of
 
-LOOK_AHEADS: tuple[int | None, ...] = (0, 1, 2, 4, 8, None)
+STUDIED_LOOK_AHEADS: tuple[int | None, ...] = (0, 1, 2, 4, 8, None)
 """Later utterances that an estimate may use; None is the whole dialogue."""
 
-PARTS = ("all", "improvised")
+SCORED_PARTS = ("all", "improvised")
 
 Table = NDArray[np.int64]
 
 
-def name_of(look_ahead: int | None) -> str:
+def look_ahead_name(look_ahead: int | None) -> str:
     """``causal``, a number, or ``full``."""
     return {0: "causal", None: "full"}.get(look_ahead, str(look_ahead))
 
@@ -104,21 +104,21 @@ def count_offline(
     encoder, counts = fitted.text_encoder(), Counts()
     for dialogue in dialogues:
         prepared = fitted.prepare(dialogue, encoder)
-        for look_ahead in LOOK_AHEADS if look_aheads is None else look_aheads:
+        for look_ahead in STUDIED_LOOK_AHEADS if look_aheads is None else look_aheads:
             counts.add(_count(network, prepared, look_ahead, improvised=dialogue.improvised))
     return counts
 
 
 def _count(
-    network: ContextNetwork, dialogue: Prepared, look_ahead: int | None, *, improvised: bool
+    network: ContextNetwork, dialogue: PreparedDialogue, look_ahead: int | None, *, improvised: bool
 ) -> Counts:
     batch = collate(dialogue.acoustic[0], [one[0] for one in dialogue.text])
     with torch.inference_mode():
         outputs = dialogue_outputs(network, [batch], dialogue.speakers, look_ahead)
-        classes, means, levels, clusters = mean_scores(
+        classes, means, levels, clusters = mean_step_scores(
             outputs, 1.0, len(dialogue.speakers), network.config.clusters
         )
-    four = np.where(dialogue.emotion < CLASS_COUNT, dialogue.emotion, -1)
+    four = np.where(dialogue.emotion < CONTEXT_CLASS_COUNT, dialogue.emotion, -1)
     asked = {"emotion": (four, classes)}
     truth = level_of(torch.from_numpy(dialogue.scales)).numpy()
     rated = np.isfinite(dialogue.scales).all(axis=1)
@@ -126,8 +126,8 @@ def _count(
         asked[scale] = (np.where(rated, truth[:, place], -1), levels[:, place])
     for place, (size, found) in enumerate(clusters.items()):
         asked[f"clusters-{size}"] = (dialogue.clusters[:, place], found)
-    counts, name = Counts(), name_of(look_ahead)
-    for part in PARTS if improvised else PARTS[:1]:
+    counts, name = Counts(), look_ahead_name(look_ahead)
+    for part in SCORED_PARTS if improvised else SCORED_PARTS[:1]:
         for task, (true, scores) in asked.items():
             known = true >= 0
             found = scores.argmax(dim=1).numpy()

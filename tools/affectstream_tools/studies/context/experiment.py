@@ -22,28 +22,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_derived
-from affectstream_models.context.model import ContextModel
+from affectstream_models.context.model import StreamingContextModel
 from affectstream_tools.corpora.splits import Split, hold_out_scenarios, hold_out_session
 from affectstream_tools.jobs.jobs import Job
 from affectstream_tools.studies.context.counts import count_offline
 from affectstream_tools.studies.context.streamed import stream_and_compare
 from affectstream_tools.studies.woellmer.data import speaker_normalised
 from affectstream_tools.studies.woellmer.folds import few
-from affectstream_tools.train.checkpoint import Recipe, Sources, Trainer
+from affectstream_tools.train.checkpoint import Sources, Trainer, TrainingRecipe
 from affectstream_tools.train.kept_sentences import KeptSentences, keep_sentences
 from affectstream_tools.train.recipes import NEW_SCENARIOS, NEW_SESSION
 from affectstream_tools.train.targets import clusterings_of
 
-PROTOCOLS = {"session": NEW_SESSION, "scenario": NEW_SCENARIOS}
+PROTOCOL_RECIPES = {"session": NEW_SESSION, "scenario": NEW_SCENARIOS}
 """What each protocol's networks are trained by."""
 
-KINDS = ("context", "alone")
+NETWORK_KINDS = ("context", "alone")
 """Networks that know a dialogue, and networks that know one utterance at a time."""
 
-_TASK = "affectstream_tools.studies.context.experiment:score_fold"
+_TASK = "affectstream_tools.studies.context.experiment:score_context_fold"
 
 
-def jobs(
+def context_jobs(
     data: Path, cache: Path, protocol: str, *, seed: int = 0, small: bool = False
 ) -> list[Job]:
     """One job for each fold of a protocol and each kind of network.
@@ -52,9 +52,9 @@ def jobs(
         ValueError: there is no such protocol.
         CorpusError: the derived set or the word vectors cannot be read.
     """
-    word_vectors(data)
+    corpus_word_vectors(data)
     dialogues = read_derived(data)
-    held_out = fold_names(few(dialogues) if small else dialogues, protocol)
+    held_out = context_fold_names(few(dialogues) if small else dialogues, protocol)
     return [
         Job(
             f"context-{'small-' if small else ''}{protocol}/{kind}/{name.replace(', ', '-')}"
@@ -71,32 +71,32 @@ def jobs(
             },
         )
         for name in (held_out[:1] if small else held_out)
-        for kind in KINDS
+        for kind in NETWORK_KINDS
     ]
 
 
-def fold_names(dialogues: Sequence[CorpusDialogue], protocol: str) -> list[str]:
+def context_fold_names(dialogues: Sequence[CorpusDialogue], protocol: str) -> list[str]:
     """What is held out in turn, such as ``session 5`` or ``session 5, impro01``.
 
     Raises:
         ValueError: there is no such protocol.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if protocol not in PROTOCOL_RECIPES:
+        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOL_RECIPES)}")
     if protocol == "session":
         return [f"session {number}" for number in sorted({d.session for d in dialogues})]
     return [f"session {n}, {s}" for n, s in sorted({(d.session, d.scenario) for d in dialogues})]
 
 
 def split_of(dialogues: Sequence[CorpusDialogue], held_out: str) -> Split:
-    """The fold of a name that ``fold_names`` gave."""
+    """The fold of a name that ``context_fold_names`` gave."""
     session, _, scenario = held_out.removeprefix("session ").partition(", ")
     if scenario:
         return hold_out_scenarios(dialogues, int(session), [scenario])
     return hold_out_session(dialogues, int(session))
 
 
-def word_vectors(data: Path) -> dict[str, list[float]]:
+def corpus_word_vectors(data: Path) -> dict[str, list[float]]:
     """The word vectors beside a derived set.
 
     Raises:
@@ -112,7 +112,7 @@ def word_vectors(data: Path) -> dict[str, list[float]]:
     return found
 
 
-def kept_sentences(cache: Path, recipe: Recipe) -> KeptSentences:
+def kept_sentences(cache: Path, recipe: TrainingRecipe) -> KeptSentences:
     """The sentence encoder of a recipe, with what the cache keeps of it."""
     return keep_sentences(cache / "sentences", recipe.sizes["sentence_encoder"])
 
@@ -140,14 +140,14 @@ def centres_of(
     if small:
         dialogues = few(dialogues)
     found = {}
-    for name in fold_names(dialogues, protocol):
+    for name in context_fold_names(dialogues, protocol):
         train = split_of(dialogues, name).train
-        fitted = clusterings_of(train, PROTOCOLS[protocol].sizes["clusters"])
+        fitted = clusterings_of(train, PROTOCOL_RECIPES[protocol].sizes["clusters"])
         found[name] = {one.task: one.centres for one in fitted if one.centres is not None}
     return found
 
 
-def score_fold(
+def score_context_fold(
     data: str, cache: str, protocol: str, held_out: str, kind: str, seed: int, small: bool
 ) -> dict[str, Any]:
     """Train on all but a fold, and count what the network says of the fold: a job.
@@ -156,7 +156,7 @@ def score_fold(
         ``counts`` by look-ahead, part and task, see ``Counts``; for networks that know a
         dialogue, ``streamed``: the same of the fusion node, and how far it is from offline.
     """
-    recipe, folder = PROTOCOLS[protocol], Path(data)
+    recipe, folder = PROTOCOL_RECIPES[protocol], Path(data)
     dialogues = known_speakers(read_derived(folder))
     if small:
         dialogues = few(dialogues)
@@ -168,7 +168,7 @@ def score_fold(
     if kind == "alone":
         test = list(_alone(test))
         recipe = replace(recipe, schedule=replace(recipe.schedule, alone=True))
-    vectors = word_vectors(folder)
+    vectors = corpus_word_vectors(folder)
     sentences = kept_sentences(Path(cache), recipe)
     network, fitted = Trainer(
         Sources(train, vectors, sentence_encoder=sentences), recipe, seed
@@ -181,7 +181,7 @@ def score_fold(
         "recipe": recipe.to_dict(),
     }
     if kind == "context":
-        model = ContextModel(
+        model = StreamingContextModel(
             network,
             id=f"context, without {held_out}",
             sha256="0" * 64,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from affectstream.corpus.dialogues import CLASSES
 from affectstream.errors import AffectstreamError
-from affectstream_tools.studies.context.report import NAMES, at
+from affectstream_tools.studies.context.report import LOOK_AHEAD_NAMES, at
 
 _INK, _GRID = "#2b2f36", "#d9dce1"
 _LINES = {"all": "#3b6fb6", "improvised": "#2f7d4f"}
@@ -46,8 +46,8 @@ def plot_context(report: dict[str, Any], path: Path) -> Path:
 
 
 def _draw_curve(axes: Any, report: dict[str, Any]) -> None:
-    places = range(len(NAMES))
-    found = [at(report, name) for name in NAMES]
+    places = range(len(LOOK_AHEAD_NAMES))
+    found = [at(report, name) for name in LOOK_AHEAD_NAMES]
     values = {
         "all": [one["uar"] for one in found],
         "improvised": [one["improvised"]["uar"] for one in found],
@@ -69,7 +69,9 @@ def _draw_curve(axes: Any, report: dict[str, Any]) -> None:
             )
     axes.axhline(0.25, color=_GRID, lw=1.2)
     axes.annotate("chance", (0, 0.25), xytext=(0, 4), textcoords="offset points", fontsize=8)
-    axes.set_xticks(places, [f"L = {name}" if name.isdigit() else name for name in NAMES])
+    axes.set_xticks(
+        places, [f"L = {name}" if name.isdigit() else name for name in LOOK_AHEAD_NAMES]
+    )
     axes.set_ylim(0.2, 1.0)
     axes.set_ylabel("unweighted average recall", color=_INK)
     axes.set_xlabel("later utterances that an estimate may use", color=_INK)

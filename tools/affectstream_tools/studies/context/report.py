@@ -22,27 +22,32 @@ from numpy.typing import ArrayLike
 from affectstream.corpus.scoring import Confusion
 from affectstream.errors import AffectstreamError
 from affectstream_models.context.network import SCALES
-from affectstream_tools.jobs.jobs import Outcome, write_whole
-from affectstream_tools.studies.context.counts import LOOK_AHEADS, PARTS, Counts, name_of
+from affectstream_tools.jobs.jobs import JobOutcome, write_whole
+from affectstream_tools.studies.context.counts import (
+    SCORED_PARTS,
+    STUDIED_LOOK_AHEADS,
+    Counts,
+    look_ahead_name,
+)
 from affectstream_tools.studies.woellmer.folds import matched
-from affectstream_tools.studies.woellmer.scores import mean_scores
+from affectstream_tools.studies.woellmer.scores import mean_fold_scores
 
-NAMES = ("none", *(name_of(look_ahead) for look_ahead in LOOK_AHEADS))
+LOOK_AHEAD_NAMES = ("none", *(look_ahead_name(look_ahead) for look_ahead in STUDIED_LOOK_AHEADS))
 """From no context to the whole dialogue."""
 
-TASKS = (*SCALES, "clusters-3", "clusters-4", "clusters-5")
+REPORTED_TASKS = (*SCALES, "clusters-3", "clusters-4", "clusters-5")
 
-Report = dict[str, Any]
+ContextReport = dict[str, Any]
 
 
-def report_of(
-    outcomes: Mapping[str, Outcome],
+def context_report_of(
+    outcomes: Mapping[str, JobOutcome],
     protocol: str,
     command: str,
     centres: Mapping[str, Mapping[str, ArrayLike]],
     *,
     small: bool = False,
-) -> Report:
+) -> ContextReport:
     """Pool the folds' counts into the report, plain values throughout.
 
     Args:
@@ -60,8 +65,8 @@ def report_of(
         )
         pooled.add(counts)
         by_session[session].add(counts)
-    levels: dict[str, Any] = {str(n): {} for n in LOOK_AHEADS if n}
-    report: Report = {
+    levels: dict[str, Any] = {str(n): {} for n in STUDIED_LOOK_AHEADS if n}
+    report: ContextReport = {
         "protocol": protocol,
         "data": "IEMOCAP, derived set: 47 eGeMAPS statistics, transcripts",
         "small": small,
@@ -74,11 +79,11 @@ def report_of(
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "recipe": next(iter(outcomes.values())).result["recipe"],
     }
-    for name in NAMES:
+    for name in LOOK_AHEAD_NAMES:
         (levels if name in levels else report)[name] = _scores(pooled, by_session, name)
     report["look_ahead"] = levels
     report["sessions"] = {
-        session: {name: _four(counts, name, "all")["uar"] for name in NAMES}
+        session: {name: _four(counts, name, "all")["uar"] for name in LOOK_AHEAD_NAMES}
         for session, counts in sorted(by_session.items())
     }
     report["streamed"] = _streamed(outcomes.values())
@@ -91,33 +96,33 @@ def report_of(
     return report
 
 
-def at(report: Report, name: str) -> dict[str, Any]:
-    """The scores under a name of ``NAMES``."""
+def at(report: ContextReport, name: str) -> dict[str, Any]:
+    """The scores under a name of ``LOOK_AHEAD_NAMES``."""
     found: dict[str, Any] = report["look_ahead"].get(name) or report[name]
     return found
 
 
-def _counts(outcome: Outcome) -> Counts:
+def _counts(outcome: JobOutcome) -> Counts:
     plain = outcome.result["counts"]
     if outcome.job.options["kind"] == "alone":
-        plain = {"none": plain[name_of(0)]}
+        plain = {"none": plain[look_ahead_name(0)]}
     return Counts.from_dict(plain)
 
 
 def _scores(pooled: Counts, by_session: Mapping[str, Counts], name: str) -> dict[str, Any]:
-    parts = {part: _four(pooled, name, part) for part in PARTS}
+    parts = {part: _four(pooled, name, part) for part in SCORED_PARTS}
     tasks = {
         task: {
             part: {
                 metric: round(mean, 4)
-                for metric, (mean, _) in mean_scores(
+                for metric, (mean, _) in mean_fold_scores(
                     [counts.tables[name, part, task] for counts in by_session.values()]
                 ).items()
             }
-            for part in PARTS
+            for part in SCORED_PARTS
             if all((name, part, task) in counts.tables for counts in by_session.values())
         }
-        for task in TASKS
+        for task in REPORTED_TASKS
     }
     for scale in SCALES:
         for part in tasks[scale]:
@@ -133,7 +138,7 @@ def _four(counts: Counts, name: str, part: str) -> dict[str, Any]:
     return {**found.as_dict(), "utterances": found.utterances, "confusion": table.tolist()}
 
 
-def _streamed(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+def _streamed(outcomes: Iterable[JobOutcome]) -> dict[str, Any]:
     """What the fusion node said, all folds together, and how far from offline it ever was."""
     found = [o.result["streamed"] for o in outcomes if "streamed" in o.result]
     tables: dict[str, dict[str, Confusion]] = defaultdict(lambda: defaultdict(Confusion))
@@ -157,10 +162,10 @@ def _streamed(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     }
 
 
-def lines_of(report: Report) -> list[list[str]]:
-    """The table of the four classes: a heading, then a row for each of ``NAMES``."""
+def lines_of(report: ContextReport) -> list[list[str]]:
+    """The table of the four classes: a heading, then a row for each of ``LOOK_AHEAD_NAMES``."""
     rows = [["context", "UAR", "WA", "wF1", "impr. UAR", "WA", "wF1", "streamed UAR"]]
-    for name in NAMES:
+    for name in LOOK_AHEAD_NAMES:
         found = at(report, name)
         cells = [found, found["improvised"]]
         figures = [one[key] for one in cells for key in ("uar", "wa", "weighted_f1")]
@@ -169,18 +174,18 @@ def lines_of(report: Report) -> list[list[str]]:
     return rows
 
 
-def task_lines(report: Report) -> list[list[str]]:
+def task_lines(report: ContextReport) -> list[list[str]]:
     """The table of the other tasks: F1 in each context, and the scales' concordance."""
-    rows = [["task", "part", *(f"F1 {_label(name)}" for name in NAMES), "CCC full"]]
-    for task in TASKS:
+    rows = [["task", "part", *(f"F1 {_label(name)}" for name in LOOK_AHEAD_NAMES), "CCC full"]]
+    for task in REPORTED_TASKS:
         for part in at(report, "full")["tasks"][task]:
-            each = [at(report, name)["tasks"][task][part] for name in NAMES]
+            each = [at(report, name)["tasks"][task][part] for name in LOOK_AHEAD_NAMES]
             figures = [*(one["f1"] for one in each), each[-1].get("ccc")]
             rows.append([task, part, *(_figure(value) for value in figures)])
     return rows
 
 
-def remarks(report: Report) -> list[str]:
+def context_remarks(report: ContextReport) -> list[str]:
     """What must stand beside the tables."""
     streamed, full = report["streamed"], at(report, "full")
     held = {
@@ -205,7 +210,7 @@ def remarks(report: Report) -> list[str]:
     ]
 
 
-def save(report: Report, folder: Path) -> list[Path]:
+def save_context_report(report: ContextReport, folder: Path) -> list[Path]:
     """Write ``context-<protocol>.json``, ``.md`` and ``.png``.
 
     Raises:
@@ -218,7 +223,7 @@ def save(report: Report, folder: Path) -> list[Path]:
         [
             f"# The context model, {report['protocol']} protocol",
             *(["A trial on a few dialogues: no result."] if report["small"] else []),
-            *remarks(report),
+            *context_remarks(report),
             _markdown(lines_of(report)),
             f"![UAR by look-ahead, and what is taken for what]({stem}.png)",
             "Three levels of the scales and clusters of valence and activation: F1 as Wöllmer et "
@@ -236,7 +241,7 @@ def save(report: Report, folder: Path) -> list[Path]:
     ]
 
 
-def load(folder: Path, protocol: str) -> Report:
+def load_context_report(folder: Path, protocol: str) -> ContextReport:
     """The saved report.
 
     Raises:
@@ -244,8 +249,8 @@ def load(folder: Path, protocol: str) -> Report:
     """
     path = folder / f"context-{protocol}.json"
     try:
-        found: Report = json.loads(path.read_text(encoding="utf-8"))
-        remarks(found), lines_of(found), task_lines(found)
+        found: ContextReport = json.loads(path.read_text(encoding="utf-8"))
+        context_remarks(found), lines_of(found), task_lines(found)
     except FileNotFoundError as error:
         raise AffectstreamError(
             f"no report of protocol {protocol} is saved in {folder}; run the command without "

@@ -17,18 +17,20 @@ from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.replay import CorpusReplay
 from affectstream.corpus.scoring import LiveScore
 from affectstream.corpus.script import derived_script
-from affectstream.fusion.node import PREFIXES, FusionNode
+from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion
-from affectstream.run.in_process import Part, run_together
-from affectstream_models.context.model import ContextModel
+from affectstream.run.in_process import JoinedMachine, run_together
+from affectstream_models.context.model import StreamingContextModel
 from affectstream_tools.evaluate.dialogues import inputs_of
 
 _ROWS = {"provisional": "causal", "look-ahead 1": "1", "look-ahead 2": "2", "look-ahead 4": "4"}
 _MODALITIES = ("acoustic", "text")
 
 
-def stream_and_compare(model: ContextModel, dialogues: Sequence[CorpusDialogue]) -> dict[str, Any]:
+def stream_and_compare(
+    model: StreamingContextModel, dialogues: Sequence[CorpusDialogue]
+) -> dict[str, Any]:
     """Replay dialogues through a node that waits for the model's look-ahead.
 
     Returns:
@@ -73,7 +75,7 @@ def stream_and_compare(model: ContextModel, dialogues: Sequence[CorpusDialogue])
     }
 
 
-def _streamed(model: ContextModel, dialogues: Sequence[CorpusDialogue]) -> list[Emotion]:
+def _streamed(model: StreamingContextModel, dialogues: Sequence[CorpusDialogue]) -> list[Emotion]:
     node = FusionNode(PretrainedModel(model), model.look_ahead)
     heard: list[Emotion] = []
     replay = CorpusReplay(
@@ -81,14 +83,16 @@ def _streamed(model: ContextModel, dialogues: Sequence[CorpusDialogue]) -> list[
         Pacer(math.inf),
         lambda message: heard.append(message) if isinstance(message, Emotion) else None,
     )
-    parts = [Part(replay, CorpusReplay.PREFIXES), Part(node, PREFIXES)]
+    parts = [JoinedMachine(replay, CorpusReplay.PREFIXES), JoinedMachine(node, NODE_PREFIXES)]
     for _ in run_together(parts, stopping=lambda: replay.done):
         pass
     return heard
 
 
 def _difference(
-    model: ContextModel, dialogue: CorpusDialogue, estimates: dict[tuple[str, str], Emotion]
+    model: StreamingContextModel,
+    dialogue: CorpusDialogue,
+    estimates: dict[tuple[str, str], Emotion],
 ) -> float:
     inputs = inputs_of(model, dialogue.utterances, _MODALITIES)
     streamed = [estimates[dialogue.id, utterance.id] for utterance in dialogue.utterances]

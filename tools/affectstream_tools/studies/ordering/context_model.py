@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from affectstream_tools.synthesis.dialogue_model import Drawn
-from affectstream_tools.synthesis.features import corpus_dialogues, word_vectors
-from affectstream_tools.train.checkpoint import Recipe, Sources, Trainer, class_outputs
-from affectstream_tools.train.member import Schedule
+from affectstream_tools.synthesis.features import corpus_dialogues, drawn_word_vectors
+from affectstream_tools.train.checkpoint import Sources, Trainer, TrainingRecipe, class_outputs
+from affectstream_tools.train.member import MemberSchedule
 
 _CLASSES = 4
 
 # What keeps the shipped models from learning a small corpus by heart is not needed here.
 _SIZES = {"input_dropout": 0.0, "output_dropout": 0.1, "hidden_dim": 64}
-_SCHEDULE = Schedule(modality_dropout=0.0, crop=0.0, ngram_dropout=0.1, label_smoothing=0.0)
+_SCHEDULE = MemberSchedule(modality_dropout=0.0, crop=0.0, ngram_dropout=0.1, label_smoothing=0.0)
 
 _LOOK_AHEADS = {"causal": 0, "1": 1, "2": 2, "4": 4, "8": 8, "full": None}
 
@@ -33,8 +33,8 @@ def context_scores(
     torch.set_num_threads(1)
     rng = np.random.default_rng((seed, 3))
     known, unknown = corpus_dialogues(learned, rng), corpus_dialogues(scored, rng)
-    recipe = Recipe(schedule=replace(_SCHEDULE, epochs=epochs), sizes=_SIZES, members=1)
-    network, fitted = Trainer(Sources(known, word_vectors()), recipe, seed).train(known)
+    recipe = TrainingRecipe(schedule=replace(_SCHEDULE, epochs=epochs), sizes=_SIZES, members=1)
+    network, fitted = Trainer(Sources(known, drawn_word_vectors()), recipe, seed).train(known)
     encoder = fitted.text_encoder()
     prepared = [fitted.prepare(dialogue, encoder) for dialogue in unknown]
     return {

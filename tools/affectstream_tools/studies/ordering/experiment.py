@@ -7,7 +7,7 @@ Refuses to know: recordings, and how results are shown (``ordering_report``).
 They found: no context < first-order context (HMM and language model) < LSTM < BLSTM. Here the
 dialogues are drawn, so the best accuracy with the same information is known exactly, and so is how
 far from it each one stays. The chain is of second order: what came last is not all that counts.
-Every recognizer sees all cues as numbers (``rows_of``), but the project's context model, which
+Every recognizer sees all cues as numbers (``drawn_rows``), but the project's context model, which
 knows no motion: it sees voice and words. Nothing of it is IEMOCAP.
 """
 
@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream_tools.jobs.jobs import Job
-from affectstream_tools.synthesis.ceilings import ceiling_of
-from affectstream_tools.synthesis.dialogue_model import MODALITIES, DialogueModel, Drawn, Floats
-from affectstream_tools.synthesis.features import rows_of
+from affectstream_tools.synthesis.ceilings import best_possible
+from affectstream_tools.synthesis.dialogue_model import CUES, DialogueModel, Drawn, DrawnArray
+from affectstream_tools.synthesis.features import drawn_rows
 
-Labels = NDArray[np.int64]
+_Labels = NDArray[np.int64]
 
 RECOGNIZERS = {
     "svm": "SVM",
@@ -54,7 +54,7 @@ _FRAME_BLUR = 0.5  # of the rows' deviation: an utterance's frames differ
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class StudySizes:
     """How much is drawn and learned; dialogues, but for turns and epochs.
 
     Attributes:
@@ -72,7 +72,7 @@ class Sizes:
     context_epochs: int = 8
 
 
-SMALL = Sizes(160, 20, 100, 10, 4, 40, 40, 16, 1)
+SMALL_SIZES = StudySizes(160, 20, 100, 10, 4, 40, 40, 16, 1)
 """For tests."""
 
 
@@ -104,25 +104,29 @@ class _Material:
     learned: Drawn
     development: Drawn
     scored: Drawn
-    sizes: Sizes
+    sizes: StudySizes
     seed: int
 
-    def rows(self) -> tuple[Floats, Floats, Floats]:
+    def rows(self) -> tuple[DrawnArray, DrawnArray, DrawnArray]:
         """Each part as numbers (N, T, 12), learned ones of mean 0 and deviation 1."""
         rng = np.random.default_rng((self.seed, 1))
-        parts = [rows_of(part, rng) for part in (self.learned, self.development, self.scored)]
+        parts = [drawn_rows(part, rng) for part in (self.learned, self.development, self.scored)]
         mean, deviation = parts[0].mean(axis=(0, 1)), parts[0].std(axis=(0, 1))
         one, two, three = ((part - mean) / deviation for part in parts)
         return one, two, three
 
 
-def jobs(seeds: Sequence[int] = (0, 1, 2), *, small: bool = False) -> list[Job]:
+def ordering_jobs(seeds: Sequence[int] = (0, 1, 2), *, small: bool = False) -> list[Job]:
     """One job for each recognizer and seed; a seed draws dialogues of its own."""
     return [
         Job(
             f"ordering/{name}/seed-{seed}",
             _TASK,
-            {"recognizer": name, "seed": seed, "sizes": asdict(SMALL if small else Sizes())},
+            {
+                "recognizer": name,
+                "seed": seed,
+                "sizes": asdict(SMALL_SIZES if small else StudySizes()),
+            },
         )
         for seed in seeds
         for name in RECOGNIZERS
@@ -133,12 +137,12 @@ def place(recognizer: str, seed: int, sizes: dict[str, int]) -> dict[str, Any]:
     """Draw dialogues, train a recognizer, score it beside the best: a job.
 
     Args:
-        sizes: those of ``Sizes``.
+        sizes: those of ``StudySizes``.
 
     Raises:
         KeyError: there is no such recognizer.
     """
-    size, model = Sizes(**sizes), DialogueModel()
+    size, model = StudySizes(**sizes), DialogueModel()
     rng = np.random.default_rng(seed)
     learned = model.draw(size.learned, size.turns, rng)
     development = model.draw(size.development, size.turns, rng)
@@ -153,16 +157,16 @@ def _placing(
     recognizer: str,
     look_ahead: str,
     scores: NDArray[Any],
-    modalities: tuple[str, ...] = MODALITIES,
+    modalities: tuple[str, ...] = CUES,
 ) -> Placing:
     """Put scores (N, T, 4) beside the best with the same information."""
-    from affectstream_tools.metrics import score
+    from affectstream_tools.metrics import score_labels
 
     drawn, model = material.scored, material.model
     posterior = model.posteriors(drawn.cues, look_ahead, modalities)
-    best = ceiling_of(posterior, model.prior, drawn, modalities, look_ahead)
+    best = best_possible(posterior, model.prior, drawn, modalities, look_ahead)
     truth = drawn.emotions.ravel()
-    found = score(truth, scores.reshape(-1, scores.shape[-1]))
+    found = score_labels(truth, scores.reshape(-1, scores.shape[-1]))
     first_order = None
     if recognizer == "hmm-lm":
         bigram = model.first_order(drawn.cues, look_ahead, modalities).argmax(axis=-1)
@@ -217,7 +221,7 @@ def _hmms(material: _Material, name: str) -> list[Placing]:
     return [_placing(material, name, _SEES[name], scores)]
 
 
-def _frames(dialogues: Floats, rng: np.random.Generator) -> list[list[Floats]]:
+def _frames(dialogues: DrawnArray, rng: np.random.Generator) -> list[list[DrawnArray]]:
     """Each utterance's row as some blurred frames (4, 12), as an HMM wants them."""
     shape = (*dialogues.shape[:2], _FRAMES, dialogues.shape[2])
     frames = dialogues[:, :, None] + rng.normal(0, _FRAME_BLUR, shape)
@@ -229,7 +233,7 @@ def _network(material: _Material, name: str) -> list[Placing]:
 
     Alone, each utterance is a dialogue of its own.
     """
-    from affectstream_tools.studies.woellmer.training import DialogueNetwork, Schedule
+    from affectstream_tools.studies.woellmer.training import DialogueNetwork, DialogueSchedule
 
     utterances = 1 if name == "alone" else material.sizes.turns
     learned, development, scored = (
@@ -239,7 +243,7 @@ def _network(material: _Material, name: str) -> list[Placing]:
         list(part.emotions.reshape(-1, utterances))
         for part in (material.learned, material.development)
     )
-    plan = Schedule(
+    plan = DialogueSchedule(
         epochs=material.sizes.epochs, batch=_UTTERANCES_PER_STEP // utterances, balance=0.0
     )
     network = DialogueNetwork(

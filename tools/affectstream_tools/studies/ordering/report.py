@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from affectstream_tools.jobs.jobs import Outcome
+from affectstream_tools.jobs.jobs import JobOutcome
 from affectstream_tools.jobs.saved_reports import read_report, write_report
 from affectstream_tools.studies.ordering.experiment import RECOGNIZERS, Placing
 
 DATA = "synthetic dialogues, not IEMOCAP"
-TITLE = "Context and its ceilings, on synthetic dialogues, not IEMOCAP"
-ORDER = ("alone", "hmm-lm", "lstm", "blstm")
+_TITLE = "Context and its ceilings, on synthetic dialogues, not IEMOCAP"
+RECOGNIZER_ORDER = ("alone", "hmm-lm", "lstm", "blstm")
 """No context, first-order context, all that came before, all: accuracies should rise. The network
 without context is the stronger of the recognizers that have none, or as strong."""
 
@@ -49,7 +49,7 @@ class OrderingReport:
     """What the study found.
 
     Attributes:
-        in_order: in how many of the runs each of ``ORDER`` is better than the one before it.
+        in_order: in how many of the runs each of ``RECOGNIZER_ORDER`` is better than the one before it.
         wall_s: by job.
     """
 
@@ -63,10 +63,10 @@ class OrderingReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {"title": TITLE, "data": DATA, **asdict(self)}
+        return {"title": _TITLE, "data": DATA, **asdict(self)}
 
 
-def report_of(outcomes: Mapping[str, Outcome], command: str) -> OrderingReport:
+def ordering_report_of(outcomes: Mapping[str, JobOutcome], command: str) -> OrderingReport:
     """Summarise the jobs' placings."""
     by_seed: dict[int, list[Placing]] = {}
     for outcome in outcomes.values():
@@ -91,7 +91,7 @@ def report_of(outcomes: Mapping[str, Outcome], command: str) -> OrderingReport:
 
 def _in_order(placings: Sequence[Placing]) -> bool:
     accuracy = {placing.recognizer: placing.accuracy for placing in placings}
-    return all(accuracy[worse] < accuracy[better] for worse, better in pairwise(ORDER))
+    return all(accuracy[worse] < accuracy[better] for worse, better in pairwise(RECOGNIZER_ORDER))
 
 
 def _summary(placings: Sequence[Placing]) -> Summary:
@@ -120,7 +120,7 @@ def _summary(placings: Sequence[Placing]) -> Summary:
     )
 
 
-HEADINGS = (
+ORDERING_HEADINGS = (
     "recognizer",
     "sees",
     "cues",
@@ -133,8 +133,8 @@ HEADINGS = (
 )
 
 
-def cells(row: Summary) -> tuple[str, ...]:
-    """What a row says, under ``HEADINGS``."""
+def ordering_cells(row: Summary) -> tuple[str, ...]:
+    """What a row says, under ``ORDERING_HEADINGS``."""
     return (
         row.recognizer,
         row.look_ahead,
@@ -148,7 +148,7 @@ def cells(row: Summary) -> tuple[str, ...]:
     )
 
 
-def remarks(report: OrderingReport) -> list[str]:
+def ordering_remarks(report: OrderingReport) -> list[str]:
     """What must stand beside the table."""
     said = [
         f"No context < first-order context < LSTM < BLSTM in {report.in_order} of {report.runs} "
@@ -165,7 +165,7 @@ def remarks(report: OrderingReport) -> list[str]:
     return said
 
 
-def save(report: OrderingReport, folder: Path) -> list[Path]:
+def save_ordering_report(report: OrderingReport, folder: Path) -> list[Path]:
     """Write ``ordering.json``, ``ordering.md`` and ``ordering.png``.
 
     Raises:
@@ -173,12 +173,12 @@ def save(report: OrderingReport, folder: Path) -> list[Path]:
     """
     from affectstream_tools.studies.ordering.plot import plot_ordering
 
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|--:|--:|--:|--:|--:|--:|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
+    lines = ["| " + " | ".join(ORDERING_HEADINGS) + " |", "|---|---|---|--:|--:|--:|--:|--:|--:|"]
+    lines += ["| " + " | ".join(ordering_cells(row)) + " |" for row in report.rows]
     text = "\n\n".join(
         [
-            f"# {TITLE}",
-            *remarks(report),
+            f"# {_TITLE}",
+            *ordering_remarks(report),
             "\n".join(lines),
             "![accuracies and ceilings](ordering.png)",
             f"Made {report.date} by `{report.command}`.",
@@ -190,7 +190,7 @@ def save(report: OrderingReport, folder: Path) -> list[Path]:
     ]
 
 
-def load(folder: Path) -> OrderingReport:
+def load_ordering_report(folder: Path) -> OrderingReport:
     """Return the saved report.
 
     Raises:

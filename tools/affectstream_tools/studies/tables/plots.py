@@ -20,15 +20,15 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.rows import TableRow
 
 if TYPE_CHECKING:
-    from affectstream_tools.studies.tables.report import Confusion
+    from affectstream_tools.studies.tables.report import ConfusionTable
 
 _INK, _GRID = "#2b2f36", "#d9dce1"
 _PAPER, _OURS, _TEST, _STAND_IN = "#8a929c", "#3b6fb6", "#9dbce4", "#e4e6ea"
 _LINES = (_OURS, "#c8443a", "#2f7d4f", "#e0a021", "#6b4f9e", "#b5542d")
-LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
+PLOTTED_LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
 _ACROSS = 4
 _DPI = 120
 _BAR = 0.24
@@ -37,13 +37,13 @@ _GAP, _WORDS = 0.8, 107.0
 """Per cent: from a bar to its number, and where what it was measured on is written."""
 
 
-def plot_table(title: str, rows: Sequence[Row], path: Path) -> Path:
+def plot_table(title: str, rows: Sequence[TableRow], path: Path) -> Path:
     """Draw the rows of one metric: for each of the paper's rows its bar, and under it ours.
 
     Raises:
         AffectstreamError: the picture cannot be written.
     """
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[TableRow]] = {}
     for row in rows:
         groups.setdefault(row.row, []).append(row)
     lines = sum(1.7 + len(group) for group in groups.values())
@@ -67,7 +67,9 @@ def plot_table(title: str, rows: Sequence[Row], path: Path) -> Path:
     return _save(figure, path)
 
 
-def _draw_group(axes: Any, top: float, name: str, group: Sequence[Row]) -> list[tuple[float, str]]:
+def _draw_group(
+    axes: Any, top: float, name: str, group: Sequence[TableRow]
+) -> list[tuple[float, str]]:
     """Draw the paper's bar and ours below it; return the places and labels of their ticks."""
     paper = next((row.paper for row in group if row.paper is not None), None)
     if paper is None:
@@ -85,11 +87,11 @@ def _draw_group(axes: Any, top: float, name: str, group: Sequence[Row]) -> list[
     return ticks
 
 
-def _look_ahead(row: Row) -> str:
+def _look_ahead(row: TableRow) -> str:
     return "" if row.look_ahead in ("", "none") else f"look-ahead {row.look_ahead}"
 
 
-def _draw_ours(axes: Any, place: float, row: Row) -> None:
+def _draw_ours(axes: Any, place: float, row: TableRow) -> None:
     if row.ours is None:
         _write(axes, 0.6, place, f"no number of ours: {row.data}", style="italic")
         return
@@ -114,7 +116,7 @@ def _draw_ours(axes: Any, place: float, row: Row) -> None:
     _write(axes, _WORDS, place, f"{_data(row)}{chosen}{runs}")
 
 
-def _data(row: Row) -> str:
+def _data(row: TableRow) -> str:
     """What a row was measured on; a stand-in that does not say so itself is called one."""
     unsaid = row.stands_in and "not IEMOCAP" not in row.data
     return f"{row.data}, not IEMOCAP" if unsaid else row.data
@@ -142,22 +144,22 @@ def _add_legend(axes: Any) -> None:
     )
 
 
-def curves(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def curves(rows: Sequence[TableRow]) -> dict[str, list[TableRow]]:
     """Return, by name, the rows of at least three look-aheads that differ in nothing else."""
-    found: dict[str, dict[str, Row]] = {}
+    found: dict[str, dict[str, TableRow]] = {}
     for row in rows:
-        if row.ours is not None and row.look_ahead in LOOK_AHEADS:
+        if row.ours is not None and row.look_ahead in PLOTTED_LOOK_AHEADS:
             part = "" if row.part == "all" else f", {row.part}"
             name = f"{row.row}; {row.protocol}{part}, selected on {row.selected}; {_data(row)}"
             found.setdefault(name, {})[row.look_ahead] = row
     return {
-        name: [by_look_ahead[each] for each in LOOK_AHEADS if each in by_look_ahead]
+        name: [by_look_ahead[each] for each in PLOTTED_LOOK_AHEADS if each in by_look_ahead]
         for name, by_look_ahead in found.items()
         if len(by_look_ahead) > 2
     }
 
 
-def plot_look_ahead(title: str, lines: dict[str, list[Row]], path: Path) -> Path:
+def plot_look_ahead(title: str, lines: dict[str, list[TableRow]], path: Path) -> Path:
     """Draw a figure against the later utterances that were seen, a line each of :func:`curves`.
 
     Raises:
@@ -166,7 +168,7 @@ def plot_look_ahead(title: str, lines: dict[str, list[Row]], path: Path) -> Path
     figure = Figure(figsize=(9, 4.2 + 0.2 * len(lines)), layout="constrained", dpi=_DPI)
     axes = figure.subplots()
     for colour, (name, rows) in zip(cycle(_LINES), lines.items(), strict=False):
-        places = [LOOK_AHEADS.index(row.look_ahead) for row in rows]
+        places = [PLOTTED_LOOK_AHEADS.index(row.look_ahead) for row in rows]
         values = [float("nan") if row.ours is None else row.ours for row in rows]
         stands_in = any(row.stands_in for row in rows)
         axes.errorbar(
@@ -182,7 +184,7 @@ def plot_look_ahead(title: str, lines: dict[str, list[Row]], path: Path) -> Path
             capsize=2,
             label=name,
         )
-    axes.set_xticks(range(len(LOOK_AHEADS)), LOOK_AHEADS)
+    axes.set_xticks(range(len(PLOTTED_LOOK_AHEADS)), PLOTTED_LOOK_AHEADS)
     axes.set_xlabel("later utterances seen", color=_INK)
     axes.set_ylabel("per cent", color=_INK)
     axes.grid(axis="y", color=_GRID, lw=0.6)
@@ -192,7 +194,7 @@ def plot_look_ahead(title: str, lines: dict[str, list[Row]], path: Path) -> Path
     return _save(figure, path)
 
 
-def plot_confusions(title: str, confusions: Sequence[Confusion], path: Path) -> Path:
+def plot_confusions(title: str, confusions: Sequence[ConfusionTable], path: Path) -> Path:
     """Draw matrices side by side: the share of each true class in colour, counts below it.
 
     Raises:
@@ -214,7 +216,7 @@ def plot_confusions(title: str, confusions: Sequence[Confusion], path: Path) -> 
     return _save(figure, path)
 
 
-def _draw_confusion(axes: Any, confusion: Confusion) -> None:
+def _draw_confusion(axes: Any, confusion: ConfusionTable) -> None:
     counts = np.array(confusion.counts, dtype=np.float64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

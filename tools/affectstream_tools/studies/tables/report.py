@@ -18,15 +18,15 @@ from types import ModuleType
 from typing import Any
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.jobs import Outcome, write_whole
+from affectstream_tools.jobs.jobs import JobOutcome, write_whole
 from affectstream_tools.studies.tables.papers import TITLES
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.rows import TableRow
 from affectstream_tools.studies.tables.tables import (
     TABLES,
     as_csv,
     as_markdown,
     as_text,
-    markdown,
+    markdown_table,
     text_table,
 )
 
@@ -46,7 +46,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Confusion:
+class ConfusionTable:
     """How often what was true (rows) was taken for what (columns), of a row of a table."""
 
     table: str
@@ -61,20 +61,20 @@ class TableReport:
     """One table and what made it."""
 
     table: str
-    rows: list[Row]
+    rows: list[TableRow]
     command: str
     date: str
     versions: dict[str, str]
     costs: list[Cost] = field(default_factory=list)
-    confusions: list[Confusion] = field(default_factory=list)
+    confusions: list[ConfusionTable] = field(default_factory=list)
 
 
-def report_of(
+def table_report_of(
     table: str,
-    rows: Sequence[Row],
-    outcomes: Sequence[Outcome],
+    rows: Sequence[TableRow],
+    outcomes: Sequence[JobOutcome],
     command: str,
-    confusions: Sequence[Confusion] = (),
+    confusions: Sequence[ConfusionTable] = (),
 ) -> TableReport:
     """Return the report of a table from the outcomes of the jobs that filled it.
 
@@ -92,7 +92,7 @@ def report_of(
     )
 
 
-def confusions_of(module: ModuleType, outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+def confusions_of(module: ModuleType, outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
     """Return the matrices that a module of experiments draws from its outcomes, if it does."""
     drawn = getattr(module, "confusions", None)
     return [] if drawn is None else list(drawn(outcomes))
@@ -106,7 +106,7 @@ def _versions() -> Iterable[tuple[str, str]]:
             continue
 
 
-def save(reports: Sequence[TableReport], folder: Path) -> list[Path]:
+def save_table_report(reports: Sequence[TableReport], folder: Path) -> list[Path]:
     """Write the reports' files and return them; ``tables.json`` keeps the other tables' too.
 
     Raises:
@@ -148,7 +148,7 @@ def _draw(report: TableReport, folder: Path) -> Iterable[Path]:
         yield plots.plot_confusions(TITLES[report.table], report.confusions, path)
 
 
-def load(folder: Path, tables: Sequence[str]) -> list[TableReport]:
+def load_table_report(folder: Path, tables: Sequence[str]) -> list[TableReport]:
     """Return the saved reports of these tables.
 
     Raises:
@@ -179,9 +179,9 @@ def _from_dict(values: dict[str, Any]) -> TableReport:
     return TableReport(
         **{
             **values,
-            "rows": [Row(**row) for row in values["rows"]],
+            "rows": [TableRow(**row) for row in values["rows"]],
             "costs": [Cost(**cost) for cost in values["costs"]],
-            "confusions": [Confusion(**confusion) for confusion in values["confusions"]],
+            "confusions": [ConfusionTable(**confusion) for confusion in values["confusions"]],
         }
     )
 
@@ -194,7 +194,7 @@ def costs_as_text(costs: Sequence[Cost]) -> str:
 
 def costs_as_markdown(costs: Sequence[Cost]) -> str:
     """Time and memory of each experiment, as a Markdown table."""
-    table = markdown(_COSTS, ("---", "--:", "--:", "---"), _lines(costs))
+    table = markdown_table(_COSTS, ("---", "--:", "--:", "---"), _lines(costs))
     return f"## Time and memory of each experiment\n\n{table}"
 
 

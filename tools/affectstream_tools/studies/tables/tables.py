@@ -14,7 +14,7 @@ from types import ModuleType
 
 from affectstream_tools.jobs.jobs import Job
 from affectstream_tools.studies.tables.papers import PRINTED, QUOTED, TITLES
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.rows import TableRow
 
 TABLES = tuple(TITLES)
 STAND_IN = "*"
@@ -62,12 +62,12 @@ def tables_of(module: ModuleType, job: Job) -> frozenset[str]:
     return frozenset(TABLES) if named is None else frozenset(named(job))
 
 
-def completed(rows: Iterable[Row], tables: Sequence[str]) -> list[Row]:
+def completed(rows: Iterable[TableRow], tables: Sequence[str]) -> list[TableRow]:
     """Return the rows of these tables in the papers' order; a row of theirs never is left out.
 
     A metric is, where the paper's number is not known and the row has another metric.
     """
-    ours: dict[tuple[str, str, str], list[Row]] = {}
+    ours: dict[tuple[str, str, str], list[TableRow]] = {}
     for row in rows:
         ours.setdefault((row.table, row.row, row.metric), []).append(row)
     present = {key[:2] for key in ours}
@@ -83,8 +83,8 @@ def completed(rows: Iterable[Row], tables: Sequence[str]) -> list[Row]:
     return found
 
 
-def _missing(table: str, row: str, metric: str) -> Row:
-    return Row(
+def _missing(table: str, row: str, metric: str) -> TableRow:
+    return TableRow(
         table=table,
         row=row,
         metric=metric,
@@ -98,7 +98,7 @@ def _missing(table: str, row: str, metric: str) -> Row:
     )
 
 
-def cells(row: Row) -> dict[str, str]:
+def table_cells(row: TableRow) -> dict[str, str]:
     """Return a row's cells as words; what is not known is a dash."""
     found = {name: str(getattr(row, name)) for name in _HEADINGS}
     for name in ("paper", "ours", "sd", "chance"):
@@ -114,8 +114,8 @@ def _figure(value: float | None, digits: int) -> str:
     return "-" if value is None or value != value else f"{value:.{digits}f}"
 
 
-def as_csv(rows: Iterable[Row]) -> str:
-    """One line a row, the fields of :class:`Row`; unknown figures are empty."""
+def as_csv(rows: Iterable[TableRow]) -> str:
+    """One line a row, the fields of :class:`TableRow`; unknown figures are empty."""
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for row in rows:
@@ -127,14 +127,16 @@ def as_csv(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-def as_markdown(title: str, rows: Sequence[Row]) -> str:
+def as_markdown(title: str, rows: Sequence[TableRow]) -> str:
     """A Markdown table under a heading."""
-    body = [[*cells(row).values()] for row in rows]
+    body = [[*table_cells(row).values()] for row in rows]
     aligned = ["--:" if name in _FIGURES else "---" for name in _HEADINGS]
-    return f"## {title}\n\n{markdown(list(_HEADINGS.values()), aligned, body)}\n{FOOTNOTE}\n"
+    return f"## {title}\n\n{markdown_table(list(_HEADINGS.values()), aligned, body)}\n{FOOTNOTE}\n"
 
 
-def markdown(headings: Sequence[str], aligned: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+def markdown_table(
+    headings: Sequence[str], aligned: Sequence[str], body: Iterable[Sequence[str]]
+) -> str:
     """The lines of a Markdown table."""
     lines = [headings, aligned, *body]
     return "".join(
@@ -142,9 +144,9 @@ def markdown(headings: Sequence[str], aligned: Sequence[str], body: Iterable[Seq
     )
 
 
-def as_text(title: str, rows: Sequence[Row], *, width: int = 190) -> str:
+def as_text(title: str, rows: Sequence[TableRow], *, width: int = 190) -> str:
     """The table as lines of at most ``width`` characters."""
-    body = [[*cells(row).values()] for row in rows]
+    body = [[*table_cells(row).values()] for row in rows]
     right = [name in _FIGURES for name in _HEADINGS]
     return text_table(title, list(_HEADINGS.values()), right, body, width=width) + FOOTNOTE + "\n"
 

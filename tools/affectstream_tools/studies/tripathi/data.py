@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusUtterance
-from affectstream_models.tripathi.mocap import ALL_COLUMNS, ROWS
-from affectstream_models.tripathi.speech import DESCRIPTORS, FRAMES
-from affectstream_tools.corpora.corpus import open_corpus
-from affectstream_tools.corpora.preparation import prepare
+from affectstream_models.tripathi.mocap import ALL_COLUMNS, MOCAP_ROWS
+from affectstream_models.tripathi.speech import FRAMES, SPEECH_COLUMNS
+from affectstream_tools.corpora.corpus import open_any_corpus
+from affectstream_tools.corpora.preparation import prepare_features
 from affectstream_tools.synthesis.ceilings import Ceiling, ceilings
 from affectstream_tools.synthesis.dialogue_model import DialogueModel, Shown
 from affectstream_tools.synthesis.kept_corpus import kept_corpus
@@ -32,8 +32,8 @@ from affectstream_tools.synthesis.truth import is_synthetic, read_truth
 EXCITEMENT = {"ang": "anger", "exc": "excitement", "neu": "neutral", "sad": "sadness"}
 HAPPINESS = {"ang": "anger", "hap": "happiness", "neu": "neutral", "sad": "sadness"}
 
-FRONT_ENDS = {"speech": "tripathi34", "mocap": "mocap"}
-_SHAPES = {"speech": (FRAMES, DESCRIPTORS), "mocap": (ROWS, ALL_COLUMNS)}
+FRONT_END_OF_INPUT = {"speech": "tripathi34", "mocap": "mocap"}
+_SHAPES = {"speech": (FRAMES, SPEECH_COLUMNS), "mocap": (MOCAP_ROWS, ALL_COLUMNS)}
 _SHOWN_IN = {"speech": "voice", "tokens": "words", "mocap": "motion"}
 
 _MODEL = DialogueModel(voice=Shown(0.7), words=Shown(0.7), motion=Shown(0.7))
@@ -115,7 +115,7 @@ def read_utterances(
         CorpusError: the corpus cannot be read.
         ValueError: it lacks what an input is made of, or no utterance has one of the classes.
     """
-    corpus = open_corpus(folder)
+    corpus = open_any_corpus(folder)
     if small:
         corpus = _thinned(corpus)
         cache = cache / "small"
@@ -199,10 +199,14 @@ def _frames(
     corpus: Corpus, labelled: Sequence[Labelled], inputs: list[str], cache: Path
 ) -> dict[str, NDArray[np.float32]]:
     """Features are prepared of the whole corpus, as any other experiment on it asks for them."""
-    prepared = prepare(corpus, [FRONT_ENDS[name] for name in inputs], cache, workers=1)
+    prepared = prepare_features(
+        corpus, [FRONT_END_OF_INPUT[name] for name in inputs], cache, workers=1
+    )
     frames = {}
     for name in inputs:
-        found = [prepared.features(FRONT_ENDS[name], each.utterance.id) for each in labelled]
+        found = [
+            prepared.features(FRONT_END_OF_INPUT[name], each.utterance.id) for each in labelled
+        ]
         if all(each is None for each in found):
             raise ValueError(
                 f"{corpus.path} has nothing to make {name} of; use a network of text alone, or a "

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from affectstream_models.tripathi.checkpoints import Description, TrainedNetwork
-from affectstream_models.tripathi.mocap import ROWS
-from affectstream_models.tripathi.networks import NETWORKS, Network, Optimiser
+from affectstream_models.tripathi.checkpoints import NetworkDescription, TrainedNetwork
+from affectstream_models.tripathi.mocap import MOCAP_ROWS
+from affectstream_models.tripathi.networks import NETWORKS, Optimiser, TripathiNetwork
 from affectstream_models.tripathi.speech import FRAMES
 from affectstream_tools.studies.tripathi.data import (
     Utterances,
@@ -35,24 +35,24 @@ from affectstream_tools.studies.tripathi.inputs import (
 )
 from affectstream_tools.studies.tripathi.protocols import parts_of
 from affectstream_tools.studies.tripathi.training import (
-    Course,
+    NetworkSchedule,
     Parts,
-    Schedule,
-    score,
-    train,
+    TrainingCourse,
+    score_network,
+    train_epochs,
 )
 
-SYNTHETIC = "synthetic"
+SYNTHETIC_CORPUS = "synthetic"
 """In place of a corpus's folder."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExperimentPlan:
     """All that an experiment depends on.
 
     Attributes:
         network: of ``tripathi.NETWORKS``.
-        corpus: a folder, or ``SYNTHETIC``.
+        corpus: a folder, or ``SYNTHETIC_CORPUS``.
         vectors: a file of word vectors, for the networks that start at them.
         protocol: of ``tripathi_protocols.PROTOCOLS``.
         improvised: leave out what is read from plays, in training too.
@@ -94,12 +94,12 @@ class Finished:
         description: what the network must be given, for its checkpoint.
     """
 
-    plan: Plan
+    plan: ExperimentPlan
     utterances: Utterances
     parts: Parts
-    description: Description
+    description: NetworkDescription
     network: nn.Module
-    course: Course
+    course: TrainingCourse
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: what was learned from and scored, every epoch, and both choices of one."""
@@ -125,14 +125,17 @@ class Finished:
         }
 
 
-def run(cache: str, **options: Any) -> dict[str, Any]:
-    """A job: options are those of ``Plan``."""
+def run_network_job(cache: str, **options: Any) -> dict[str, Any]:
+    """A job: options are those of ``ExperimentPlan``."""
     torch.set_num_threads(1)
-    return experiment(Plan(**options), Path(cache)).to_dict()
+    return experiment(ExperimentPlan(**options), Path(cache)).to_dict()
 
 
 def experiment(
-    plan: Plan, cache: Path, *, on_epoch: Callable[[int, float], None] = lambda epoch, loss: None
+    plan: ExperimentPlan,
+    cache: Path,
+    *,
+    on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> Finished:
     """Train and score a network.
 
@@ -150,20 +153,22 @@ def experiment(
     empty = replace(_described(plan, utterances), vectors=which)
     description = fitted(empty, texts, frames, parts.train, vectors)
     network = started(description, vectors, plan.seed)
-    course = train(
+    course = train_epochs(
         network,
         optimiser,
         encoded(description, texts, frames),
         torch.from_numpy(utterances.labels),
         parts,
-        Schedule(plan.batch, plan.epochs, plan.patience),
+        NetworkSchedule(plan.batch, plan.epochs, plan.patience),
         plan.seed,
         on_epoch=on_epoch,
     )
     return Finished(plan, utterances, parts, description, network, course)
 
 
-def evaluate(trained: TrainedNetwork, cache: Path, *, corpus: str | None = None) -> dict[str, Any]:
+def run_evaluation(
+    trained: TrainedNetwork, cache: Path, *, corpus: str | None = None
+) -> dict[str, Any]:
     """Score a checkpoint on the part that its training did not see.
 
     Args:
@@ -176,7 +181,7 @@ def evaluate(trained: TrainedNetwork, cache: Path, *, corpus: str | None = None)
             learned from.
     """
     description = trained.description
-    plan = Plan(**{k: v for k, v in description.trained.items() if k != "named"})
+    plan = ExperimentPlan(**{k: v for k, v in description.trained.items() if k != "named"})
     if corpus and Path(corpus).resolve() == Path(plan.corpus).resolve():
         raise ValueError(
             f"the network has learned from {corpus}; name no corpus, and what it has not learned "
@@ -191,7 +196,7 @@ def evaluate(trained: TrainedNetwork, cache: Path, *, corpus: str | None = None)
     test = np.arange(len(utterances.labels)) if corpus else _parts(plan, utterances).test
     inputs = encoded(description, utterances.texts, utterances.frames)
     labels = torch.from_numpy(utterances.labels)
-    scored = score(trained.network, inputs, labels, test)
+    scored = score_network(trained.network, inputs, labels, test)
     improvised = utterances.improvised[test]
     return {
         "network": description.name,
@@ -205,28 +210,30 @@ def evaluate(trained: TrainedNetwork, cache: Path, *, corpus: str | None = None)
     }
 
 
-def _network(name: str) -> Network:
+def _network(name: str) -> TripathiNetwork:
     if name not in NETWORKS:
         raise ValueError(f"there is no network {name!r}; there are {', '.join(NETWORKS)}")
     return NETWORKS[name]
 
 
-def _described(plan: Plan, utterances: Utterances) -> Description:
+def _described(plan: ExperimentPlan, utterances: Utterances) -> NetworkDescription:
     """What is known of a network before anything is fitted."""
     speech = utterances.frames.get("speech")
-    return Description(
+    return NetworkDescription(
         name=plan.network,
         classes=utterances.classes,
         frames=FRAMES if speech is None else longest(speech),
         length=longest_text(utterances.texts),
-        rows=ROWS,
+        rows=MOCAP_ROWS,
         trained={**asdict(plan), "named": utterances.named},
     )
 
 
-def _utterances(plan: Plan, cache: Path) -> Utterances:
+def _utterances(plan: ExperimentPlan, cache: Path) -> Utterances:
     folder = (
-        synthetic_corpus(cache, small=plan.small) if plan.corpus == SYNTHETIC else Path(plan.corpus)
+        synthetic_corpus(cache, small=plan.small)
+        if plan.corpus == SYNTHETIC_CORPUS
+        else Path(plan.corpus)
     )
     return read_utterances(
         folder,
@@ -237,7 +244,7 @@ def _utterances(plan: Plan, cache: Path) -> Utterances:
     )
 
 
-def _parts(plan: Plan, utterances: Utterances) -> Parts:
+def _parts(plan: ExperimentPlan, utterances: Utterances) -> Parts:
     return parts_of(
         plan.protocol,
         plan.seed,

@@ -34,27 +34,27 @@ from affectstream.features.text import (
     learn_vocabulary,
     read_word_vectors,
     token_ids,
-    tokens_of,
+    words_of,
 )
-from affectstream_models.tripathi.checkpoints import FIRST_WORD, Description, Moments
-from affectstream_models.tripathi.networks import NETWORKS, build
+from affectstream_models.tripathi.checkpoints import FIRST_WORD, Moments, NetworkDescription
+from affectstream_models.tripathi.networks import NETWORKS, build_network
 from affectstream_models.tripathi.text import given_embedding
 from affectstream_tools.studies.tripathi.training import initialise
 
-Frames = NDArray[np.float32]
-Indices = NDArray[np.int64]
+_Frames = NDArray[np.float32]
+_Indices = NDArray[np.int64]
 
 LEAST_OCCURRENCES = 2
 _LEAST_SD = 1e-6
 
 
 def fitted(
-    description: Description,
+    description: NetworkDescription,
     texts: Sequence[str],
-    frames: Mapping[str, Frames],
-    train: Indices,
+    frames: Mapping[str, _Frames],
+    train: _Indices,
     vectors: WordVectors | None,
-) -> Description:
+) -> NetworkDescription:
     """The description with a vocabulary and a normalisation fitted on the training part.
 
     Args:
@@ -81,18 +81,18 @@ def fitted(
     )
 
 
-def longest(speech: Frames) -> int:
+def longest(speech: _Frames) -> int:
     """Rows of (N, T, 34) up to the last one that is not empty in all utterances; at least one."""
     return int(np.flatnonzero(speech.any(axis=(0, 2))).max(initial=0)) + 1
 
 
 def longest_text(texts: Sequence[str]) -> int:
     """Tokens of the longest text, at most ``TOKENS``; at least one."""
-    return max(1, min(TOKENS, max(len(tokens_of(text)) for text in texts)))
+    return max(1, min(TOKENS, max(len(words_of(text)) for text in texts)))
 
 
 def encoded(
-    description: Description, texts: Sequence[str], frames: Mapping[str, Frames]
+    description: NetworkDescription, texts: Sequence[str], frames: Mapping[str, _Frames]
 ) -> dict[str, Tensor]:
     """The tensors of all utterances, by the name of ``forward``'s argument."""
     network = NETWORKS[description.name]
@@ -110,11 +110,11 @@ def encoded(
     return inputs
 
 
-def started(description: Description, vectors: WordVectors | None, seed: int) -> nn.Module:
+def started(description: NetworkDescription, vectors: WordVectors | None, seed: int) -> nn.Module:
     """A network with the weights that training starts at."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = build(description.name, description.sizes())
+        network = build_network(description.name, description.sizes())
         initialise(network)
     if vectors is not None:
         _put(network, _start(vectors, len(description.vocabulary)))
@@ -152,7 +152,7 @@ def _put(network: nn.Module, table: Tensor) -> None:
     embedding.load_state_dict(given_embedding(table).state_dict())
 
 
-def _columns(network: str, name: str, frames: Mapping[str, Frames]) -> Frames:
+def _columns(network: str, name: str, frames: Mapping[str, _Frames]) -> _Frames:
     """The columns of an input that a network takes."""
     columns = NETWORKS[network].columns
     if name != "mocap" or columns is None:
@@ -160,7 +160,7 @@ def _columns(network: str, name: str, frames: Mapping[str, Frames]) -> Frames:
     return frames[name][..., slice(*columns)]
 
 
-def _moments(values: Frames) -> Moments:
+def _moments(values: _Frames) -> Moments:
     """Over the rows that are not all zeros: those fill up what is short, or stand for no motion."""
     rows = values.reshape(-1, values.shape[-1])
     rows = rows[rows.any(axis=1)].astype(np.float64)
@@ -171,8 +171,8 @@ def _moments(values: Frames) -> Moments:
     return rows.mean(axis=0).tolist(), sd.tolist()
 
 
-def _scaled(values: Frames, moments: Moments) -> Frames:
+def _scaled(values: _Frames, moments: Moments) -> _Frames:
     mean, sd = (np.array(each, dtype=np.float32) for each in moments)
-    scaled: Frames = (values - mean) / sd
+    scaled: _Frames = (values - mean) / sd
     scaled[~values.any(axis=-1)] = 0.0
     return scaled

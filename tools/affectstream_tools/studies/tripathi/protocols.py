@@ -18,10 +18,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_tools.studies.tripathi.training import Indices, Parts
+from affectstream_tools.studies.tripathi.training import PartIndices, Parts
 
 RANDOM, LAST, SESSION, ACTORS = "random 20 %", "last 20 %", "session 5", "actors (16, 4, 4)"
-PROTOCOLS = (RANDOM, LAST, SESSION, ACTORS)
+TRIPATHI_PROTOCOLS = (RANDOM, LAST, SESSION, ACTORS)
 _TEST_SHARE, _DEVELOPMENT_SHARE, _SESSION = 0.2, 0.1, 5
 _ACTORS = 4
 
@@ -56,7 +56,7 @@ def parts_of(
         rest = np.setdiff1d(np.arange(len(ids)), test)
         development, train = _by_dialogues(names, rest, rng)
     else:
-        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(TRIPATHI_PROTOCOLS)}")
     parts = Parts(np.sort(train), np.sort(development), np.sort(test))
     if not min(len(parts.train), len(parts.development), len(parts.test)):
         raise ValueError(
@@ -66,21 +66,21 @@ def parts_of(
     return parts
 
 
-def _cut(order: Indices, share: float) -> tuple[Indices, Indices]:
+def _cut(order: PartIndices, share: float) -> tuple[PartIndices, PartIndices]:
     """The first ``share`` of some utterances, and the others."""
     count = len(order) - int(len(order) * (1 - share))
     return order[:count], order[count:]
 
 
-def _last(ids: Sequence[str]) -> Indices:
+def _last(ids: Sequence[str]) -> PartIndices:
     """The last fifth in the order of the names; counted as Keras counts it."""
     order = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
     return order[int(len(ids) * (1 - _TEST_SHARE)) :]
 
 
 def _by_dialogues(
-    names: NDArray[np.str_], rest: Indices, rng: np.random.Generator
-) -> tuple[Indices, Indices]:
+    names: NDArray[np.str_], rest: PartIndices, rng: np.random.Generator
+) -> tuple[PartIndices, PartIndices]:
     """Whole dialogues, drawn until they hold the share for development; and the others."""
     drawn: list[str] = []
     for name in rng.permutation(np.unique(names[rest])):
@@ -92,7 +92,7 @@ def _by_dialogues(
     return rest[held], rest[~held]
 
 
-def _by_actors(names: NDArray[np.str_], seed: int) -> tuple[Indices, Indices, Indices]:
+def _by_actors(names: NDArray[np.str_], seed: int) -> tuple[PartIndices, PartIndices, PartIndices]:
     """Four actors are scored, the next four choose the epoch; the seed says which four.
 
     RAVDESS numbers men and women in turn, so that four in a row are two of each.

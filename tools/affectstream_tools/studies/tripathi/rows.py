@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from affectstream_models.tripathi.networks import NETWORKS
-from affectstream_tools.jobs.jobs import Outcome
+from affectstream_tools.jobs.jobs import JobOutcome
 from affectstream_tools.studies.tables.papers import PRINTED, QUOTED, printed
-from affectstream_tools.studies.tables.report import Confusion
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.report import ConfusionTable
+from affectstream_tools.studies.tables.rows import TableRow
 
 PAPER_ROWS = {
     ("t1", "Model 1: MLP"): "speech-1",
@@ -50,13 +50,13 @@ IMPROVISED_ROW = "Model 4, improvised"
 """The row whose network is trained on improvised dialogues alone."""
 
 
-def rows_of(outcomes: Mapping[str, Outcome]) -> list[Row]:
+def tripathi_rows(outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
     """Every row of the paper's tables, on each corpus that it was run on, in the paper's order.
 
     Rows in which the paper quotes another work are not ours to fill.
     """
     by_case = _by_case(outcomes)
-    found: list[Row] = []
+    found: list[TableRow] = []
     for table, row in (key[:2] for key in PRINTED if key[0].startswith("t")):
         if row in QUOTED:
             continue
@@ -72,10 +72,10 @@ def rows_of(outcomes: Mapping[str, Outcome]) -> list[Row]:
     return found
 
 
-def confusions_of(outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+def tripathi_confusions(outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
     """A matrix for each row, corpus and protocol: the epoch that the development part chose."""
     return [
-        Confusion(
+        ConfusionTable(
             table=table,
             title=f"{row}; {protocol}; {_data(runs)}",
             labels=list(runs[0].result["classes"]),
@@ -90,10 +90,10 @@ def confusions_of(outcomes: Mapping[str, Outcome]) -> list[Confusion]:
 
 
 def _by_case(
-    outcomes: Mapping[str, Outcome],
-) -> dict[tuple[str, str, bool, str], list[Outcome]]:
+    outcomes: Mapping[str, JobOutcome],
+) -> dict[tuple[str, str, bool, str], list[JobOutcome]]:
     """The runs by network, corpus, whether improvised alone, and protocol."""
-    found: dict[tuple[str, str, bool, str], list[Outcome]] = defaultdict(list)
+    found: dict[tuple[str, str, bool, str], list[JobOutcome]] = defaultdict(list)
     for outcome in outcomes.values():
         options = outcome.job.options
         if outcome.job.name.startswith("t/"):
@@ -103,8 +103,8 @@ def _by_case(
 
 
 def _rows_of(
-    table: str, row: str, runs: Sequence[Outcome], protocol: str, *, improvised: bool
-) -> Iterator[Row]:
+    table: str, row: str, runs: Sequence[JobOutcome], protocol: str, *, improvised: bool
+) -> Iterator[TableRow]:
     """The rows of one network on one corpus: each choice of the epoch, all and improvised."""
     if improvised != (row == IMPROVISED_ROW):
         return
@@ -117,7 +117,7 @@ def _rows_of(
             for metric in ("accuracy", "uar"):
                 values = [100 * each[metric] for each in scored]
                 whole = part == "all" or improvised
-                yield Row(
+                yield TableRow(
                     table=table,
                     row=row,
                     metric=metric,
@@ -135,13 +135,13 @@ def _rows_of(
                 )
 
 
-def _scored(run: Outcome, selected: str, part: str) -> dict[str, Any]:
+def _scored(run: JobOutcome, selected: str, part: str) -> dict[str, Any]:
     """What a run reports of a part of its test part; empty where there is nothing in it."""
     found: dict[str, Any] = run.result["selected"][selected]
     return found if part == "all" else found["improvised"] or {}
 
 
-def _data(runs: Sequence[Outcome], metric: str = "accuracy", part: str = "all") -> str:
+def _data(runs: Sequence[JobOutcome], metric: str = "accuracy", part: str = "all") -> str:
     """What the runs are of, and what else must be known to read their figures.
 
     The best that there is on a synthetic corpus is known of all dialogues together.
@@ -162,8 +162,8 @@ def _chance(confusion: Sequence[Sequence[int]], metric: str) -> float:
     return 100 / len(counts) if metric == "uar" else 100 * max(counts) / sum(counts)
 
 
-def _blank(table: str, row: str, why: str) -> Row:
-    return Row(
+def _blank(table: str, row: str, why: str) -> TableRow:
+    return TableRow(
         table=table,
         row=row,
         metric="accuracy",

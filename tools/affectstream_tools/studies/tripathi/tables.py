@@ -18,18 +18,18 @@ from typing import Literal
 
 from affectstream.corpus.raw import find_sessions
 from affectstream_models.tripathi.networks import NETWORKS
-from affectstream_tools.jobs.jobs import Job, Outcome
-from affectstream_tools.studies.tables.report import Confusion
-from affectstream_tools.studies.tables.rows import Row
-from affectstream_tools.studies.tripathi.experiment import SYNTHETIC, Plan
+from affectstream_tools.jobs.jobs import Job, JobOutcome
+from affectstream_tools.studies.tables.report import ConfusionTable
+from affectstream_tools.studies.tables.rows import TableRow
+from affectstream_tools.studies.tripathi.experiment import SYNTHETIC_CORPUS, ExperimentPlan
 from affectstream_tools.studies.tripathi.protocols import ACTORS, LAST, RANDOM, SESSION
 from affectstream_tools.studies.tripathi.rows import (
     IMPROVISED_ROW,
     PAPER_ROWS,
-    confusions_of,
-    rows_of,
+    tripathi_confusions,
+    tripathi_rows,
 )
-from affectstream_tools.studies.tripathi.training import Schedule
+from affectstream_tools.studies.tripathi.training import NetworkSchedule
 
 VECTORS = Path("glove-50d-5k") / "glove-50d-5k.json"
 
@@ -39,7 +39,7 @@ _ADAM_INSTEAD = ("text-2", "text-3")
 """Trained with Adam in the published notebook (text.ipynb), which prints the paper's figures; with
 Adadelta they are at chance after five epochs."""
 
-_RUN = "affectstream_tools.studies.tripathi.experiment:run"
+_RUN = "affectstream_tools.studies.tripathi.experiment:run_network_job"
 _SMALL = ("speech-1", "text-3", "mocap-head-2", "text-speech-2")
 
 
@@ -90,14 +90,14 @@ def tables_of(job: Job) -> frozenset[str]:
     return frozenset(named)
 
 
-def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
+def rows(outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
     """Every row of the paper's tables, on each corpus that it was run on, in the paper's order."""
-    return rows_of(outcomes)
+    return tripathi_rows(outcomes)
 
 
-def confusions(outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+def confusions(outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
     """A matrix for each row, corpus and protocol: the epoch that the development part chose."""
-    return confusions_of(outcomes)
+    return tripathi_confusions(outcomes)
 
 
 def _cases(network: str, data: Path, small: bool) -> Iterator[_Case]:
@@ -122,15 +122,15 @@ def _cases(network: str, data: Path, small: bool) -> Iterator[_Case]:
             yield _Case("iemocap", LAST, improvised=True)
 
 
-def _plan(network: str, case: _Case, data: Path, seed: int, small: bool) -> Plan:
+def _plan(network: str, case: _Case, data: Path, seed: int, small: bool) -> ExperimentPlan:
     corpus = {
         "transcripts": str(data / "iemocap-derived"),
         "ravdess": str(data / "ravdess16k"),
-        "synthetic": SYNTHETIC,
+        "synthetic": SYNTHETIC_CORPUS,
         "iemocap": str(data),
     }[case.where]
-    schedule = Schedule(32, 1, 1) if small else _schedule(network, case.where)
-    return Plan(
+    schedule = NetworkSchedule(32, 1, 1) if small else _schedule(network, case.where)
+    return ExperimentPlan(
         network=network,
         corpus=corpus,
         vectors=str(data / VECTORS),
@@ -145,7 +145,7 @@ def _plan(network: str, case: _Case, data: Path, seed: int, small: bool) -> Plan
     )
 
 
-def _schedule(network: str, where: Where) -> Schedule:
+def _schedule(network: str, where: Where) -> NetworkSchedule:
     """At most so many epochs, of which the development part chooses.
 
     Theirs were 125 for text 1 and 30 for text 2 and 3. Their own logs have text 2 within a point
@@ -153,5 +153,5 @@ def _schedule(network: str, where: Where) -> Schedule:
     numbers, where they had 300, it takes longer.
     """
     if where in ("transcripts", "iemocap"):
-        return Schedule(100, 12, 5 if network == "text-1" else 4)
-    return Schedule(32, 20 if network == "speech-2" else 12, 4)
+        return NetworkSchedule(100, 12, 5 if network == "text-1" else 4)
+    return NetworkSchedule(32, 20 if network == "speech-2" else 12, 4)

@@ -26,7 +26,7 @@ from affectstream_models.tripathi.networks import Optimiser, optimiser_of
 from affectstream_tools.metrics import confusion
 
 Inputs = Mapping[str, Tensor]
-Indices = NDArray[np.int64]
+PartIndices = NDArray[np.int64]
 
 _SCORED_AT_ONCE = 200
 
@@ -35,13 +35,13 @@ _SCORED_AT_ONCE = 200
 class Parts:
     """Which utterances are for what; no utterance is in two parts."""
 
-    train: Indices
-    development: Indices
-    test: Indices
+    train: PartIndices
+    development: PartIndices
+    test: PartIndices
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class NetworkSchedule:
     """How long to train.
 
     Attributes:
@@ -103,7 +103,7 @@ class Scored:
 
 
 @dataclass(slots=True)
-class Course:
+class TrainingCourse:
     """What came of a training.
 
     Attributes:
@@ -188,17 +188,17 @@ def _initialise_lstm(name: str, parameter: Tensor) -> None:
             parameter.chunk(4)[1].fill_(1.0)
 
 
-def train(
+def train_epochs(
     network: nn.Module,
     optimiser: Optimiser,
     inputs: Inputs,
     labels: Tensor,
     parts: Parts,
-    schedule: Schedule,
+    schedule: NetworkSchedule,
     seed: int,
     *,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
-) -> Course:
+) -> TrainingCourse:
     """Train ``network`` in place; it ends with the weights that the development part chose.
 
     Args:
@@ -207,14 +207,14 @@ def train(
     """
     rng = np.random.default_rng(seed)
     steps = optimiser_of(optimiser, network.parameters())
-    course = Course()
+    course = TrainingCourse()
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # the dropouts'
         for epoch in range(schedule.epochs):
             losses = _epoch(network, steps, inputs, labels, parts.train, schedule.batch, rng)
             course.train_loss.append(losses)
             for name in ("development", "test"):
-                scored = score(network, inputs, labels, getattr(parts, name))
+                scored = score_network(network, inputs, labels, getattr(parts, name))
                 getattr(course, name).append(scored)
             on_epoch(epoch, losses)
             best = course.chosen("development")
@@ -232,7 +232,7 @@ def _epoch(
     optimiser: torch.optim.Optimizer,
     inputs: Inputs,
     labels: Tensor,
-    indices: Indices,
+    indices: PartIndices,
     batch: int,
     rng: np.random.Generator,
 ) -> float:
@@ -250,7 +250,9 @@ def _epoch(
 
 
 @torch.no_grad()
-def score(network: nn.Module, inputs: Inputs, labels: Tensor, indices: Indices) -> Scored:
+def score_network(
+    network: nn.Module, inputs: Inputs, labels: Tensor, indices: PartIndices
+) -> Scored:
     """What a network says of some utterances, in evaluation mode."""
     network.eval()
     logits = [
@@ -260,5 +262,5 @@ def score(network: nn.Module, inputs: Inputs, labels: Tensor, indices: Indices) 
     return Scored(labels[indices].numpy(), np.concatenate(logits))
 
 
-def _of(inputs: Inputs, chosen: Indices) -> dict[str, Tensor]:
+def _of(inputs: Inputs, chosen: PartIndices) -> dict[str, Tensor]:
     return {name: values[chosen] for name, values in inputs.items()}

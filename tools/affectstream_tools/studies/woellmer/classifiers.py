@@ -26,11 +26,11 @@ from affectstream_models.woellmer.svm_classifier import SvmClassifier
 from affectstream_tools.metrics import confusion
 from affectstream_tools.studies.woellmer.data import Talk
 from affectstream_tools.studies.woellmer.folds import Classes, annotations_of
-from affectstream_tools.studies.woellmer.scores import scores_of
-from affectstream_tools.studies.woellmer.training import DialogueNetwork, Schedule
+from affectstream_tools.studies.woellmer.scores import scores_of_counts
+from affectstream_tools.studies.woellmer.training import DialogueNetwork, DialogueSchedule
 
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+_Labels = NDArray[np.int64]
 
 BOTH = "v+f"
 WEIGHTS = (0.25, 1.0, 4.0, 16.0, 64.0, 256.0)
@@ -48,32 +48,32 @@ class Effort:
     """How long to train; ``BRIEF`` is for tests."""
 
     iterations: int = 10
-    schedule: Schedule = Schedule()  # noqa: RUF009
+    schedule: DialogueSchedule = DialogueSchedule()  # noqa: RUF009
     select: bool = False
     """Whether the networks have the columns of CFS, as in the paper, or all."""
 
 
-BRIEF = Effort(2, Schedule(epochs=2))
+BRIEF = Effort(2, DialogueSchedule(epochs=2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class FoldPart:
     """Dialogues and the classes (U,) of their utterances, -1 where unknown."""
 
     talks: Sequence[Talk]
-    labels: Sequence[Labels]
+    labels: Sequence[_Labels]
 
     @classmethod
-    def of(cls, talks: Sequence[Talk], classes: Classes) -> Part:
+    def of(cls, talks: Sequence[Talk], classes: Classes) -> FoldPart:
         """Class every utterance."""
         return cls(talks, [classes.of(annotations_of(talk.dialogue)) for talk in talks])
 
     @property
-    def functionals(self) -> list[Floats]:
+    def functionals(self) -> list[_Floats]:
         """Each dialogue's (U, D)."""
         return [talk.functionals for talk in self.talks]
 
-    def stream(self, name: str) -> list[Sequence[Floats]]:
+    def stream(self, name: str) -> list[Sequence[_Floats]]:
         """Each dialogue's frames."""
         return [talk.streams[name] for talk in self.talks]
 
@@ -83,13 +83,13 @@ class Material:
     """One task of one fold."""
 
     classes: Classes
-    learned: Part
-    development: Part
-    test: Part
+    learned: FoldPart
+    development: FoldPart
+    test: FoldPart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class TestAnswer:
     """What a classifier says of the test part.
 
     Attributes:
@@ -99,12 +99,12 @@ class Answer:
     """
 
     row: str
-    found: Sequence[Labels]
+    found: Sequence[_Labels]
     wall_s: float
     chosen: float | None = None
 
 
-def answers(material: Material, classifier: str, effort: Effort, seed: int) -> Iterator[Answer]:
+def answers(material: Material, classifier: str, effort: Effort, seed: int) -> Iterator[TestAnswer]:
     """Train ``hmm``, ``svm``, ``lstm`` or ``blstm``; yield each of its rows.
 
     Raises:
@@ -121,9 +121,9 @@ def answers(material: Material, classifier: str, effort: Effort, seed: int) -> I
         raise ValueError(f"no classifier {classifier!r}; there are {every}")
 
 
-def _hmms(material: Material, effort: Effort, seed: int) -> Iterator[Answer]:
+def _hmms(material: Material, effort: Effort, seed: int) -> Iterator[TestAnswer]:
     count = material.classes.count
-    scored: dict[str, tuple[list[Floats], list[Floats]]] = {}
+    scored: dict[str, tuple[list[_Floats], list[_Floats]]] = {}
     for stream in material.test.talks[0].streams:
         begin_s = time.perf_counter()
         model = HmmClassifier(count, iterations=effort.iterations, seed=seed)
@@ -149,7 +149,7 @@ def _hmms(material: Material, effort: Effort, seed: int) -> Iterator[Answer]:
 
 
 def _best_weight(
-    bigram: ClassBigram, scores: Sequence[Floats], labels: Sequence[Labels], classes: int
+    bigram: ClassBigram, scores: Sequence[_Floats], labels: Sequence[_Labels], classes: int
 ) -> float:
     """The language model's weight of the highest F1 on the development part."""
     truth = np.concatenate(labels)
@@ -158,19 +158,19 @@ def _best_weight(
     def f1(weight: float) -> float:
         paths = [bigram.best_paths(one, weight).argmax(axis=1) for one in scores]
         found = np.concatenate(paths)
-        return scores_of(confusion(truth[known], found[known], classes))["f1"]
+        return scores_of_counts(confusion(truth[known], found[known], classes))["f1"]
 
     return max(WEIGHTS, key=f1)
 
 
 def _highest(
-    row: str, scores: Sequence[Floats], begin_s: float, chosen: float | None = None
-) -> Answer:
+    row: str, scores: Sequence[_Floats], begin_s: float, chosen: float | None = None
+) -> TestAnswer:
     found = [one.argmax(axis=1).astype(np.int64) for one in scores]
-    return Answer(row, found, time.perf_counter() - begin_s, chosen)
+    return TestAnswer(row, found, time.perf_counter() - begin_s, chosen)
 
 
-def _svm(material: Material) -> Answer:
+def _svm(material: Material) -> TestAnswer:
     begin_s = time.perf_counter()
     machine = SvmClassifier(material.classes.count).fit(
         [*material.learned.functionals, *material.development.functionals],
@@ -180,7 +180,7 @@ def _svm(material: Material) -> Answer:
     return _highest(f"SVM, {BOTH}", votes, begin_s)
 
 
-def _network(material: Material, effort: Effort, seed: int, *, bidirectional: bool) -> Answer:
+def _network(material: Material, effort: Effort, seed: int, *, bidirectional: bool) -> TestAnswer:
     begin_s = time.perf_counter()
     learned, development, test = (
         part.functionals for part in (material.learned, material.development, material.test)
@@ -197,4 +197,4 @@ def _network(material: Material, effort: Effort, seed: int, *, bidirectional: bo
     ).fit((learned, material.learned.labels), (development, material.development.labels))
     found = [network.predict(rows) for rows in test]
     row = f"{'BLSTM' if bidirectional else 'LSTM'}, {BOTH}"
-    return Answer(row, found, time.perf_counter() - begin_s, network.epoch)
+    return TestAnswer(row, found, time.perf_counter() - begin_s, network.epoch)

@@ -26,9 +26,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_derived
-from affectstream.features.text import WordVectors, read_word_vectors, tokens_of
+from affectstream.features.text import WordVectors, read_word_vectors, words_of
 
-Floats = NDArray[np.float64]
+FoldArray = NDArray[np.float64]
 
 _FAR = 4.0  # deviations beyond which a value says only "far out"
 _TOPICS = 64
@@ -46,11 +46,11 @@ class Talk:
     """
 
     dialogue: CorpusDialogue
-    functionals: Floats
-    streams: Mapping[str, Sequence[Floats]]
+    functionals: FoldArray
+    streams: Mapping[str, Sequence[FoldArray]]
 
 
-class Features(Protocol):
+class FoldFeatures(Protocol):
     """Features of a corpus; some are determined by the training part."""
 
     @property
@@ -93,7 +93,7 @@ class DerivedFeatures:
             self.dialogues,
             {u.id: u.acoustic for d in self.dialogues for u in d.utterances},
         )
-        self._sentences: dict[str, Floats] = {}
+        self._sentences: dict[str, FoldArray] = {}
         if sentences is not None:
             self._sentences = _sentence_embeddings(sentences, data / "utterances.csv")
 
@@ -122,9 +122,9 @@ class DerivedFeatures:
 
         return describe
 
-    def _words(self, text: str) -> Floats:
+    def _words(self, text: str) -> FoldArray:
         """Vectors (n, 50) of the words that have one, in order."""
-        rows = [self._vectors.vocabulary.get(token) for token in tokens_of(text)]
+        rows = [self._vectors.vocabulary.get(token) for token in words_of(text)]
         known = [row for row in rows if row is not None]
         return self._vectors.table[known].astype(np.float64)
 
@@ -132,7 +132,7 @@ class DerivedFeatures:
 def speaker_normalised(
     dialogues: Sequence[CorpusDialogue],
     statistics: Mapping[str, NDArray[np.floating] | None],
-) -> dict[str, Floats]:
+) -> dict[str, FoldArray]:
     """Bring statistics (d,) by utterance to each speaker's mean 0 and deviation 1, clipped to 4.
 
     What is not finite, or not there, becomes 0.
@@ -148,7 +148,7 @@ def speaker_normalised(
     if not width:
         raise CorpusError("no utterance has statistics; choose a corpus that has them")
     missing = np.full(width, np.nan)
-    found: dict[str, Floats] = {}
+    found: dict[str, FoldArray] = {}
     for ids in by_speaker.values():
         given = [statistics.get(id) for id in ids]
         rows = np.stack([missing if one is None else one for one in given]).astype(np.float64)
@@ -156,18 +156,18 @@ def speaker_normalised(
     return found
 
 
-def _standardised(rows: Floats) -> Floats:
+def _standardised(rows: FoldArray) -> FoldArray:
     known = np.isfinite(rows)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0.0).sum(axis=0) / count
     centred = np.where(known, rows - mean, 0.0)
     deviation = np.sqrt(np.square(centred).sum(axis=0) / count)
-    clipped: Floats = np.clip(centred / np.where(deviation > 1e-9, deviation, 1.0), -_FAR, _FAR)
+    clipped: FoldArray = np.clip(centred / np.where(deviation > 1e-9, deviation, 1.0), -_FAR, _FAR)
     return clipped
 
 
 def _ngrams(text: str) -> list[str]:
-    tokens = tokens_of(text)
+    tokens = words_of(text)
     return [*tokens, *(f"{a} {b}" for a, b in pairwise(tokens))]
 
 
@@ -180,7 +180,7 @@ def _glove(path: Path) -> WordVectors:
         ) from error
 
 
-def _sentence_embeddings(path: Path, table: Path) -> dict[str, Floats]:
+def _sentence_embeddings(path: Path, table: Path) -> dict[str, FoldArray]:
     try:
         rows = np.load(path, allow_pickle=False)
         with table.open(newline="", encoding="utf-8") as lines:

@@ -29,8 +29,8 @@ from affectstream_tools.corpora.splits import (
     of_sessions,
 )
 
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+_Labels = NDArray[np.int64]
 
 LEVELS = ("1..2", "2.5..3.5", "4..5")
 """Of valence and activation: {1, 1.5, 2}, {2.5, 3, 3.5} and {4, 4.5, 5}."""
@@ -38,7 +38,7 @@ LEVELS = ("1..2", "2.5..3.5", "4..5")
 TASKS = {"valence": 3, "activation": 3, "clusters-3": 3, "clusters-4": 4, "clusters-5": 5}
 """What is to be told, and how many classes it has."""
 
-PROTOCOLS = ("speaker", "session", "scenario")
+WOELLMER_PROTOCOLS = ("speaker", "session", "scenario")
 SCENARIO_GROUPS = 4
 _BORDERS = (2.25, 3.75)  # three annotators' means fall between the halves; the nearest level is it
 _FEW = 3  # dialogues of each session, in trials and tests
@@ -77,8 +77,8 @@ def fold_names(dialogues: Sequence[CorpusDialogue], protocol: str) -> list[str]:
     Raises:
         ValueError: there is no such protocol.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if protocol not in WOELLMER_PROTOCOLS:
+        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(WOELLMER_PROTOCOLS)}")
     if protocol == "speaker":
         return sorted({said.speaker for dialogue in dialogues for said in dialogue.utterances})
     return [f"session {session}" for session in sorted({d.session for d in dialogues})]
@@ -127,7 +127,7 @@ def _fold(split: Split, seed: int, scored: str | None = None) -> Fold:
     return Fold(split.name, learned, development, split.test, scored)
 
 
-def annotations_of(dialogue: CorpusDialogue) -> Floats:
+def annotations_of(dialogue: CorpusDialogue) -> _Floats:
     """Valence and activation (U, 2) of a dialogue's utterances; NaN where unknown."""
     return np.array([(u.valence, u.activation) for u in dialogue.utterances]).reshape(-1, 2)
 
@@ -141,7 +141,7 @@ class Classes:
     """
 
     task: str
-    centres: Floats | None = None
+    centres: _Floats | None = None
 
     @property
     def count(self) -> int:
@@ -173,7 +173,7 @@ class Classes:
         centres = KMeans(TASKS[task], n_init=10, random_state=seed).fit(points).cluster_centers_
         return cls(task, centres[np.lexsort((centres[:, 1], centres[:, 0]))])
 
-    def of(self, annotations: Floats) -> Labels:
+    def of(self, annotations: _Floats) -> _Labels:
         """Classes (U,) of annotations (U, 2); -1 where unknown."""
         if self.centres is None:
             values = annotations[:, list(TASKS).index(self.task)]

@@ -23,22 +23,22 @@ from numpy.typing import NDArray
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
 from affectstream.errors import AffectstreamError
 from affectstream_models.woellmer.selection import PrincipalFeatureAnalysis
-from affectstream_tools.corpora.corpus import open_corpus
+from affectstream_tools.corpora.corpus import open_any_corpus
 from affectstream_tools.corpora.extraction import FACE_COLUMNS, FACE_FUNCTIONALS
-from affectstream_tools.corpora.preparation import prepare
-from affectstream_tools.corpora.utterance_features import Prepared
-from affectstream_tools.studies.woellmer.data import Floats, Talk, speaker_normalised
+from affectstream_tools.corpora.preparation import prepare_features
+from affectstream_tools.corpora.utterance_features import UtteranceFeatures
+from affectstream_tools.studies.woellmer.data import FoldArray, Talk, speaker_normalised
 from affectstream_tools.synthesis.dialogue_model import DialogueModel
 from affectstream_tools.synthesis.kept_corpus import kept_corpus
 from affectstream_tools.synthesis.truth import is_synthetic
 
-FRONT_ENDS = ("woellmer", "functionals-voice", "face-markers", "functionals-face")
+WOELLMER_FRONT_ENDS = ("woellmer", "functionals-voice", "face-markers", "functionals-face")
 FACE_FEATURES = 30
 _ENOUGH_FRAMES = 20_000  # for the principal components of 138 columns
 
-Rows = NDArray[np.float32]
+_Rows = NDArray[np.float32]
 
-SYNTHETIC = "synthetic corpus, not IEMOCAP"
+NOT_IEMOCAP = "synthetic corpus, not IEMOCAP"
 _SIZE, _SMALL = (5, 8, 24, 30), (3, 2, 10, 10)
 """Of the synthetic corpus, see ``kept_corpus``."""
 
@@ -55,9 +55,9 @@ def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) 
     """
     if corpus is None:
         corpus = kept_corpus(cache, DialogueModel(), _SMALL if small else _SIZE)
-    name = SYNTHETIC if is_synthetic(corpus) else "IEMOCAP, utterances of who wore the markers"
+    name = NOT_IEMOCAP if is_synthetic(corpus) else "IEMOCAP, utterances of who wore the markers"
     try:
-        prepared = prepare(open_corpus(corpus), FRONT_ENDS, cache)
+        prepared = prepare_features(open_any_corpus(corpus), WOELLMER_FRONT_ENDS, cache)
     except OSError as error:
         raise AffectstreamError(
             f"the cache {cache} cannot be written ({error.strerror}); name another folder"
@@ -69,17 +69,17 @@ class FrameFeatures:
     """Voice and face of a prepared corpus.
 
     Args:
-        prepared: with ``FRONT_ENDS``.
+        prepared: with ``WOELLMER_FRONT_ENDS``.
         corpus: what to call it in a table's row, such as ``synthetic corpus, not IEMOCAP``.
 
     Raises:
         CorpusError: no utterance has both voice and face.
     """
 
-    def __init__(self, prepared: Prepared, corpus: str) -> None:
+    def __init__(self, prepared: UtteranceFeatures, corpus: str) -> None:
         whole = f"{corpus}: voice and face markers"
         self.data = {"v": f"{corpus}: voice", "f": f"{corpus}: face markers", "v+f": whole}
-        found: dict[str, dict[str, Rows]] = {name: {} for name in FRONT_ENDS}
+        found: dict[str, dict[str, _Rows]] = {name: {} for name in WOELLMER_FRONT_ENDS}
         self.dialogues: list[CorpusDialogue] = []
         for dialogue in prepared.corpus.dialogues:
             worn = [u for u in dialogue.utterances if _take(prepared, u.id, found)]
@@ -121,9 +121,9 @@ class FrameFeatures:
         return describe
 
 
-def _take(prepared: Prepared, utterance: str, found: dict[str, dict[str, Rows]]) -> bool:
+def _take(prepared: UtteranceFeatures, utterance: str, found: dict[str, dict[str, _Rows]]) -> bool:
     """Take an utterance's features into ``found`` if it has them all; say whether it has."""
-    every = {name: prepared.features(name, utterance) for name in FRONT_ENDS}
+    every = {name: prepared.features(name, utterance) for name in WOELLMER_FRONT_ENDS}
     voice, face = every["woellmer"], every["face-markers"]
     if voice is None or face is None or any(one is None for one in every.values()):
         return False
@@ -135,7 +135,9 @@ def _take(prepared: Prepared, utterance: str, found: dict[str, dict[str, Rows]])
     return True
 
 
-def _normalised_frames(frames: Mapping[str, Rows], speakers: Mapping[str, str]) -> dict[str, Rows]:
+def _normalised_frames(
+    frames: Mapping[str, _Rows], speakers: Mapping[str, str]
+) -> dict[str, _Rows]:
     """Bring each speaker's frames to mean 0 and deviation 1; what is not finite becomes 0."""
     sums: dict[str, Any] = defaultdict(lambda: np.zeros(3))
     for id, rows in frames.items():
@@ -143,7 +145,7 @@ def _normalised_frames(frames: Mapping[str, Rows], speakers: Mapping[str, str]) 
         values = np.where(known, rows, 0.0).astype(np.float64)
         three = (known.sum(axis=0), values.sum(axis=0), np.square(values).sum(axis=0))
         sums[speakers[id]] = [a + b for a, b in zip(sums[speakers[id]], three, strict=True)]
-    scales: dict[str, tuple[Floats, Floats]] = {}
+    scales: dict[str, tuple[FoldArray, FoldArray]] = {}
     for speaker, (count, total, squares) in sums.items():
         mean = total / np.maximum(count, 1)
         variance = squares / np.maximum(count, 1) - mean**2
@@ -157,7 +159,7 @@ def _normalised_frames(frames: Mapping[str, Rows], speakers: Mapping[str, str]) 
     return found
 
 
-def _with_slopes(rows: Floats) -> Floats:
+def _with_slopes(rows: FoldArray) -> FoldArray:
     """Beside the rows (n, d), half the difference of their neighbours: (n, 2 d)."""
     around = np.concatenate((rows[:1], rows, rows[-1:]))
     return np.concatenate((rows, 0.5 * (around[2:] - around[:-2])), axis=1)

@@ -13,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from affectstream_tools.jobs.jobs import Outcome
+from affectstream_tools.jobs.jobs import JobOutcome
 from affectstream_tools.studies.tables.papers import PRINTED
-from affectstream_tools.studies.tables.report import Confusion
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.report import ConfusionTable
+from affectstream_tools.studies.tables.rows import TableRow
 from affectstream_tools.studies.woellmer.classifiers import LOOK_AHEAD
 from affectstream_tools.studies.woellmer.folds import matched
-from affectstream_tools.studies.woellmer.scores import chance_of, mean_scores
+from affectstream_tools.studies.woellmer.scores import chance_of, mean_fold_scores
 
-PROTOCOLS = {"speaker": "speaker (W's folds)", "session": "session folds", "scenario": "scenario"}
+PROTOCOL_NAMES = {
+    "speaker": "speaker (W's folds)",
+    "session": "session folds",
+    "scenario": "scenario",
+}
 """As the tables call them."""
 
 _TASKS = {"clusters-3": "3 clusters", "clusters-4": "4 clusters", "clusters-5": "5 clusters"}
@@ -39,26 +43,26 @@ class _Measured:
     peak_mib: float = 0.0
 
 
-def rows_of(outcomes: Iterable[Outcome]) -> list[Row]:
+def woellmer_rows(outcomes: Iterable[JobOutcome]) -> list[TableRow]:
     """Every row of the paper, once for each protocol, part and data that it was measured in.
 
     A row that was not measured is there once, and says so.
     """
     measured = _measured(outcomes)
-    found: list[Row] = []
+    found: list[TableRow] = []
     for table, row, metric in PRINTED:
         if not table.startswith("w"):
             continue
         own = list(_rows(table, row, metric, measured))
         found += own or [
-            Row(
+            TableRow(
                 table=table,
                 row=row,
                 metric=metric,
                 paper=PRINTED[table, row, metric],
                 ours=None,
                 data=_NOT_RUN,
-                protocol=PROTOCOLS["speaker"],
+                protocol=PROTOCOL_NAMES["speaker"],
                 look_ahead=_look_ahead(row),
             )
         ]
@@ -68,7 +72,7 @@ def rows_of(outcomes: Iterable[Outcome]) -> list[Row]:
 _Key = tuple[str, str, str, str]
 
 
-def _measured(outcomes: Iterable[Outcome]) -> dict[_Key, _Measured]:
+def _measured(outcomes: Iterable[JobOutcome]) -> dict[_Key, _Measured]:
     """By row, protocol, part and data, in the order of the outcomes."""
     found: dict[_Key, _Measured] = defaultdict(_Measured)
     for outcome in outcomes:
@@ -84,19 +88,19 @@ def _measured(outcomes: Iterable[Outcome]) -> dict[_Key, _Measured]:
     return found
 
 
-def _rows(table: str, row: str, metric: str, measured: dict[_Key, _Measured]) -> Iterator[Row]:
+def _rows(table: str, row: str, metric: str, measured: dict[_Key, _Measured]) -> Iterator[TableRow]:
     for (name, protocol, part, data), own in measured.items():
         if name != row:
             continue
-        mean, deviation = mean_scores(own.counts)[metric]
-        yield Row(
+        mean, deviation = mean_fold_scores(own.counts)[metric]
+        yield TableRow(
             table=table,
             row=row,
             metric=metric,
             paper=PRINTED[table, row, metric],
             ours=100 * mean,
             data=data,
-            protocol=PROTOCOLS[protocol],
+            protocol=PROTOCOL_NAMES[protocol],
             part=part,
             look_ahead=_look_ahead(row),
             chance=100 * chance_of(metric, own.counts),
@@ -107,7 +111,7 @@ def _rows(table: str, row: str, metric: str, measured: dict[_Key, _Measured]) ->
         )
 
 
-def confusions_of(outcomes: Iterable[Outcome]) -> list[Confusion]:
+def woellmer_confusions(outcomes: Iterable[JobOutcome]) -> list[ConfusionTable]:
     """The counts of one classifier, by task, protocol and data; clusters are the first fold's."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for outcome in outcomes:
@@ -123,9 +127,9 @@ def confusions_of(outcomes: Iterable[Outcome]) -> list[Confusion]:
                     counts = counts[np.ix_(order, order)]
                 first["counts"] += counts
     return [
-        Confusion(
+        ConfusionTable(
             table=_table_of(task),
-            title=f"{_TASKS.get(task, task)}: {_DRAWN}; {PROTOCOLS[protocol]}; {data}",
+            title=f"{_TASKS.get(task, task)}: {_DRAWN}; {PROTOCOL_NAMES[protocol]}; {data}",
             labels=first["labels"],
             counts=first["counts"].tolist(),
         )

@@ -20,7 +20,7 @@ from affectstream.corpus.scoring import Confusion
 METRICS = ("accuracy", "uar", "precision", "f1")
 
 
-def scores_of(counts: ArrayLike) -> dict[str, float]:
+def scores_of_counts(counts: ArrayLike) -> dict[str, float]:
     """Scores by name of counts (C, C): true class by row, estimated class by column.
 
     Raises:
@@ -42,7 +42,7 @@ def scores_of(counts: ArrayLike) -> dict[str, float]:
     }
 
 
-def mean_scores(folds: Sequence[ArrayLike]) -> dict[str, tuple[float, float]]:
+def mean_fold_scores(folds: Sequence[ArrayLike]) -> dict[str, tuple[float, float]]:
     """Mean and standard deviation over the folds of each score, by name.
 
     Raises:
@@ -50,7 +50,7 @@ def mean_scores(folds: Sequence[ArrayLike]) -> dict[str, tuple[float, float]]:
     """
     if not folds:
         raise ValueError("there is no fold to score")
-    each = [scores_of(counts) for counts in folds]
+    each = [scores_of_counts(counts) for counts in folds]
     found: dict[str, tuple[float, float]] = {}
     for metric in METRICS:
         values = np.array([scores[metric] for scores in each])
@@ -66,4 +66,4 @@ def chance_of(metric: str, counts: Sequence[NDArray[np.int64]]) -> float:
         guessed = np.zeros_like(table)
         guessed[:, true.argmax()] = true
         tables.append(guessed)
-    return mean_scores(tables)[metric][0]
+    return mean_fold_scores(tables)[metric][0]

@@ -21,20 +21,20 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.raw import find_sessions
-from affectstream_tools.jobs.jobs import Job, Outcome
+from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.metrics import confusion
-from affectstream_tools.studies.tables.report import Confusion
-from affectstream_tools.studies.tables.rows import Row
+from affectstream_tools.studies.tables.report import ConfusionTable
+from affectstream_tools.studies.tables.rows import TableRow
 from affectstream_tools.studies.woellmer.classifiers import (
     BRIEF,
     CLASSIFIERS,
-    Answer,
     Effort,
+    FoldPart,
     Material,
-    Part,
+    TestAnswer,
     answers,
 )
-from affectstream_tools.studies.woellmer.data import DerivedFeatures, Features
+from affectstream_tools.studies.woellmer.data import DerivedFeatures, FoldFeatures
 from affectstream_tools.studies.woellmer.folds import (
     TASKS,
     Classes,
@@ -46,7 +46,7 @@ from affectstream_tools.studies.woellmer.folds import (
     matched,
 )
 from affectstream_tools.studies.woellmer.frames import recorded_features
-from affectstream_tools.studies.woellmer.rows import confusions_of, rows_of
+from affectstream_tools.studies.woellmer.rows import woellmer_confusions, woellmer_rows
 
 PARTS = ("all", "improvised")
 _RUN = "affectstream_tools.studies.woellmer.tables:run_fold"
@@ -118,14 +118,14 @@ def tables_of(job: Job) -> frozenset[str]:
     return frozenset({"w2", "w3"} if job.name.startswith("w/") else ())
 
 
-def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
+def rows(outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
     """Return every row of tables w2 and w3: each of the paper's, by protocol and part."""
-    return rows_of(outcomes.values())
+    return woellmer_rows(outcomes.values())
 
 
-def confusions(outcomes: Mapping[str, Outcome]) -> list[Confusion]:
+def confusions(outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
     """Return a matrix of the BLSTM's for each task, protocol and data, folds and seeds summed."""
-    return confusions_of(outcomes.values())
+    return woellmer_confusions(outcomes.values())
 
 
 def run_fold(
@@ -162,7 +162,9 @@ def run_fold(
     )
     effort = BRIEF if small else Effort()
     dialogues = few(features.dialogues) if small else features.dialogues
-    return score_fold(features, dialogues, protocol, fold, classifiers, tasks, effort, seed)
+    return score_woellmer_fold(
+        features, dialogues, protocol, fold, classifiers, tasks, effort, seed
+    )
 
 
 def run_recorded(
@@ -197,14 +199,16 @@ def run_recorded(
     names = [fold] if fold else fold_names(features.dialogues, protocol)
     names = names[:1] if small else names
     folds = [
-        score_fold(features, features.dialogues, protocol, name, classifiers, tasks, effort, seed)
+        score_woellmer_fold(
+            features, features.dialogues, protocol, name, classifiers, tasks, effort, seed
+        )
         for name in names
     ]
     return {"folds": folds}
 
 
-def score_fold(
-    features: Features,
+def score_woellmer_fold(
+    features: FoldFeatures,
     dialogues: Sequence[CorpusDialogue],
     protocol: str,
     fold: str,
@@ -223,7 +227,7 @@ def score_fold(
         for task in tasks:
             known = (annotations_of(d) for d in (*one.learned, *one.development))
             classes = Classes.fit(task, np.concatenate(list(known)), seed)
-            parts = (Part.of(talks, classes) for talks in (learned, development, test))
+            parts = (FoldPart.of(talks, classes) for talks in (learned, development, test))
             material = Material(classes, *parts)
             for classifier in classifiers:
                 for answer in answers(material, classifier, effort, seed):
@@ -233,10 +237,10 @@ def score_fold(
 
 def _count(
     scored: dict[tuple[str, str, str], dict[str, Any]],
-    features: Features,
+    features: FoldFeatures,
     fold: Fold,
     material: Material,
-    answer: Answer,
+    answer: TestAnswer,
 ) -> None:
     """Add a fold's counts to those of the folds before it, class by class."""
     classes, task = material.classes, material.classes.task
@@ -267,7 +271,7 @@ def _count(
 
 
 def _counts(
-    fold: Fold, material: Material, answer: Answer, *, improvised_only: bool
+    fold: Fold, material: Material, answer: TestAnswer, *, improvised_only: bool
 ) -> NDArray[np.int64]:
     pairs: Iterable[tuple[int, int]] = (
         (int(true), int(found))

@@ -25,16 +25,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from affectstream_models.woellmer.networks import DialogueLstm
 from affectstream_tools.metrics import confusion
-from affectstream_tools.studies.woellmer.scores import scores_of
+from affectstream_tools.studies.woellmer.scores import scores_of_counts
 
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+_Labels = NDArray[np.int64]
 
 _FAR = 5.0  # deviations
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class DialogueSchedule:
     """How long and how hard to train.
 
     Attributes:
@@ -68,7 +68,7 @@ class DialogueNetwork:
         *,
         bidirectional: bool,
         seed: int = 0,
-        schedule: Schedule = Schedule(),
+        schedule: DialogueSchedule = DialogueSchedule(),
     ) -> None:
         self.classes, self.bidirectional = classes, bidirectional
         self.seed, self.schedule = seed, schedule
@@ -77,8 +77,8 @@ class DialogueNetwork:
 
     def fit(
         self,
-        learned: tuple[Sequence[Floats], Sequence[Labels]],
-        development: tuple[Sequence[Floats], Sequence[Labels]],
+        learned: tuple[Sequence[_Floats], Sequence[_Labels]],
+        development: tuple[Sequence[_Floats], Sequence[_Labels]],
     ) -> DialogueNetwork:
         """Train on dialogues (U, D) and labels (U,), -1 where unknown, until no epoch is better.
 
@@ -103,7 +103,7 @@ class DialogueNetwork:
         network: DialogueLstm,
         inputs: list[Tensor],
         targets: list[Tensor],
-        development: tuple[Sequence[Floats], Sequence[Labels]],
+        development: tuple[Sequence[_Floats], Sequence[_Labels]],
     ) -> nn.Module:
         plan, rng = self.schedule, np.random.default_rng(self.seed)
         average = get_ema_multi_avg_fn(plan.decay)  # type: ignore[no-untyped-call]
@@ -128,21 +128,21 @@ class DialogueNetwork:
                 break
         return kept.eval()
 
-    def predict(self, dialogue: Floats) -> Labels:
+    def predict(self, dialogue: _Floats) -> _Labels:
         """Classes (U,) of a dialogue's utterances (U, D)."""
         return self._logits(self._network, dialogue).argmax(axis=1)
 
-    def logits(self, dialogue: Floats) -> NDArray[np.float32]:
+    def logits(self, dialogue: _Floats) -> NDArray[np.float32]:
         """Unnormalised log probabilities (U, C) of a dialogue's utterances (U, D)."""
         return self._logits(self._network, dialogue)
 
-    def _logits(self, network: nn.Module, dialogue: Floats) -> NDArray[np.float32]:
+    def _logits(self, network: nn.Module, dialogue: _Floats) -> NDArray[np.float32]:
         with torch.inference_mode():
             found: NDArray[np.float32] = network(self._scaled(dialogue)[None])[0].numpy()
         return found
 
     def _f1(
-        self, network: nn.Module, dialogues: Sequence[Floats], labels: Sequence[Labels]
+        self, network: nn.Module, dialogues: Sequence[_Floats], labels: Sequence[_Labels]
     ) -> float:
         truth = np.concatenate(labels)
         if not (truth >= 0).any():
@@ -150,9 +150,9 @@ class DialogueNetwork:
         logits = np.concatenate([self._logits(network, dialogue) for dialogue in dialogues])
         found = logits.argmax(axis=1)
         counts = confusion(truth[truth >= 0], found[truth >= 0], self.classes)
-        return scores_of(counts)["f1"]
+        return scores_of_counts(counts)["f1"]
 
-    def _scaled(self, dialogue: Floats) -> Tensor:
+    def _scaled(self, dialogue: _Floats) -> Tensor:
         scaled = ((dialogue - self._mean) / self._deviation).clip(-_FAR, _FAR)
         return torch.from_numpy(scaled.astype(np.float32))
 
@@ -170,7 +170,7 @@ def _loss(network: nn.Module, chosen: Sequence[tuple[Tensor, Tensor]], weights: 
     return (costs * weight).sum() / weight.sum().clamp(min=1e-9)
 
 
-def _class_weights(labels: Labels, classes: int, balance: float) -> Tensor:
+def _class_weights(labels: _Labels, classes: int, balance: float) -> Tensor:
     counts = np.bincount(labels[labels >= 0], minlength=classes)
     if not counts.sum():
         raise ValueError("there is no label to learn from")

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-Event = Mapping[str, Any]
+EventLine = Mapping[str, Any]
 
 
-def read_events(path: Path) -> list[Event]:
+def read_events(path: Path) -> list[EventLine]:
     """Return the events of a file that ``affectstream subscribe --to`` has written."""
     if not path.exists():
         return []
@@ -24,7 +24,7 @@ def read_events(path: Path) -> list[Event]:
     return [msgspec.json.decode(line) for line in lines]
 
 
-def closed_dialogues(events: Sequence[Event]) -> set[str]:
+def closed_dialogues(events: Sequence[EventLine]) -> set[str]:
     """Return the dialogues that the node has closed."""
     return {event["session"] for event in events if event["kind"] == "stream.closed"}
 
@@ -53,7 +53,7 @@ class Comparison:
     gaps: int
 
 
-def compare(undisturbed: Sequence[Event], disturbed: Sequence[Event]) -> Comparison:
+def compare_events(undisturbed: Sequence[EventLine], disturbed: Sequence[EventLine]) -> Comparison:
     """Compare event by event: by dialogue, utterance and revision."""
     expected, _ = _by_name(undisturbed)
     found, copies = _by_name(disturbed)
@@ -80,7 +80,7 @@ def compare(undisturbed: Sequence[Event], disturbed: Sequence[Event]) -> Compari
     )
 
 
-def holes(events: Sequence[Event]) -> int:
+def holes(events: Sequence[EventLine]) -> int:
     """Return how many numbers are missing, or come out of turn, within the topics of a file."""
     next_of: dict[tuple[int, str, str], int] = defaultdict(int)
     wrong = 0
@@ -92,7 +92,7 @@ def holes(events: Sequence[Event]) -> int:
     return wrong
 
 
-def _by_name(events: Sequence[Event]) -> tuple[dict[tuple[str, str, int], Event], int]:
+def _by_name(events: Sequence[EventLine]) -> tuple[dict[tuple[str, str, int], EventLine], int]:
     """Return estimates by dialogue, utterance and revision, and how many came again."""
     emotions = [event for event in events if event["kind"] == "emotion"]
     names = [(e["session"], e["utterance"], e["revision"]) for e in emotions]
@@ -100,6 +100,6 @@ def _by_name(events: Sequence[Event]) -> tuple[dict[tuple[str, str, int], Event]
     return dict(zip(names, emotions, strict=True)), again
 
 
-def _distance(event: Event, other: Event) -> float:
+def _distance(event: EventLine, other: EventLine) -> float:
     mine, others = event["categorical"], other["categorical"]
     return max(abs(mine[name] - others.get(name, 0.0)) for name in mine)

@@ -19,15 +19,15 @@ from pathlib import Path
 
 from affectstream.errors import AffectstreamError
 from affectstream.run.processes import Processes, free_address
-from affectstream_tools.trials.faults.events import Event, closed_dialogues, read_events
+from affectstream_tools.trials.faults.events import EventLine, closed_dialogues, read_events
 
-ROLES = ("fusion", "replay", "subscriber")
+KILLED_ROLES = ("fusion", "replay", "subscriber")
 """The hub lives in the fusion node's process, and dies with it, unless it has its own."""
-HUB = "hub"
+HUB_ROLE = "hub"
 MEAN_WAIT_S = 1.2
 """Between two deaths, on average; the times are exponential, so that no moment is spared."""
 
-LONGEST_S = 600.0
+REPLAY_LIMIT_S = 600.0
 """For one replay; it takes some seconds where nobody is killed."""
 
 
@@ -54,7 +54,7 @@ class Replay:
     @property
     def roles(self) -> tuple[str, ...]:
         """Who may die."""
-        return (*ROLES, HUB) if self.hub_alone else ROLES
+        return (*KILLED_ROLES, HUB_ROLE) if self.hub_alone else KILLED_ROLES
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Deaths:
 
     def wait_s(self) -> float:
         """How long until the next one."""
-        return self.random.expovariate(1 / self.mean_wait_s) if self.left else LONGEST_S
+        return self.random.expovariate(1 / self.mean_wait_s) if self.left else REPLAY_LIMIT_S
 
     def note(self, role: str) -> None:
         """One has died."""
@@ -94,7 +94,7 @@ class _Running:
         self._commands = {
             "fusion": ("fusion", *where, "--checkpoint", replay.checkpoint, "--journal", str(node),
                        *(("--no-hub",) if replay.hub_alone else ())),
-            HUB: ("hub", *where),
+            HUB_ROLE: ("hub", *where),
             "subscriber": ("subscribe", *where, "--to", str(self.events)),
             "replay": ("replay", str(replay.corpus), *where, *dialogues,
                        "--journal", str(folder / "replay.journal")),
@@ -102,7 +102,7 @@ class _Running:
         self._processes = processes
         self._pids: dict[str, int] = {}
         if replay.hub_alone:
-            self.start(HUB)
+            self.start(HUB_ROLE)
         self.start("fusion")
         self.start("subscriber")
         processes.wait_for_hub(address)
@@ -122,7 +122,7 @@ class _Running:
         return True
 
     @property
-    def told(self) -> list[Event]:
+    def told(self) -> list[EventLine]:
         """What the subscriber has written so far."""
         return read_events(self.events)
 
@@ -132,9 +132,9 @@ class _Running:
         return "replay" not in self._processes.running()
 
 
-def play(
+def play_disturbed(
     replay: Replay, folder: Path, deaths: Deaths, on_death: Callable[[str], None]
-) -> list[Event]:
+) -> list[EventLine]:
     """Play ``replay`` to its end while its processes die; return what the subscriber has.
 
     Args:
@@ -149,14 +149,14 @@ def play(
     folder.mkdir(parents=True)
     with Processes() as processes:
         running = _Running(processes, replay, folder)
-        end_s = time.monotonic() + LONGEST_S
+        end_s = time.monotonic() + REPLAY_LIMIT_S
         death_s = time.monotonic() + deaths.wait_s()
         wanted = set(replay.dialogues)
         while not (running.played and wanted <= closed_dialogues(running.told)):
             processes.check()
             if time.monotonic() > end_s:
                 raise FaultError(
-                    f"the replay has not ended in {LONGEST_S:.0f} s; see what is in {folder}"
+                    f"the replay has not ended in {REPLAY_LIMIT_S:.0f} s; see what is in {folder}"
                 )
             if time.monotonic() >= death_s:
                 role = deaths.random.choice(replay.roles)

@@ -17,8 +17,8 @@ from typing import Any
 
 from affectstream_tools.jobs.job_process import machine
 from affectstream_tools.jobs.saved_reports import read_report, write_report
-from affectstream_tools.trials.faults.events import Comparison, compare, holes
-from affectstream_tools.trials.faults.injection import Deaths, Replay, play
+from affectstream_tools.trials.faults.events import Comparison, compare_events, holes
+from affectstream_tools.trials.faults.injection import Deaths, Replay, play_disturbed
 
 DEATHS_PER_REPLAY = 25
 NAME = "faults"
@@ -89,7 +89,9 @@ def inject(
         AffectstreamError: a replay did not end, or a process failed by itself.
     """
     began_s = time.monotonic()
-    expected = play(replay, folder / "undisturbed", Deaths(random.Random(seed), 0), on_death)
+    expected = play_disturbed(
+        replay, folder / "undisturbed", Deaths(random.Random(seed), 0), on_death
+    )
     undisturbed_s = time.monotonic() - began_s
     done: list[Disturbed] = []
     left = kills
@@ -97,10 +99,10 @@ def inject(
         began_s, number = time.monotonic(), len(done)
         alone = Replay(replay.corpus, replay.dialogues, replay.checkpoint, bool(number % 2))
         deaths = Deaths(random.Random(seed + 1 + number), min(left, DEATHS_PER_REPLAY))
-        found = play(alone, folder / f"disturbed-{number}", deaths, on_death)
+        found = play_disturbed(alone, folder / f"disturbed-{number}", deaths, on_death)
         left -= deaths.counts.total()
         wall_s = round(time.monotonic() - began_s, 1)
-        comparison = compare(expected, found)
+        comparison = compare_events(expected, found)
         done.append(
             Disturbed(alone.hub_alone, dict(deaths.counts), holes(found), comparison, wall_s)
         )
@@ -115,17 +117,17 @@ def inject(
     )
 
 
-def save(report: FaultReport, folder: Path) -> list[Path]:
+def save_fault_report(report: FaultReport, folder: Path) -> list[Path]:
     """Write ``faults.json`` and ``faults.md``; return the files.
 
     Raises:
         AffectstreamError: they cannot be written.
     """
     found = report.to_dict()
-    return write_report(folder, NAME, found, as_markdown(found))
+    return write_report(folder, NAME, found, _as_markdown(found))
 
 
-def load(folder: Path) -> dict[str, Any]:
+def load_fault_report(folder: Path) -> dict[str, Any]:
     """Return the saved report.
 
     Raises:
@@ -135,11 +137,11 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def _made_of(found: dict[str, Any]) -> dict[str, Any]:
-    as_markdown(found)  # what it does not find is no report of ours
+    _as_markdown(found)  # what it does not find is no report of ours
     return found
 
 
-def as_markdown(found: dict[str, Any]) -> str:
+def _as_markdown(found: dict[str, Any]) -> str:
     """The report as a page."""
     lines = [
         "# Processes killed at random moments",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.trials.fuzzing.watching import Failure, Found, Target, fuzz
+from affectstream_tools.trials.fuzzing.watching import Failure, Found, Target, run_target
 
 MESSAGES = ("codec", "inlet", "node")
 READERS = ("wav", "mocap", "emo-evaluation", "toml")
@@ -147,7 +147,7 @@ def _run(name: str, count: int, seed: int, pipe: Connection) -> None:
     logging.disable(logging.CRITICAL)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # what a decoder of sound says of each broken file
-    pipe.send(fuzz(name, TARGETS[name].make, count, seed, on_progress=pipe.send))
+    pipe.send(run_target(name, TARGETS[name].make, count, seed, on_progress=pipe.send))
 
 
 def names_of(target: str) -> tuple[str, ...]:

@@ -17,13 +17,13 @@ from affectstream.bus import Hub, Inlet, Outlet, measure_clock_offset, ports
 from affectstream.client import Subscriber
 from affectstream.messages import Emotion
 from affectstream.run.processes import free_address
-from affectstream_tools.trials.fuzzing.good_stream import SESSION, Following, good_message
+from affectstream_tools.trials.fuzzing.good_stream import GOOD_SESSION, Following, good_message
 from affectstream_tools.trials.fuzzing.messages import FrameSpoiler
-from affectstream_tools.trials.fuzzing.watching import Case
+from affectstream_tools.trials.fuzzing.watching import FuzzCase
 from affectstream_tools.trials.fuzzing.wire_targets import wrong_answer, wrong_request
 
 GOOD_EVERY = 50
-PATIENCE_S = 15.0
+ANSWER_WAIT_S = 15.0
 
 
 class BusTarget:
@@ -37,7 +37,7 @@ class BusTarget:
         self._hub = Hub(address)
         self._outlet = Outlet(address)
         self._inlet = Inlet(address, ["transcript/", "emotion/", "stream."], from_start=True)
-        self._subscriber = Subscriber(address, session=SESSION)
+        self._subscriber = Subscriber(address, session=GOOD_SESSION)
         self._context = zmq.Context()
         self._publisher = self._socket(zmq.XPUB, publish)
         self._stranger = self._socket(zmq.DEALER, control)
@@ -55,7 +55,7 @@ class BusTarget:
         socket.connect(where)
         return socket
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield who says something, and its frames."""
         spoiler = FrameSpoiler(random)
         while True:
@@ -75,7 +75,7 @@ class BusTarget:
                 frames = [random.randbytes(random.choice((0, 5, 255, 300))) for _ in range(3)]
                 yield [b"asks", *frames[: random.randrange(1, 4)]]
 
-    def give(self, case: Case) -> str:
+    def give(self, case: FuzzCase) -> str:
         """Send it; every now and then the outlet says something, and everybody reads."""
         who, *frames = case
         if who == b"publishes":
@@ -119,7 +119,7 @@ class BusTarget:
         """All good news has come, and the hub still switches."""
         try:
             self._settle()
-            measure_clock_offset(self._hub.address, timeout_s=PATIENCE_S)
+            measure_clock_offset(self._hub.address, timeout_s=ANSWER_WAIT_S)
         finally:
             self._context.destroy(linger=0)
             self._subscriber.close()
@@ -131,7 +131,7 @@ class BusTarget:
         estimates = sum(isinstance(good_message(n), Emotion) for n in range(self._published))
         vouched = sum(good_message(n).kind != "progress" for n in range(self._published))
         self._outlet.publish(good_message(5 * self._published + 4))  # vouches for all
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + ANSWER_WAIT_S
         while self._following.taken < vouched or self._estimates < estimates:
             self._turn()
             missing = f"{self._following.taken} of {vouched}, {self._estimates} of {estimates}"

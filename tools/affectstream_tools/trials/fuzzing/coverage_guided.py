@@ -53,7 +53,7 @@ def run_guided(name: str, runs: int, seed: int) -> Guided:
     return Guided(name, count, crashed, ended.stderr[-2_000:] if crashed else "")
 
 
-def main(name: str, options: list[str]) -> None:
+def _main(name: str, options: list[str]) -> None:
     """Run atheris on one target until it has had enough; it ends the process."""
     import atheris
 
@@ -91,4 +91,4 @@ def _seed_corpus(folder: Path, name: str, cases: list[list[bytes]]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    _main(sys.argv[1], sys.argv[2:])

@@ -19,13 +19,13 @@ from affectstream.messages import (
     Transcript,
 )
 
-SESSION = "good"
-SOURCE = "mic.good"
+GOOD_SESSION = "good"
+GOOD_SOURCE = "mic.good"
 
 
 def good_message(number: int) -> Message:
     """Return the ``number``-th message of the stream, before its outlet has numbered it."""
-    name = {"session": SESSION, "source": SOURCE}
+    name = {"session": GOOD_SESSION, "source": GOOD_SOURCE}
     if number == 0:
         return StreamOpened(**name, modality="speech")
     if number % 5 == 4:
@@ -63,7 +63,7 @@ class Following:
         """
         count = 0
         for message in messages:
-            if message.session != SESSION:
+            if message.session != GOOD_SESSION:
                 continue
             assert not isinstance(message, Gap), f"the good stream lost {message}"
             assert message.epoch == self._epoch, f"{message.topic} of another epoch came out"

@@ -35,18 +35,18 @@ from affectstream.timebase import NS_PER_S
 from affectstream_tools.synthesis.iemocap_files import (
     HAND_MARKERS,
     HEAD_CHANNELS,
-    Dialogue,
-    Line,
+    SpokenLine,
+    WrittenDialogue,
     alignment,
     evaluation,
     motion_header,
     transcription,
 )
 from affectstream_tools.trials.fuzzing.spoiling import spoiled_bytes, spoiled_text
-from affectstream_tools.trials.fuzzing.watching import Case, checked_sentence
+from affectstream_tools.trials.fuzzing.watching import FuzzCase, checked_sentence
 
 MOST_READS = 20_000
-START_NS = 1_700_000_000 * NS_PER_S
+_START_NS = 1_700_000_000 * NS_PER_S
 _DEPLOYMENT = """\
 address = "tcp://127.0.0.1:5570"
 journal = "node.journal"
@@ -86,7 +86,7 @@ class _Files:
         """Remove the folder."""
         self._kept.cleanup()
 
-    def give(self, case: Case) -> str:
+    def give(self, case: FuzzCase) -> str:
         """Let the reader read; a refusal must be one sentence."""
         try:
             self.read(case)
@@ -95,7 +95,7 @@ class _Files:
             return _reason(said)
         return "accepted"
 
-    def read(self, case: Case) -> None:
+    def read(self, case: FuzzCase) -> None:
         """Read the case's files."""
         raise NotImplementedError
 
@@ -109,7 +109,7 @@ def _reason(said: str) -> str:
 class AudioTarget(_Files):
     """``AudioFile`` and the readers of a corpus's recordings: wav, flac, ogg, aiff."""
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield a sound file and how it is read."""
         stock = [_sound(random) for _ in range(60)]
         while True:
@@ -121,7 +121,7 @@ class AudioTarget(_Files):
                 data = data[: random.randrange(len(data))]
             yield [data, random.choice((b"file 0", b"file 1", b"corpus 0", b"corpus 1"))]
 
-    def read(self, case: Case) -> None:
+    def read(self, case: FuzzCase) -> None:
         """Play it at once, or as a dialogue's sound."""
         path = self.folder / "a.wav"
         path.write_bytes(case[0])
@@ -137,7 +137,7 @@ class AudioTarget(_Files):
             assert recording.duration_ns > 0
             reads = 0
             while not recording.exhausted:
-                recording.read(START_NS)
+                recording.read(_START_NS)
                 reads += 1
                 assert reads < MOST_READS, "it never ends"
         finally:
@@ -175,7 +175,7 @@ def _sound(random: Random) -> bytes:
 class MotionTarget(_Files):
     """``MocapRecording`` and what is published of it: IEMOCAP's text files, OpenFace's csv."""
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield one file, or two that are to be joined."""
         stock = [_motion(random) for _ in range(60)]
         while True:
@@ -185,7 +185,7 @@ class MotionTarget(_Files):
                 for text in files
             ]
 
-    def read(self, case: Case) -> None:
+    def read(self, case: FuzzCase) -> None:
         """Play it as fast as it can be read, through the machine that publishes it."""
         paths = [self.folder / f"{number}.txt" for number in range(len(case))]
         for path, data in zip(paths, case, strict=True):
@@ -193,16 +193,16 @@ class MotionTarget(_Files):
         recording = MocapRecording(paths)
         try:
             machine = MocapStream(
-                recording.layout, session="s", source="face.a", speaker="a", start_ns=START_NS
+                recording.layout, session="s", source="face.a", speaker="a", start_ns=_START_NS
             )
             replay = MocapReplay(recording, math.inf)
-            said = machine.wake(START_NS)
+            said = machine.wake(_START_NS)
             reads = 0
             while not replay.exhausted:
-                for item in replay.read(START_NS):
-                    said += machine.receive(item, START_NS)
+                for item in replay.read(_START_NS):
+                    said += machine.receive(item, _START_NS)
                 reads += 1
-            said += machine.close(START_NS)
+            said += machine.close(_START_NS)
         finally:
             recording.close()
         _check(said)
@@ -242,14 +242,14 @@ class TextsTarget(_Files):
         for path in self._paths:
             path.parent.mkdir(parents=True)
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield the three files, one of them or more spoiled."""
         lines = (
-            Line("F000", 0.5, 1.2, "neu", (2.5, 2.5, 2.5), "Excuse me."),
-            Line("M000", 1.5, 2.4, "ang", (1.5, 4.0, 4.5), "Do you have [LAUGHTER] forms?"),
-            Line("F001", 2.2, 3.0, "xxx", (2.0, 3.0, 3.0), "Yeah."),
+            SpokenLine("F000", 0.5, 1.2, "neu", (2.5, 2.5, 2.5), "Excuse me."),
+            SpokenLine("M000", 1.5, 2.4, "ang", (1.5, 4.0, 4.5), "Do you have [LAUGHTER] forms?"),
+            SpokenLine("F001", 2.2, 3.0, "xxx", (2.0, 3.0, 3.0), "Yeah."),
         )
-        dialogue = Dialogue(self.name, lines)
+        dialogue = WrittenDialogue(self.name, lines)
         good = (evaluation(dialogue), transcription(dialogue), alignment(lines[0]))
         while True:
             spoiled = random.choice(((0,), (1,), (2,), (0, 1, 2)))
@@ -258,7 +258,7 @@ class TextsTarget(_Files):
                 for index, text in enumerate(good)
             ]
 
-    def read(self, case: Case) -> None:
+    def read(self, case: FuzzCase) -> None:
         """Read the copy and make its script."""
         for path, data in zip(self._paths, case, strict=True):
             path.write_bytes(data)
@@ -272,7 +272,7 @@ class TextsTarget(_Files):
 class DerivedTarget(_Files):
     """The derived set's table and statistics."""
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield the two files, one of them spoiled."""
         names = "id,session,dialog,speaker,start,end,emotion,valence,activation,dominance,text,row"
         rows = [
@@ -290,7 +290,7 @@ class DerivedTarget(_Files):
                 head = random.choice((128, 128, len(statistics)))
                 yield [table.encode(), spoiled_bytes(statistics[:head], random) + statistics[head:]]
 
-    def read(self, case: Case) -> None:
+    def read(self, case: FuzzCase) -> None:
         """Read the set and make its scripts."""
         (self.folder / "utterances.csv").write_bytes(case[0])
         (self.folder / "egemaps47.npy").write_bytes(case[1])
@@ -306,7 +306,7 @@ class CheckpointTarget(_Files):
         self._good = self._checkpoint()  # imports torch, which is not what is timed
         self.give([self._good])
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield a small checkpoint, most of whose header is spoiled."""
         data = self._good
         head = 8 + int.from_bytes(data[:8], "little")
@@ -321,16 +321,16 @@ class CheckpointTarget(_Files):
                 yield [len(text).to_bytes(8, "little") + text + data[head:]]
 
     def _checkpoint(self) -> bytes:
-        from affectstream_models.context.checkpoints import save
+        from affectstream_models.context.checkpoints import save_context_model
         from affectstream_models.context.network import ContextConfig, ContextNetwork
 
         sizes = {"ngram_dim": 4, "text_dim": 4, "evidence_dim": 2, "encoder_dim": 4}
         sizes |= {"fused_dim": 4, "hidden_dim": 4, "head_dim": 4, "word_dim": 4}
         network = ContextNetwork(ContextConfig(ngrams=8, words=4, **sizes))
-        save(network, self.folder / "good", id="fuzz", look_ahead=2, trained={})
+        save_context_model(network, self.folder / "good", id="fuzz", look_ahead=2, trained={})
         return (self.folder / "good").read_bytes()
 
-    def read(self, case: Case) -> None:
+    def read(self, case: FuzzCase) -> None:
         """Load it as the node does."""
         from affectstream.fusion.pretrained import PretrainedModel
 
@@ -346,16 +346,16 @@ class DeploymentTarget(_Files):
         super().__init__()
         self._commands = getattr(get_command(app), "commands", {})
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield a deployment, spoiled."""
         while True:
             yield [spoiled_text(_DEPLOYMENT, random)]
 
-    def read(self, case: Case) -> None:
+    def read(self, case: FuzzCase) -> None:
         """Plan its workers."""
         path = self.folder / "deployment.toml"
         path.write_bytes(case[0])
-        DeploymentReader(path, self._commands, refusal()).plan("here", START_NS)
+        DeploymentReader(path, self._commands, refusal()).plan("here", _START_NS)
 
 
 def _check(messages: Iterable[Message]) -> None:

@@ -16,8 +16,8 @@ from affectstream_tools.trials.fuzzing.coverage_guided import Guided
 from affectstream_tools.trials.fuzzing.watching import Failure, Found
 
 MOST_REASONS = 12
-TITLE = "What nobody should send"
-HEADINGS = (
+_TITLE = "What nobody should send"
+FUZZ_HEADINGS = (
     "target",
     "cases",
     "accepted",
@@ -49,8 +49,8 @@ class FuzzReport:
         return asdict(self)
 
 
-def cells(found: Found) -> tuple[str, ...]:
-    """What became of one target's cases, under ``HEADINGS``."""
+def fuzz_cells(found: Found) -> tuple[str, ...]:
+    """What became of one target's cases, under ``FUZZ_HEADINGS``."""
     return (
         found.target,
         f"{found.cases:,}",
@@ -63,7 +63,7 @@ def cells(found: Found) -> tuple[str, ...]:
     )
 
 
-def remarks(report: FuzzReport) -> list[str]:
+def fuzz_remarks(report: FuzzReport) -> list[str]:
     """What must stand beside the table."""
     said = [
         "A case that is accepted does what it says; one that is refused is refused by name, in one "
@@ -88,19 +88,22 @@ def reasons(found: Found) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in most)
 
 
-def save(report: FuzzReport, folder: Path) -> list[Path]:
+def save_fuzz_report(report: FuzzReport, folder: Path) -> list[Path]:
     """Write ``fuzz.json`` and ``fuzz.md``, and a file for every defect.
 
     Raises:
         AffectstreamError: they cannot be written.
     """
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" + "|--:" * (len(HEADINGS) - 1) + "|"]
-    lines += ["| " + " | ".join(cells(found)) + " |" for found in report.found]
+    lines = [
+        "| " + " | ".join(FUZZ_HEADINGS) + " |",
+        "|---" + "|--:" * (len(FUZZ_HEADINGS) - 1) + "|",
+    ]
+    lines += ["| " + " | ".join(fuzz_cells(found)) + " |" for found in report.found]
     refused = [f"- {f.target}: {reasons(f)}" for f in report.found if f.refused]
     text = "\n\n".join(
         [
-            f"# {TITLE}",
-            *remarks(report),
+            f"# {_TITLE}",
+            *fuzz_remarks(report),
             "\n".join(lines),
             "Refused for:",
             "\n".join(refused),
@@ -115,7 +118,7 @@ def save_failures(found: Sequence[Found], folder: Path) -> list[Path]:
     return [failure.save(folder) for each in found for failure in each.failures]
 
 
-def load(folder: Path) -> FuzzReport:
+def load_fuzz_report(folder: Path) -> FuzzReport:
     """Return the saved report.
 
     Raises:

@@ -33,7 +33,7 @@ LONGEST_SENTENCE = 600
 EPISODE = 100_000
 MOST_FAILURES = 20
 
-Case = Sequence[bytes]
+FuzzCase = Sequence[bytes]
 """What is given at once: the frames of a message, or the files of a reader."""
 
 
@@ -43,10 +43,10 @@ class Target(Protocol):
     stateful: bool
     """Whether what a case does depends on those before it."""
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield cases for ever."""
 
-    def give(self, case: Case) -> str:
+    def give(self, case: FuzzCase) -> str:
         """Give a case; return ``accepted`` or the short reason for which it was refused.
 
         Raises:
@@ -100,7 +100,7 @@ class Found:
         return asdict(self)
 
 
-def fuzz(
+def run_target(
     name: str,
     make: Callable[[], Target],
     count: int,
@@ -156,7 +156,7 @@ def _episode(
     on_progress: Callable[[int], None],
 ) -> None:
     step = max(1, size // 10)
-    case: Case = ()
+    case: FuzzCase = ()
     number = 0
     try:
         with _alarm():
@@ -180,7 +180,7 @@ def _episode(
             _note(found, error, seed, episode, number, case)
 
 
-def _count(found: Found, target: Target, case: Case) -> None:
+def _count(found: Found, target: Target, case: FuzzCase) -> None:
     began_s = time.thread_time()
     said = _give(target, case)
     took_s = time.thread_time() - began_s
@@ -193,7 +193,7 @@ def _count(found: Found, target: Target, case: Case) -> None:
         found.refused[said] = found.refused.get(said, 0) + 1
 
 
-def _give(target: Target, case: Case) -> str:
+def _give(target: Target, case: FuzzCase) -> str:
     signal.setitimer(signal.ITIMER_REAL, HANG_S)
     try:
         return target.give(case)
@@ -201,7 +201,9 @@ def _give(target: Target, case: Case) -> str:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _note(found: Found, error: Exception, seed: int, episode: int, number: int, case: Case) -> None:
+def _note(
+    found: Found, error: Exception, seed: int, episode: int, number: int, case: FuzzCase
+) -> None:
     where = traceback.extract_tb(error.__traceback__)[-1]
     encoded = [base64.b64encode(part).decode() for part in case]
     if sum(map(len, encoded)) > 1_000_000:

@@ -19,15 +19,15 @@ from affectstream.bus import Endpoint, Inlet, Outlet
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import DecodeError, decode, encode
 from affectstream.core.dialogue.model import ContextModel
-from affectstream.fusion.node import PREFIXES, FusionNode
+from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.messages import Emotion, Message
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 from affectstream_tools.bench.load import DialogueLoad
-from affectstream_tools.trials.fuzzing.good_stream import SESSION, Following, good_message
+from affectstream_tools.trials.fuzzing.good_stream import GOOD_SESSION, Following, good_message
 from affectstream_tools.trials.fuzzing.light_model import LightModel
 from affectstream_tools.trials.fuzzing.messages import FrameSpoiler, MessageMaker
 from affectstream_tools.trials.fuzzing.spoiling import ODD_VALUES, spoiled_bytes
-from affectstream_tools.trials.fuzzing.watching import Case, checked_sentence
+from affectstream_tools.trials.fuzzing.watching import FuzzCase, checked_sentence
 
 BEGIN_NS = 1_700_000_000 * NS_PER_S
 NOWHERE = "tcp://127.0.0.1:9"
@@ -39,13 +39,13 @@ class CodecTarget:
 
     stateful = False
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield frames."""
         spoiler = FrameSpoiler(random)
         while True:
             yield spoiler.next()
 
-    def give(self, case: Case) -> str:
+    def give(self, case: FuzzCase) -> str:
         """Decode the frames."""
         try:
             message = decode(list(case))
@@ -86,7 +86,7 @@ class InletTarget:
 
     def __init__(self, *, from_start: bool = True) -> None:
         self._now_ns = BEGIN_NS
-        prefixes = (*PREFIXES, "emotion/", "audio/")
+        prefixes = (*NODE_PREFIXES, "emotion/", "audio/")
         self._inlet = Inlet(NOWHERE, prefixes, from_start=from_start, clock=self._now)
         self._outlet = Outlet(NOWHERE, clock=self._now)
         self._inlet.close()
@@ -104,7 +104,7 @@ class InletTarget:
     def _now(self) -> int:
         return self._now_ns
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield what happens next: a tag, then frames."""
         spoiler = FrameSpoiler(random)
         seqs: dict[int, int] = {}
@@ -126,7 +126,7 @@ class InletTarget:
             else:
                 yield [b"asked", *wrong_request(random)]
 
-    def give(self, case: Case) -> str:
+    def give(self, case: FuzzCase) -> str:
         """Let it happen, and a millisecond pass."""
         self._now_ns += NS_PER_MS
         tag, *frames = case
@@ -250,7 +250,7 @@ def wrong_request(random: Random) -> list[bytes]:
     """A request to an outlet, right or not."""
     prefixes: Any = random.choice((["emotion/"], [], [""], ["transcript/", "gap/"], ["x/"] * 5_000))
     body: dict[str, Any] = {"op": random.choice(("resend", "history", "state", "no such"))}
-    body |= {"topic": f"transcript/{SESSION}/mic.good", "prefixes": prefixes}
+    body |= {"topic": f"transcript/{GOOD_SESSION}/mic.good", "prefixes": prefixes}
     body |= {"first": random.randrange(50), "last": random.choice((0, 60, 2**64 - 1))}
     body["position"] = random.choice((0, 10, 2**62, -5))
     body["seen"] = random.choice(({}, {body["topic"]: 2**63}, {"x": -1}, {body["topic"]: 3}))
@@ -273,13 +273,13 @@ class NodeTarget:
         model = model or LightModel()
         self._node = FusionNode(model, look_ahead, stopwatch=lambda: 0)
         self._alone = FusionNode(model, look_ahead, stopwatch=lambda: 0)
-        self._load = DialogueLoad(SESSION, seed=1)
+        self._load = DialogueLoad(GOOD_SESSION, seed=1)
         self._now_ns = BEGIN_NS
         self._said: dict[str, list[Emotion]] = {"beside": [], "alone": []}
         self._given = 0
         self._speak(self._load.opening(self._now_ns))
 
-    def cases(self, random: Random) -> Iterator[Case]:
+    def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield frames; few are spoiled, for those do not get as far as the node."""
         spoiler, maker = FrameSpoiler(random, stock=50), MessageMaker(random)
         stock = [encode(maker.any()) for _ in range(3_000)]
@@ -292,7 +292,7 @@ class NodeTarget:
             else:
                 yield random.choice(stock)
 
-    def give(self, case: Case) -> str:
+    def give(self, case: FuzzCase) -> str:
         """Let the node receive it, and wake every now and then."""
         self._given += 1
         self._now_ns += 2 * NS_PER_MS
@@ -323,7 +323,7 @@ class NodeTarget:
 
     def _keep(self, where: str, said: list[Message]) -> None:
         kept = self._said[where]
-        kept += [m for m in said if isinstance(m, Emotion) and m.session == SESSION]
+        kept += [m for m in said if isinstance(m, Emotion) and m.session == GOOD_SESSION]
 
     def finish(self) -> None:
         """The good dialogue's finals are what they would have been without the others."""

@@ -12,29 +12,29 @@ from datetime import UTC, datetime
 from typing import Any
 
 from affectstream_tools.trials.link.link import Impairment
-from affectstream_tools.trials.link.trial import Case, Outcome
+from affectstream_tools.trials.link.trial import LinkCase, TrialOutcome
 
-CASES = (
-    Case(name="undisturbed"),
-    Case(name="delay 20 ms, loss 10 %", impairment=Impairment(delay_ms=20, loss=0.1)),
-    Case(name="delay 20 ms, jitter 200 ms", impairment=Impairment(delay_ms=20, jitter_ms=200)),
-    Case(name="delay 50 ms, 25 % overtake", impairment=Impairment(delay_ms=50, reorder=0.25)),
-    Case(name="delay 20 ms, cut for 30 s", impairment=Impairment(delay_ms=20), cut_s=30),
-    Case(
+LINK_CASES = (
+    LinkCase(name="undisturbed"),
+    LinkCase(name="delay 20 ms, loss 10 %", impairment=Impairment(delay_ms=20, loss=0.1)),
+    LinkCase(name="delay 20 ms, jitter 200 ms", impairment=Impairment(delay_ms=20, jitter_ms=200)),
+    LinkCase(name="delay 50 ms, 25 % overtake", impairment=Impairment(delay_ms=50, reorder=0.25)),
+    LinkCase(name="delay 20 ms, cut for 30 s", impairment=Impairment(delay_ms=20), cut_s=30),
+    LinkCase(
         name="delay 20 ms, clock 5 s ahead, +200 ppm",
         impairment=Impairment(delay_ms=20),
         ahead_s=5,
         drift_ppm=200,
         at_least_s=120,
     ),
-    Case(
+    LinkCase(
         name="delay 20 ms, clock 5 s behind, -200 ppm",
         impairment=Impairment(delay_ms=20),
         ahead_s=-5,
         drift_ppm=-200,
         at_least_s=120,
     ),
-    Case(
+    LinkCase(
         name="loss, jitter, overtaking, cut, clock 5 s ahead, +200 ppm at once",
         impairment=Impairment(delay_ms=20, jitter_ms=200, loss=0.1, reorder=0.1),
         cut_s=30,
@@ -43,18 +43,18 @@ CASES = (
         at_least_s=120,
     ),
 )
-SAME = 1e-5
+SAME_WITHIN = 1e-5
 """Finals closer than this are the same: a batch of other size rounds otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class LinkRow:
     """One case beside the undisturbed one.
 
     Attributes:
         same, finals: finals that are the same, of how many there must be.
         difference: the largest of a probability or a mean.
-        true_drift_ppm: of the hub's clock, seen from the listener's; the rest as in ``Outcome``.
+        true_drift_ppm: of the hub's clock, seen from the listener's; the rest as in ``TrialOutcome``.
     """
 
     name: str
@@ -80,20 +80,20 @@ class LinkReport:
     command: str
     machine: str
     dialogues: list[str]
-    rows: list[Row]
+    rows: list[LinkRow]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
         return asdict(self)
 
 
-def compare(case: Case, outcome: Outcome, undisturbed: Outcome) -> Row:
+def compare_trials(case: LinkCase, outcome: TrialOutcome, undisturbed: TrialOutcome) -> LinkRow:
     """Put a case beside the undisturbed one."""
     both = outcome.finals.keys() & undisturbed.finals.keys()
     differences = {name: _apart(outcome.finals[name], undisturbed.finals[name]) for name in both}
-    return Row(
+    return LinkRow(
         name=case.name,
-        same=sum(difference < SAME for difference in differences.values()),
+        same=sum(difference < SAME_WITHIN for difference in differences.values()),
         finals=len(undisturbed.finals),
         difference=max(differences.values(), default=None),
         gaps=outcome.gaps,
@@ -115,16 +115,18 @@ def _apart(one: dict[str, float], other: dict[str, float]) -> float:
     return max(abs(one[name] - other[name]) for name in one)
 
 
-def run_cases(cases: Sequence[Case], trial: Callable[[Case], Outcome]) -> Iterator[Row]:
+def run_cases(
+    cases: Sequence[LinkCase], trial: Callable[[LinkCase], TrialOutcome]
+) -> Iterator[LinkRow]:
     """Yield a row for each case; the first is the one that the others are compared with."""
-    undisturbed: Outcome | None = None
+    undisturbed: TrialOutcome | None = None
     for case in cases:
         outcome = trial(case)
         undisturbed = undisturbed or outcome
-        yield compare(case, outcome, undisturbed)
+        yield compare_trials(case, outcome, undisturbed)
 
 
-def report_of(rows: list[Row], dialogues: Sequence[str], command: str) -> LinkReport:
+def link_report_of(rows: list[LinkRow], dialogues: Sequence[str], command: str) -> LinkReport:
     """Return the report of what was run here and now."""
     return LinkReport(
         date=f"{datetime.now(UTC):%Y-%m-%d}",

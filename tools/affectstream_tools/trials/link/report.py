@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from affectstream_tools.jobs.saved_reports import read_report, write_report
-from affectstream_tools.trials.link.cases import LinkReport, Row
+from affectstream_tools.trials.link.cases import LinkReport, LinkRow
 
-TITLE = "A replay from one host to another, over a bad link, between clocks that differ"
-HEADINGS = (
+_TITLE = "A replay from one host to another, over a bad link, between clocks that differ"
+LINK_HEADINGS = (
     *("link and clock", "same finals", "largest difference", "gaps", "resent"),
     *("packets lost", "clock off, worst ms", "at the end", "bound", "drift ppm", "true", "s"),
 )
 
 
-def cells(row: Row) -> list[str]:
+def link_cells(row: LinkRow) -> list[str]:
     """Return a row of the table."""
     packets = sum(row.packets.values())
     lost = packets - row.packets.get("carried", 0)
@@ -39,7 +39,7 @@ def cells(row: Row) -> list[str]:
     ]
 
 
-def remarks(report: LinkReport) -> list[str]:
+def link_remarks(report: LinkReport) -> list[str]:
     """What must stand beside the table."""
     said = [
         f"Replayed: {', '.join(report.dialogues)}. The fusion node and the hub run on one host, "
@@ -51,20 +51,23 @@ def remarks(report: LinkReport) -> list[str]:
     return said + [f"{row.name}: {gap}" for row in report.rows for gap in row.gaps]
 
 
-def save(report: LinkReport, folder: Path) -> list[Path]:
+def save_link_report(report: LinkReport, folder: Path) -> list[Path]:
     """Write ``link.json`` and ``link.md``.
 
     Raises:
         AffectstreamError: they cannot be written.
     """
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" + "|--:" * (len(HEADINGS) - 1) + "|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
+    lines = [
+        "| " + " | ".join(LINK_HEADINGS) + " |",
+        "|---" + "|--:" * (len(LINK_HEADINGS) - 1) + "|",
+    ]
+    lines += ["| " + " | ".join(link_cells(row)) + " |" for row in report.rows]
     made = f"Made {report.date} by `{report.command}` on {report.machine}."
-    text = "\n\n".join([f"# {TITLE}", "\n".join(lines), *remarks(report), made])
+    text = "\n\n".join([f"# {_TITLE}", "\n".join(lines), *link_remarks(report), made])
     return write_report(folder, "link", report.to_dict(), text + "\n")
 
 
-def load(folder: Path) -> LinkReport:
+def load_link_report(folder: Path) -> LinkReport:
     """Return the saved report.
 
     Raises:
@@ -74,4 +77,4 @@ def load(folder: Path) -> LinkReport:
 
 
 def _made_of(found: dict[str, Any]) -> LinkReport:
-    return LinkReport(**{**found, "rows": [Row(**row) for row in found["rows"]]})
+    return LinkReport(**{**found, "rows": [LinkRow(**row) for row in found["rows"]]})

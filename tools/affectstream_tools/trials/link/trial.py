@@ -23,12 +23,12 @@ from affectstream_tools.trials.link.link import Impairment
 from affectstream_tools.trials.link.namespaces import HostsError, TwoHosts
 
 ADDRESS = "tcp://127.0.0.1:5570"
-LONGEST_S = 600.0
+TRIAL_LIMIT_S = 600.0
 _WINDOW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class LinkCase:
     """What is done to the two hosts.
 
     Attributes:
@@ -46,7 +46,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class TrialOutcome:
     """What a trial showed.
 
     Attributes:
@@ -122,8 +122,8 @@ class _Listener:
 
 
 def run_trial(
-    case: Case, corpus: Path, dialogues: Sequence[str], *, speed: str = "50", seed: int = 0
-) -> Outcome:
+    case: LinkCase, corpus: Path, dialogues: Sequence[str], *, speed: str = "50", seed: int = 0
+) -> TrialOutcome:
     """Replay ``dialogues`` of ``corpus`` from the second host to the first, and listen there.
 
     Raises:
@@ -155,14 +155,14 @@ def run_trial(
             hosts.cut(True)
             time.sleep(case.cut_s)
             hosts.cut(False)
-        if replay.wait(LONGEST_S) != 0:
+        if replay.wait(TRIAL_LIMIT_S) != 0:
             raise HostsError(f"the replay failed: {_last(words)}")
         time.sleep(max(0.0, began_s + case.at_least_s - time.monotonic()))
-        found = listener.end(LONGEST_S)
+        found = listener.end(TRIAL_LIMIT_S)
         if found is None:
             raise HostsError(f"the listener failed: {_last(words)}")
         off_ms = listener.off_ms()
-        return Outcome(
+        return TrialOutcome(
             packets=dict(hosts.scheduler.counts),
             worst_off_ms=max(off_ms, key=abs),
             last_off_ms=off_ms[-1],
@@ -171,7 +171,7 @@ def run_trial(
         )
 
 
-def _on(hosts: TwoHosts, host: int, case: Case, arguments: Sequence[str]) -> list[str]:
+def _on(hosts: TwoHosts, host: int, case: LinkCase, arguments: Sequence[str]) -> list[str]:
     command = [sys.executable, "-m", *arguments]
     if host == 0:
         return hosts.command(host, command)
@@ -179,7 +179,7 @@ def _on(hosts: TwoHosts, host: int, case: Case, arguments: Sequence[str]) -> lis
 
 
 def _wait(event: threading.Event, words: IO[bytes], otherwise: str) -> None:
-    if not event.wait(LONGEST_S / 10):
+    if not event.wait(TRIAL_LIMIT_S / 10):
         raise HostsError(f"{otherwise} within a minute: {_last(words)}")
 
 

@@ -27,17 +27,17 @@ from affectstream.sources.backpressure import HeldBack, HeldInput
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, WallClock
 from affectstream_tools.bench.footprint import Footprint, footprint
-from affectstream_tools.trials.soak.hearing import HOUR_NS, Hearing, Hour
-from affectstream_tools.trials.soak.recording import EndlessRecording, sentences, turns
+from affectstream_tools.trials.soak.hearing import HOUR_NS, HeardSentences, Hour
+from affectstream_tools.trials.soak.recording import EndlessRecording, spoken_sentences, turns
 
 SESSION, SPEAKER = "soak", "you"
 MICROPHONE = f"mic.{SPEAKER}"
-KINDS = ("utterance.ended", "transcript", "emotion", "gap", "progress", "stream.closed")
-PATIENCE_S = 300.0
+HEARD_KINDS = ("utterance.ended", "transcript", "emotion", "gap", "progress", "stream.closed")
+PROGRESS_WAIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DayPlan:
     """What a day is.
 
     Attributes:
@@ -70,7 +70,7 @@ class Day:
         reader: what the reader in this process dropped, asked for again or lost.
     """
 
-    plan: Plan
+    plan: DayPlan
     wall_s: float
     looks: list[Look]
     hours: list[Hour]
@@ -78,7 +78,7 @@ class Day:
     reader: dict[str, int]
 
 
-def live_through(plan: Plan, on_progress: Callable[[float], None] = lambda _: None) -> Day:
+def live_through(plan: DayPlan, on_progress: Callable[[float], None] = lambda _: None) -> Day:
     """Start the processes, let them hear the day, and return what was seen.
 
     Args:
@@ -88,13 +88,13 @@ def live_through(plan: Plan, on_progress: Callable[[float], None] = lambda _: No
         AffectstreamError: a process failed or fell silent.
     """
     address, start_ns = free_address(), WallClock().now_ns()
-    known = sentences()
+    known = spoken_sentences()
     said = turns([len(s.samples) for s in known], plan.share, plan.seed)
-    hearing = Hearing(said, [s.text for s in known], start_ns)
+    hearing = HeardSentences(said, [s.text for s in known], start_ns)
     began = time.monotonic()
     with Processes() as processes:
         pids = _start(processes, address)
-        inlet = Inlet(address, [f"{kind}/{SESSION}/" for kind in KINDS], from_start=True)
+        inlet = Inlet(address, [f"{kind}/{SESSION}/" for kind in HEARD_KINDS], from_start=True)
         spawn = multiprocessing.get_context("spawn")
         microphone = spawn.Process(
             target=_speak, args=(plan, address, start_ns, os.getpid()), daemon=True
@@ -128,7 +128,7 @@ def _start(processes: Processes, address: str) -> dict[str, int]:
     return pids
 
 
-def _speak(plan: Plan, address: str, start_ns: int, parent: int) -> None:
+def _speak(plan: DayPlan, address: str, start_ns: int, parent: int) -> None:
     """Be the microphone's process, as long as the parent lives."""
     segmenter = speech_segmenter(
         session=SESSION,
@@ -164,9 +164,9 @@ class _Alive:
 
 
 def _listen(
-    plan: Plan,
+    plan: DayPlan,
     inlet: Inlet,
-    hearing: Hearing,
+    hearing: HeardSentences,
     pids: Mapping[str, int],
     alive: _Alive,
     on_progress: Callable[[float], None],
@@ -187,9 +187,9 @@ def _listen(
             found = {name: footprint(pid) for name, pid in pids.items()}
             looks.append(Look(passed_ns / HOUR_NS, time.monotonic() - began, found))
             on_progress(passed_ns / HOUR_NS)
-        if time.monotonic() - heard_s > PATIENCE_S:
+        if time.monotonic() - heard_s > PROGRESS_WAIT_S:
             alive.check()
             raise AffectstreamError(
-                f"nothing was heard for {PATIENCE_S:.0f} s; run it on a quieter machine"
+                f"nothing was heard for {PROGRESS_WAIT_S:.0f} s; run it on a quieter machine"
             )
     return looks

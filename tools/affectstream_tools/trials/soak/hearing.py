@@ -24,7 +24,7 @@ from affectstream.messages import (
 )
 from affectstream.timebase import NS_PER_S, samples_to_ns
 from affectstream_tools.build.vosk_tiny.pronunciations import edit_distance
-from affectstream_tools.trials.soak.recording import Turn
+from affectstream_tools.trials.soak.recording import RecordedTurn
 
 HOUR_NS = 3600 * NS_PER_S
 SETTLED_NS = 10 * NS_PER_S
@@ -68,7 +68,7 @@ class _Tally:
     answer_ms: list[float] = field(default_factory=list)
 
 
-class Hearing:
+class HeardSentences:
     """Holds the messages of one day against what was said.
 
     Args:
@@ -77,10 +77,10 @@ class Hearing:
         start_ns: event time of sample 0.
     """
 
-    def __init__(self, said: Iterator[Turn], texts: list[str], start_ns: int) -> None:
+    def __init__(self, said: Iterator[RecordedTurn], texts: list[str], start_ns: int) -> None:
         self._said, self._texts, self._start_ns = said, texts, start_ns
-        self._turns: deque[tuple[Turn, list[str]]] = deque()
-        self._ahead: Turn | None = next(said, None)
+        self._turns: deque[tuple[RecordedTurn, list[str]]] = deque()
+        self._ahead: RecordedTurn | None = next(said, None)
         self._hours: dict[int, _Tally] = {}
         self._ended_ns: dict[str, int] = {}
         self.gaps: Counter[str] = Counter()

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from affectstream.core.capture.clock import SAMPLE_RATE_HZ, CapturedAudio
 from affectstream.data import demo_folder
 
-BLOCK_SAMPLES = SAMPLE_RATE_HZ
+SOAK_BLOCK_SAMPLES = SAMPLE_RATE_HZ
 _MARGIN_S = 0.05
 _NOISE_SAMPLES = 60 * SAMPLE_RATE_HZ + 7_919  # a prime more, so that it is never in step
 _NOISE_SD = 95.0  # about 20 dB below the voices: a few words in a hundred are misheard
@@ -30,7 +30,7 @@ _LEVELS_DB = (-6.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class RecordedSentence:
     """What somebody says.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RecordedTurn:
     """A sentence in its place.
 
     Attributes:
@@ -57,7 +57,7 @@ class Turn:
     gain: float
 
 
-def sentences() -> list[Sentence]:
+def spoken_sentences() -> list[RecordedSentence]:
     """Return the bundled dialogue's sentences."""
     folder = demo_folder()
     script = json.loads((folder / "dialogue.json").read_text(encoding="utf-8"))
@@ -69,11 +69,13 @@ def sentences() -> list[Sentence]:
     for said in script["utterances"]:
         first = round((said["start_s"] - _MARGIN_S) * SAMPLE_RATE_HZ)
         last = round((said["end_s"] + _MARGIN_S) * SAMPLE_RATE_HZ)
-        found.append(Sentence(said["text"], samples[first:last, channels[said["speaker"]]].copy()))
+        found.append(
+            RecordedSentence(said["text"], samples[first:last, channels[said["speaker"]]].copy())
+        )
     return found
 
 
-def turns(lengths: list[int], share: float, seed: int) -> Iterator[Turn]:
+def turns(lengths: list[int], share: float, seed: int) -> Iterator[RecordedTurn]:
     """Yield who says what when, without end; nothing where the ``share`` of speech is 0.
 
     Args:
@@ -89,7 +91,7 @@ def turns(lengths: list[int], share: float, seed: int) -> Iterator[Turn]:
     while True:
         which = int(random.integers(len(lengths)))
         gain = float(10 ** (random.uniform(*_LEVELS_DB) / 20))
-        yield Turn(which, position, position + lengths[which], gain)
+        yield RecordedTurn(which, position, position + lengths[which], gain)
         waited_s = _SHORTEST_PAUSE_S + random.exponential(max(0.1, pause_s))
         position += lengths[which] + round(waited_s * SAMPLE_RATE_HZ)
 
@@ -104,9 +106,9 @@ class EndlessRecording:
     """
 
     def __init__(self, hours: float, share: float, seed: int) -> None:
-        self._sentences = sentences()
+        self._sentences = spoken_sentences()
         self._turns = turns([len(s.samples) for s in self._sentences], share, seed)
-        self._ahead: list[Turn] = list(islice(self._turns, 1))
+        self._ahead: list[RecordedTurn] = list(islice(self._turns, 1))
         self._end = round(hours * 3600) * SAMPLE_RATE_HZ
         self._position = 0
         random = np.random.default_rng(seed + 1)
@@ -132,7 +134,7 @@ class EndlessRecording:
         if self.exhausted:
             return []
         first = self._position
-        self._position += BLOCK_SAMPLES
+        self._position += SOAK_BLOCK_SAMPLES
         places = np.arange(first, self._position) % len(self._noise)
         block = self._noise[places].astype(np.int32)
         while self._ahead and self._ahead[0].start < self._position:
@@ -142,7 +144,7 @@ class EndlessRecording:
             self._ahead = list(islice(self._turns, 1))
         return [CapturedAudio(first, block.clip(-32_768, 32_767).astype(np.int16))]
 
-    def _say(self, turn: Turn, first: int, block: NDArray[np.int32]) -> None:
+    def _say(self, turn: RecordedTurn, first: int, block: NDArray[np.int32]) -> None:
         begin, end = max(turn.start, first), min(turn.end, first + len(block))
         samples = self._sentences[turn.sentence].samples[begin - turn.start : end - turn.start]
         block[begin - first : end - first] += (turn.gain * samples).astype(np.int32)

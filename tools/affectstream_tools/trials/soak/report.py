@@ -18,7 +18,7 @@ from affectstream_tools.jobs.saved_reports import read_report, write_report
 from affectstream_tools.trials.soak.day import Day, Look
 from affectstream_tools.trials.soak.hearing import Hour
 
-TITLE = "A day of the live path"
+SOAK_TITLE = "A day of the live path"
 WARM_UP = 0.1
 """Share of the day that no slope is fitted to: libraries and the bounded rings fill."""
 COMPARED = 0.25
@@ -44,7 +44,7 @@ class Slope:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DayPart:
     """Some hours together.
 
     Attributes:
@@ -84,9 +84,9 @@ class DayReport:
     rss_slope_error: float
     rss_second_half_mib_per_h: float
     processes: dict[str, dict[str, Slope]]
-    first: Part
-    last: Part
-    whole: Part
+    first: DayPart
+    last: DayPart
+    whole: DayPart
     lost: dict[str, int]
     reader: dict[str, int]
     wall_min: float
@@ -112,7 +112,7 @@ class SoakReport:
         return {name: day.summary() for name, day in self.days.items()}
 
 
-def report_of(days: Mapping[str, Day], command: str) -> SoakReport:
+def soak_report_of(days: Mapping[str, Day], command: str) -> SoakReport:
     """Return what the days have shown."""
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return SoakReport({name: _day(day) for name, day in days.items()}, command, date)
@@ -165,19 +165,19 @@ def _plain(look: Look) -> dict[str, Any]:
 def _slope(looks: Sequence[Look], value: Callable[[Look], float]) -> Slope:
     hours = np.array([look.event_h for look in looks])
     values = np.array([value(look) for look in looks], dtype=float)
-    per_h, error = line(hours, values)
+    per_h, error = fitted_line(hours, values)
     half = len(looks) // 2
     return Slope(
         per_h=round(per_h, 4),
         error=round(error, 4),
-        second_half_per_h=round(line(hours[half:], values[half:])[0], 4),
+        second_half_per_h=round(fitted_line(hours[half:], values[half:])[0], 4),
         first=round(float(values[0]), 1),
         last=round(float(values[-1]), 1),
         most=round(float(values.max()), 1),
     )
 
 
-def line(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> tuple[float, float]:
+def fitted_line(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> tuple[float, float]:
     """Return a least-squares line's slope and its standard error; 0 and 0 of too few points."""
     if len(x) < 3 or np.ptp(x) == 0:
         return 0.0, 0.0
@@ -188,14 +188,14 @@ def line(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> tuple[float, float
     return slope, float(np.sqrt(rest @ rest / (len(x) - 2) / spread))
 
 
-def _part(hours: Sequence[Hour]) -> Part:
+def _part(hours: Sequence[Hour]) -> DayPart:
     def mean(values: list[float | None]) -> float | None:
         known = [value for value in values if value is not None]
         return round(float(np.mean(known)), 2) if known else None
 
     said, words = sum(h.said for h in hours), sum(h.words for h in hours)
     count = max(1, len(hours))
-    return Part(
+    return DayPart(
         hours=len(hours),
         found=round(sum(h.found for h in hours) / said, 5) if said else None,
         word_error_rate=round(sum(h.word_errors for h in hours) / words, 5) if words else None,
@@ -206,22 +206,22 @@ def _part(hours: Sequence[Hour]) -> Part:
     )
 
 
-def save(report: SoakReport, folder: Path) -> list[Path]:
+def save_soak_report(report: SoakReport, folder: Path) -> list[Path]:
     """Write ``soak.json``, ``soak.md`` and ``soak.png``.
 
     Raises:
         AffectstreamError: they cannot be written.
     """
     from affectstream_tools.trials.soak.plot import plot_soak
-    from affectstream_tools.trials.soak.words import markdown
+    from affectstream_tools.trials.soak.words import soak_markdown
 
     return [
-        *write_report(folder, "soak", asdict(report), markdown(report)),
+        *write_report(folder, "soak", asdict(report), soak_markdown(report)),
         plot_soak(report, folder / "soak.png"),
     ]
 
 
-def load(folder: Path) -> SoakReport:
+def load_soak_report(folder: Path) -> SoakReport:
     """Return the saved report.
 
     Raises:
@@ -240,5 +240,5 @@ def _loaded(day: dict[str, Any]) -> DayReport:
         name: {figure: Slope(**slope) for figure, slope in slopes.items()}
         for name, slopes in day["processes"].items()
     }
-    parts = {name: Part(**day[name]) for name in ("first", "last", "whole")}
+    parts = {name: DayPart(**day[name]) for name in ("first", "last", "whole")}
     return DayReport(**{**day, **parts, "processes": processes})

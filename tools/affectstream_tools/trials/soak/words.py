@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from affectstream_tools.trials.soak.report import (
-    TITLE,
+    SOAK_TITLE,
     WARM_UP,
+    DayPart,
     DayReport,
-    Part,
     Slope,
     SoakReport,
-    line,
+    fitted_line,
 )
 
 ABOUT = """\
@@ -63,7 +63,7 @@ def heard_rows(day: DayReport) -> list[tuple[str, ...]]:
     return [(f"{name} {part.hours}", *_cells(part)) for name, part in named]
 
 
-def _cells(part: Part) -> tuple[str, ...]:
+def _cells(part: DayPart) -> tuple[str, ...]:
     return (
         _per_cent(part.found),
         _per_cent(part.word_error_rate),
@@ -83,7 +83,7 @@ def _from_to(slope: Slope) -> str:
     return f"{slope.last:.0f}" if same else f"{slope.first:.0f} to {slope.last:.0f}"
 
 
-def remarks(name: str, day: DayReport) -> list[str]:
+def soak_remarks(name: str, day: DayReport) -> list[str]:
     """Return what must stand beside the tables of one day."""
     what = (
         f"{100 * day.share_of_speech:.0f} % of the time somebody speaks, the rest is a room's noise"
@@ -107,20 +107,22 @@ def _decay(day: DayReport) -> list[str]:
     if len(spoken) < 3:
         return []
     rates = [100 * hour["word_errors"] / hour["words"] for hour in spoken]
-    slope, error = line(np.array([hour["hour"] for hour in spoken], dtype=float), np.array(rates))
+    slope, error = fitted_line(
+        np.array([hour["hour"] for hour in spoken], dtype=float), np.array(rates)
+    )
     return [
         f"The word error rate moved by {slope:+.3f} points per hour (standard error {error:.3f})."
     ]
 
 
-def markdown(report: SoakReport) -> str:
+def soak_markdown(report: SoakReport) -> str:
     """Return the whole report."""
     parts = [
-        f"# {TITLE}",
+        f"# {SOAK_TITLE}",
         ABOUT,
     ]
     for name, day in report.days.items():
-        parts += [f"## {name.capitalize()}", *remarks(name.capitalize(), day)]
+        parts += [f"## {name.capitalize()}", *soak_remarks(name.capitalize(), day)]
         parts += [_table(MEMORY, memory_rows(day)), _table(HEARD, heard_rows(day))]
     parts += [
         "![memory, files, and what was heard](soak.png)",
