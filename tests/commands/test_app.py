@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from affectstream.bus import Hub
 from affectstream.commands.app import app
-from affectstream_tools.commands.app import app as lab
+from affectstream_tools.commands.app import lab
 from bus_helpers import closed, emotion, free_address, opened
 from commands import DEADLINE_S, Publisher, no_traceback, run, started, wait_until
 

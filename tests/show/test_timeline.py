@@ -14,7 +14,7 @@ from affectstream.messages import Dimension, Emotion, ModelIdentity
 from affectstream.timebase import NS_PER_S
 
 matplotlib = pytest.importorskip("matplotlib")
-from affectstream.show import timeline
+from affectstream.show import timeline  # noqa: E402
 
 IDENTITY = ModelIdentity(id="fake", sha256="0" * 64)
 

@@ -128,7 +128,7 @@ def save_context_model(
 ) -> str:
     """Write a checkpoint, and return the SHA-256 of the file.
 
-    The arguments are attributes of ``StreamingContextModel``, and ``trained`` is how it was trained.
+    The arguments are attributes of ``StreamingContextModel``; ``trained`` says how it was trained.
     """
     tensors = {
         name: tensor.to(torch.float16) if name.endswith(_HALF) else tensor.contiguous()

@@ -36,9 +36,9 @@ from affectstream_models.context.steps import (
 from affectstream_models.context.values import (
     CONTEXT_CLASSES,
     CONTEXT_MODALITIES,
-    BatchEstimate,
     Encoded,
     ForwardState,
+    UtteranceEstimate,
     UtteranceInputs,
     _Slot,
 )
@@ -48,12 +48,11 @@ from affectstream_models.text.word_encoder import TextEncoder
 __all__ = [
     "CONTEXT_CLASSES",
     "CONTEXT_MODALITIES",
-    "BatchEstimate",
     "Encoded",
     "ForwardState",
     "StreamingContextModel",
+    "UtteranceEstimate",
     "UtteranceInputs",
-    "_Slot",
 ]
 
 _WINDOWS_AT_ONCE = 12
@@ -204,7 +203,7 @@ class StreamingContextModel:
         return left_out
 
     @torch.inference_mode()
-    def estimate(self, windows: Sequence[Sequence[_Slot]]) -> list[list[BatchEstimate]]:
+    def estimate(self, windows: Sequence[Sequence[_Slot]]) -> list[list[UtteranceEstimate]]:
         """Estimate every utterance of many dialogues' open windows.
 
         Args:
@@ -214,12 +213,12 @@ class StreamingContextModel:
         Returns:
             One estimate per utterance, in the windows' order.
         """
-        results: list[list[BatchEstimate]] = []
+        results: list[list[UtteranceEstimate]] = []
         for first in range(0, len(windows), _WINDOWS_AT_ONCE):
             results += self._estimate_some(windows[first : first + _WINDOWS_AT_ONCE])
         return results
 
-    def _estimate_some(self, windows: Sequence[Sequence[_Slot]]) -> list[list[BatchEstimate]]:
+    def _estimate_some(self, windows: Sequence[Sequence[_Slot]]) -> list[list[UtteranceEstimate]]:
         if not any(windows):
             return [[] for _ in windows]
         m, rows = self._members, PackedRows([len(window) for window in windows])
@@ -238,7 +237,7 @@ class StreamingContextModel:
             left_out = (*self._leave_out(slots, masked, shared, cells), _rows(memory, masked))
             states = [torch.cat(pair, dim=1) for pair in zip(states, left_out, strict=True)]
         results = _estimates(m.scores(m.outputs(*states), len(slots)), len(slots), masked)
-        by_window: list[list[BatchEstimate]] = [[] for _ in windows]
+        by_window: list[list[UtteranceEstimate]] = [[] for _ in windows]
         for (window, _), result in zip(reversed(rows.order), reversed(results), strict=True):
             by_window[window].append(result)
         return by_window
@@ -300,7 +299,7 @@ class StreamingContextModel:
         look_ahead: int | None,
         *,
         influence: bool = True,
-    ) -> list[BatchEstimate]:
+    ) -> list[UtteranceEstimate]:
         """A whole dialogue at once, by library LSTMs: what the stream's finals must equal.
 
         Args:
@@ -346,7 +345,7 @@ def _rows(memory: Tensor, masked: Sequence[tuple[int, str]]) -> Tensor:
 
 def _estimates(
     scores: StepScores, count: int, masked: Sequence[tuple[int, str]]
-) -> list[BatchEstimate]:
+) -> list[UtteranceEstimate]:
     """Estimates of the first ``count`` rows; row ``count + i`` is ``masked[i]`` left out."""
     classes, means, levels, clusters = scores
     influence: list[dict[str, float]] = [{} for _ in range(count)]
@@ -357,7 +356,7 @@ def _estimates(
             influence[place][name] = distance
     rows = zip(classes[:count].numpy(), means.tolist(), levels.numpy(), influence, strict=False)
     return [
-        BatchEstimate(
+        UtteranceEstimate(
             categorical,
             {name: (mean[i], level[i]) for i, name in enumerate(SCALES)},
             {name: found[row].numpy() for name, found in clusters.items()},

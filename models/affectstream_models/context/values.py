@@ -69,7 +69,7 @@ class ForwardState:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchEstimate:
+class UtteranceEstimate:
     """What the model says of one utterance.
 
     Attributes:

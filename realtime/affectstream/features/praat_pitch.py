@@ -135,8 +135,8 @@ _BETWEEN = _interpolation()
 class PraatPitchPath:
     """The cheapest path through the frames' candidates, decided ``PATH_DELAY_FRAMES`` later.
 
-    A frame's pitch is the one on the best path that ends ``PATH_DELAY_FRAMES`` after it, so that the
-    answer does not depend on how many frames came at once.
+    A frame's pitch is the one on the best path that ends ``PATH_DELAY_FRAMES`` after it, so that
+    the answer does not depend on how many frames came at once.
 
     Args:
         step_s: time between frames; the costs of a change are per ``step_s``.

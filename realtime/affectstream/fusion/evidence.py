@@ -18,8 +18,8 @@ from affectstream.messages import Acoustic, Observation
 ACOUSTIC_MODALITY = "acoustic"
 WHOLE = "egemaps47"
 UNREADABLE = (
-    f"the model reads one row of {len(UTTERANCE_STATISTICS)} values of {WHOLE} as {ACOUSTIC_MODALITY}, "
-    f"or frames of {len(EGEMAPS_COLUMNS)} values of {FRAMES}"
+    f"the model reads one row of {len(UTTERANCE_STATISTICS)} values of {WHOLE} as "
+    f"{ACOUSTIC_MODALITY}, or frames of {len(EGEMAPS_COLUMNS)} values of {FRAMES}"
 )
 
 

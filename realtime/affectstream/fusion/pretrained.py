@@ -48,7 +48,7 @@ class PretrainedModel:
             load_pretrained,
         )
         from affectstream_models.context.memory import Memory
-        from affectstream_models.context.model import Encoded, Estimate, ForwardState
+        from affectstream_models.context.model import Encoded, ForwardState, UtteranceEstimate
         from affectstream_models.tensor_file import CheckpointError
 
         torch.set_num_threads(1)  # a dialogue's step is too small to share out
@@ -67,7 +67,7 @@ class PretrainedModel:
         self.normaliser = SpeakerNormaliser(
             self._network.acoustic_mean, self._network.acoustic_sd, self._network.speaker_prior
         )
-        self.state_classes = (Encoded, ForwardState, Memory, Estimate)
+        self.state_classes = (Encoded, ForwardState, Memory, UtteranceEstimate)
         self.state_foreign = {"tensor": Foreign(torch.Tensor, torch.Tensor.numpy, torch.from_numpy)}
 
     @property

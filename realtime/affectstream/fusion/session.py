@@ -6,9 +6,9 @@ Refuses to know: models, other dialogues, and what is published.
 
 from __future__ import annotations
 
-from affectstream.core.dialogue.aligner import STATE as ALIGNMENT
+from affectstream.core.dialogue.aligner import ALIGNER_STATE as ALIGNMENT
 from affectstream.core.dialogue.aligner import UtteranceAligner
-from affectstream.core.dialogue.context import STATE as CONTEXT
+from affectstream.core.dialogue.context import CONTEXT_STATE as CONTEXT
 from affectstream.core.dialogue.context import Dialogue
 from affectstream.core.dialogue.model import ContextModel
 from affectstream.core.dialogue.values import ValueCodec

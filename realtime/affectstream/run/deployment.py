@@ -186,8 +186,9 @@ class DeploymentReader:
     def _planned(self, file: DeploymentFile, table: WorkerTable, start_ns: int) -> PlannedWorker:
         command = self._commands.get(table.kind)
         if command is None or table.kind not in WORKER_KINDS:
+            kinds = ", ".join(WORKER_KINDS)
             raise self._wrong(
-                f"worker {table.name}: {table.kind!r} is no kind; choose one of {', '.join(WORKER_KINDS)}"
+                f"worker {table.name}: {table.kind!r} is no kind; choose one of {kinds}"
             )
         options: dict[str, OptionValue] = {"address": file.address}
         if file.keys is not None:

@@ -16,11 +16,11 @@ from affectstream_models.context.checkpoints import (
     save_context_model,
 )
 from affectstream_models.context.model import (
-    CLASSES,
+    CONTEXT_CLASSES,
     Encoded,
-    Estimate,
     ForwardState,
     StreamingContextModel,
+    UtteranceEstimate,
     UtteranceInputs,
 )
 from affectstream_models.context.network import ContextConfig, ContextNetwork
@@ -104,12 +104,12 @@ def make_dialogue(length: int, seed: int) -> list[UtteranceInputs]:
 
 def stream(
     model: StreamingContextModel, dialogues: Sequence[Sequence[UtteranceInputs]], look_ahead: int
-) -> tuple[list[list[Estimate]], list[list[Estimate]]]:
+) -> tuple[list[list[UtteranceEstimate]], list[list[UtteranceEstimate]]]:
     """Play dialogues side by side, one utterance of each per round: provisionals and finals."""
     windows: list[list[tuple[ForwardState, Encoded, ForwardState]]] = [[] for _ in dialogues]
     latest = [model.initial_state() for _ in dialogues]
-    provisional: list[list[Estimate]] = [[] for _ in dialogues]
-    final: list[list[Estimate]] = [[] for _ in dialogues]
+    provisional: list[list[UtteranceEstimate]] = [[] for _ in dialogues]
+    final: list[list[UtteranceEstimate]] = [[] for _ in dialogues]
     for turn in range(max(len(dialogue) for dialogue in dialogues)):
         live = [i for i, dialogue in enumerate(dialogues) if turn < len(dialogue)]
         encoded = model.encode([dialogues[i][turn] for i in live])
@@ -127,7 +127,7 @@ def stream(
     return provisional, final
 
 
-def assert_same(left: Sequence[Estimate], right: Sequence[Estimate]) -> None:
+def assert_same(left: Sequence[UtteranceEstimate], right: Sequence[UtteranceEstimate]) -> None:
     assert len(left) == len(right)
     for a, b in zip(left, right, strict=True):
         np.testing.assert_allclose(a.categorical, b.categorical, atol=1e-5)
@@ -216,7 +216,7 @@ def test_an_empty_call_gives_an_empty_answer() -> None:
 
 def test_estimates_are_probabilities_and_means_on_the_scale() -> None:
     for estimate in make_model().offline(make_dialogue(8, seed=2), 8):
-        assert estimate.categorical.shape == (len(CLASSES),)
+        assert estimate.categorical.shape == (len(CONTEXT_CLASSES),)
         assert estimate.categorical.sum() == pytest.approx(1, abs=1e-5)
         assert set(estimate.dimensional) == {"valence", "activation", "dominance"}
         for mean, levels in estimate.dimensional.values():
@@ -328,8 +328,8 @@ def test_the_pretrained_model_tells_joy_from_anger() -> None:
     assert len(model.sha256) == 64
     said = ["i'm so happy for you, that's amazing! [laughter]", "what the hell is wrong with you?"]
     joy, anger = (model.offline([UtteranceInputs("A", None, text)], 8)[0] for text in said)
-    assert CLASSES[joy.categorical.argmax()] == "happiness"
-    assert CLASSES[anger.categorical.argmax()] == "anger"
+    assert CONTEXT_CLASSES[joy.categorical.argmax()] == "happiness"
+    assert CONTEXT_CLASSES[anger.categorical.argmax()] == "anger"
     assert joy.dimensional["valence"][0] > anger.dimensional["valence"][0]
 
 

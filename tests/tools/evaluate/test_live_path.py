@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream_tools.commands.app import lab
 from affectstream_tools.corpora.labelled_clips import LabelledClip, find_clips
-from affectstream_tools.evaluate.live_path import LiveAnswer, answer_speaker, read_clip
+from affectstream_tools.evaluate.live_path import LiveAnswer, answer_speaker, read_whole_clip
 from affectstream_tools.evaluate.live_scores import choose, summarise
 
 RATE_HZ = 16_000
@@ -83,7 +83,7 @@ def test_the_live_estimate_is_near_the_offline_one_of_the_same_clip(
 def test_a_clip_at_another_rate_is_read_at_ours(tmp_path: Path) -> None:
     pytest.importorskip("soxr")
     write_clip(tmp_path / "a.wav", 200, rate_hz=44_100)
-    assert len(read_clip(tmp_path / "a.wav")) == pytest.approx(2.2 * RATE_HZ, abs=2)
+    assert len(read_whole_clip(tmp_path / "a.wav")) == pytest.approx(2.2 * RATE_HZ, abs=2)
 
 
 def answer(label: str, said: list[float] | None, number: int = 0) -> LiveAnswer:

@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 
 from affectstream.core.dialogue.normalisation import SpeakerNormaliser
 from affectstream.corpus.dialogues import CLASSES, CorpusDialogue, CorpusUtterance
-from affectstream_models.context.model import Estimate, StreamingContextModel, UtteranceInputs
+from affectstream_models.context.model import (
+    StreamingContextModel,
+    UtteranceEstimate,
+    UtteranceInputs,
+)
 from affectstream_models.context.network import SCALES
 from affectstream_tools.metrics import Scores, concordance, score_labels
 from affectstream_tools.train.augmentation import normalised
@@ -103,7 +107,7 @@ def predict(
     dialogues: Sequence[CorpusDialogue],
     look_ahead: int | None,
     modalities: Sequence[str],
-) -> list[tuple[CorpusDialogue, CorpusUtterance, Estimate]]:
+) -> list[tuple[CorpusDialogue, CorpusUtterance, UtteranceEstimate]]:
     """The model's estimate of every utterance, in the dialogues' order."""
     return [
         (dialogue, utterance, estimate)
@@ -119,7 +123,7 @@ def predict(
 
 
 def look_ahead_scores(
-    answers: Sequence[tuple[CorpusUtterance, Estimate]],
+    answers: Sequence[tuple[CorpusUtterance, UtteranceEstimate]],
 ) -> tuple[Scores, dict[str, float]]:
     """Scores of the labelled utterances, and the scales' concordance over all of them.
 

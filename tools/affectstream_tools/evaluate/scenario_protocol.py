@@ -7,7 +7,11 @@ which have seen every scenario; this protocol trains its own.
 from __future__ import annotations
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
-from affectstream_models.context.model import MODALITIES, Estimate, StreamingContextModel
+from affectstream_models.context.model import (
+    CONTEXT_MODALITIES,
+    StreamingContextModel,
+    UtteranceEstimate,
+)
 from affectstream_tools.corpora.splits import hold_out_scenarios, of_sessions
 from affectstream_tools.evaluate.dialogues import DialogueScores, look_ahead_scores, predict
 from affectstream_tools.train.checkpoint import Trainer
@@ -27,7 +31,7 @@ def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> li
     if len(names) < groups:
         raise ValueError(f"session {session} has {len(names)} scenarios; use at most that many")
     look_aheads = (0, recipe.look_ahead)
-    answers: dict[int, list[tuple[CorpusDialogue, CorpusUtterance, Estimate]]] = {
+    answers: dict[int, list[tuple[CorpusDialogue, CorpusUtterance, UtteranceEstimate]]] = {
         look_ahead: [] for look_ahead in look_aheads
     }
     for group in range(groups):
@@ -37,12 +41,14 @@ def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> li
             network, id=split.name, sha256="", speaker_prior=recipe.speaker_prior
         )
         for look_ahead, found in answers.items():
-            found += predict(model, split.test, look_ahead, MODALITIES)
+            found += predict(model, split.test, look_ahead, CONTEXT_MODALITIES)
     rows = []
     for look_ahead, found in answers.items():
         improvised = [answer for answer in found if answer[0].improvised]
         for part, chosen in (("all", found), ("improvised", improvised)):
             if chosen:
                 pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
-                rows.append(DialogueScores(look_ahead, MODALITIES, part, *look_ahead_scores(pairs)))
+                rows.append(
+                    DialogueScores(look_ahead, CONTEXT_MODALITIES, part, *look_ahead_scores(pairs))
+                )
     return rows

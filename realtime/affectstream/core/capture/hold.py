@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from affectstream.timebase import NS_PER_MS, samples_to_ns
 
-_Block = TypeVar("Block")
+_Block = TypeVar("_Block")
 
 QUIET_BLOCKS = 4
 MOST_BLOCKS = 1000  # a minute

@@ -65,7 +65,7 @@ def spectra(frames: Frames) -> _Complex:
 
 
 class SpectralDescriptors:
-    """Turns successive spectra into rows of ten descriptors, in the order of ``SPECTRAL_DESCRIPTORS``.
+    """Turns successive spectra into rows of the ten ``SPECTRAL_DESCRIPTORS``.
 
     State: the last magnitude spectrum, which the flux needs.
     """

@@ -61,8 +61,9 @@ _POWER_WINDOW = _WINDOW * _WINDOW / np.float32(PITCH_FRAME_SAMPLES)
 
 
 class VoiceDescriptors:
-    """The descriptors ``VOICED_DESCRIPTORS`` of one stream, not smoothed; rows come ``VOICED_DELAY_FRAMES`` late.
+    """The ``VOICED_DESCRIPTORS`` of one stream, not smoothed.
 
+    Rows come ``VOICED_DELAY_FRAMES`` late.
     Frames are worked on ``DECIDE_FRAMES`` at a time, which delays no row. State: the spectra,
     formants and samples of the frames whose pitch is undecided.
 

@@ -49,7 +49,7 @@ class OrderingReport:
     """What the study found.
 
     Attributes:
-        in_order: in how many of the runs each of ``RECOGNIZER_ORDER`` is better than the one before it.
+        in_order: in how many of the runs each of ``RECOGNIZER_ORDER`` beats the one before it.
         wall_s: by job.
     """
 

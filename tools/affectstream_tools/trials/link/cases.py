@@ -54,7 +54,8 @@ class LinkRow:
     Attributes:
         same, finals: finals that are the same, of how many there must be.
         difference: the largest of a probability or a mean.
-        true_drift_ppm: of the hub's clock, seen from the listener's; the rest as in ``TrialOutcome``.
+        true_drift_ppm: of the hub's clock, seen from the listener's.
+        The rest is as in ``TrialOutcome``.
     """
 
     name: str
