@@ -23,7 +23,7 @@ from affectstream.messages import Emotion, Gap, Observation, StreamClosed, Utter
 from affectstream.run.processes import Processes, free_address
 from affectstream.timebase import WallClock
 from affectstream_tools.bench.load import DialogueLoad
-from commands import DEADLINE_S, Publisher, estimates, read_until, run, started
+from command_lines import DEADLINE_S, Publisher, estimates, read_until, run, started
 
 numbers = itertools.count()
 

@@ -15,7 +15,7 @@ from affectstream.client import Event
 from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, StreamClosed
 from bus_helpers import closed, emotion, free_address, opened
-from commands import DEADLINE_S, Publisher
+from command_lines import DEADLINE_S, Publisher
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import DEADLINE_S, PYTHON, ROOT, no_traceback, node, started
+from command_lines import DEADLINE_S, PYTHON, ROOT, no_traceback, node, started
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PUBLISHER = ROOT / "examples" / "publish_observation.py"

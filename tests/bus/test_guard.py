@@ -34,7 +34,7 @@ from bus_helpers import (
     serve_until,
     transcript,
 )
-from commands import run, wait_until
+from command_lines import run, wait_until
 
 SOCKETS = {"subscribe": (zmq.SUB, 0), "publish": (zmq.PUB, 1), "request": (zmq.DEALER, 2)}
 SECRET = b"secret words"

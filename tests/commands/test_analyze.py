@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from affectstream.data import demo_folder, tiny_vosk_model
-from commands import DEADLINE_S, PYTHON, no_traceback, run
+from command_lines import DEADLINE_S, PYTHON, no_traceback, run
 
 pytest.importorskip("webrtcvad")
 pytest.importorskip("torch")

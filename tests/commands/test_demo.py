@@ -18,7 +18,7 @@ import pytest
 from affectstream.bus import Hub
 from affectstream.data import demo_folder
 from affectstream.run.processes import free_address
-from commands import DEADLINE_S, mentions, no_traceback, run, started, wait_until
+from command_lines import DEADLINE_S, mentions, no_traceback, run, started, wait_until
 
 SOON_S = 4.0
 """Two seconds are promised; two busy cores are allowed as many again."""

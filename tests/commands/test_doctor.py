@@ -16,7 +16,7 @@ from affectstream.commands import doctor
 from affectstream.commands.doctor import Finding, examine
 from affectstream.data import tiny_vosk_model
 from affectstream.run.processes import free_address
-from commands import no_traceback, run
+from command_lines import no_traceback, run
 
 NAMES = ["fusion", "mic", "model", "PortAudio", "microphone", "Vosk model", "ports"]
 

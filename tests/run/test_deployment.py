@@ -12,7 +12,7 @@ from affectstream.commands.app import app
 from affectstream.core.supervision import RestartPolicy
 from affectstream.errors import UsageError
 from affectstream.run.deployment import DeploymentReader, PlannedWorker
-from commands import ROOT
+from command_lines import ROOT
 
 S = 1_000_000_000
 HUB = '[[worker]]\nkind = "hub"\nname = "hub"\n'

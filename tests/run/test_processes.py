@@ -13,7 +13,7 @@ import pytest
 
 from affectstream.bus import Hub, measure_clock_offset
 from affectstream.run.processes import MAX_WORDS, ProcessError, Processes, free_address
-from commands import DEADLINE_S, mentions, run, started, wait_until
+from command_lines import DEADLINE_S, mentions, run, started, wait_until
 
 SOON_S = 4.0
 """Two seconds are promised; two busy cores are allowed as many again."""

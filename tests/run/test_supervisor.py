@@ -15,7 +15,7 @@ from affectstream.bus import Hub
 from affectstream.core.supervision import RestartPolicy
 from affectstream.run.processes import ProcessError, free_address
 from affectstream.run.supervisor import SupervisedProcesses
-from commands import wait_until
+from command_lines import wait_until
 
 S = 1_000_000_000
 QUICK = RestartPolicy(first_wait_ns=S // 20, silent_ns=3 * S)
