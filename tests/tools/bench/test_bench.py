@@ -24,7 +24,7 @@ def bench(*words: str) -> dict[str, object]:
         [
             sys.executable,
             "-c",
-            "from affectstream_tools.commands.app import main; main()",
+            "from affectstream_tools.commands.app import run_lab; run_lab()",
             "bench",
             *words,
         ],

@@ -35,7 +35,7 @@ def test_a_command_prints_the_figures_of_each_front_end(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", 1.0)
     words = ["--audio", str(tmp_path), "--repeats", "2", "--no-microphone", "--json"]
     words += ["--only", "tripathi34,woellmer,pyaudioanalysis,praat"]
-    program = "from affectstream_tools.commands.app import main; main()"
+    program = "from affectstream_tools.commands.app import run_lab; run_lab()"
     done = subprocess.run(
         [sys.executable, "-c", program, "bench", "front-ends", *words],
         capture_output=True,

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from affectstream.data import tiny_vosk_model
-from affectstream_tools.synthesis.espeak import Espeak, SynthesisError
 from affectstream_tools.build.demo_dialogue.script import TURNS
+from affectstream_tools.synthesis.espeak import Espeak, SynthesisError
 from conftest import lacks
 
 pytest.importorskip("vosk")
@@ -21,8 +21,8 @@ pytest.importorskip("torch")
 
 from affectstream_tools.build.vosk_tiny import speech
 from affectstream_tools.build.vosk_tiny.cli import application
-from affectstream_tools.build.vosk_tiny.data import Amount, make_data, known_sentences
-from affectstream_tools.build.vosk_tiny.evaluation import word_error_rate, load_model, recognise
+from affectstream_tools.build.vosk_tiny.data import Amount, known_sentences, make_data
+from affectstream_tools.build.vosk_tiny.evaluation import load_model, recognise, word_error_rate
 from affectstream_tools.build.vosk_tiny.graph import Fst, GraphOptions, bigram, build_graph
 from affectstream_tools.build.vosk_tiny.kaldi_writer import KaldiWriter
 from affectstream_tools.build.vosk_tiny.model_folder import write_model

@@ -15,8 +15,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from affectstream_tools.synthesis.espeak import Espeak, PhoneEvent, Spoken, EspeakVoice, WordEvent
 from affectstream_tools.build.demo_dialogue.script import CLOSING_PAUSE_S, SPEAKERS, ScriptTurn
+from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice, PhoneEvent, Spoken, WordEvent
 
 SPOKEN_RATE_HZ = 16_000
 _NOISE_RMS = 12.0  # about -69 dBFS: a quiet room, not digital silence

@@ -27,7 +27,7 @@ def build(
     epochs: Annotated[int, typer.Option(min=1)] = 10,
 ) -> None:
     """Train a model on espeak-ng speech (some minutes on one core) and write it."""
-    from affectstream_tools.build.vosk_tiny.data import Amount, make_data, known_sentences
+    from affectstream_tools.build.vosk_tiny.data import Amount, known_sentences, make_data
     from affectstream_tools.build.vosk_tiny.model_folder import write_model
     from affectstream_tools.build.vosk_tiny.training import AcousticRecipe, train_acoustic
 
@@ -47,14 +47,14 @@ def evaluate(
     verbose: Annotated[bool, typer.Option(help="Show what was misheard.")] = False,
 ) -> None:
     """Print the word error rate on sentences and voices that were never trained on."""
-    from affectstream_tools.build.vosk_tiny import data
-    from affectstream_tools.build.vosk_tiny import evaluation
-    from affectstream_tools.build.vosk_tiny import speech
+    from affectstream_tools.build.vosk_tiny import data, evaluation, speech
 
     voices = speech.EVALUATION_VOICES if sentences == "fresh" else speech.DEVELOPMENT_VOICES
     loaded, total = evaluation.load_model(model), evaluation.Score()
     for voice in voices:
-        score = evaluation.word_error_rate(loaded, data.known_sentences(sentences), [voice], ratio_db)
+        score = evaluation.word_error_rate(
+            loaded, data.known_sentences(sentences), [voice], ratio_db
+        )
         typer.echo(f"{voice:15s} WER {100 * score.word_error_rate:5.1f} %")
         total += score
     if verbose:

@@ -14,7 +14,6 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice
 from affectstream_tools.build.vosk_tiny.pronunciations import Lexicon, PronunciationCounter
 from affectstream_tools.build.vosk_tiny.speech import (
     SILENCE,
@@ -25,6 +24,7 @@ from affectstream_tools.build.vosk_tiny.speech import (
     non_speech,
     speak_sentence,
 )
+from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice
 
 SUBSAMPLING = 3  # libvosk takes an output frame to be 30 ms
 _OUTPUT_FRAME_S = 0.03
@@ -92,7 +92,9 @@ def make_data(texts: list[str], amount: Amount, seed: int = 1) -> TrainingData:
     counter = PronunciationCounter()
     spoken: list[tuple[NDArray[np.float32], tuple[Phone, ...], float]] = []
     for text in jobs:
-        sentence = speak_sentence(espeak, text, _any_voice(generator), warp=generator.uniform(0.92, 1.08))
+        sentence = speak_sentence(
+            espeak, text, _any_voice(generator), warp=generator.uniform(0.92, 1.08)
+        )
         lead_s, trail_s = generator.uniform(0.05, 0.8), generator.uniform(0.05, 0.9)
         features = coefficients(in_noise(generator, sentence.samples, lead_s, trail_s))
         spoken.append((features, sentence.phones, lead_s))

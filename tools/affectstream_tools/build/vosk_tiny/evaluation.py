@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice
 from affectstream_tools.build.vosk_tiny.pronunciations import edit_distance
 from affectstream_tools.build.vosk_tiny.speech import ESPEAK_RATE_HZ, speak_sentence
+from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice
 
 _LEAD_S, _TRAIL_S = 0.3, 0.9
 _BLOCK_SAMPLES = 320

@@ -71,7 +71,9 @@ class SpokenSentence:
     word_starts: dict[int, float]
 
 
-def speak_sentence(espeak: Espeak, text: str, voice: EspeakVoice, warp: float = 1.0) -> SpokenSentence:
+def speak_sentence(
+    espeak: Espeak, text: str, voice: EspeakVoice, warp: float = 1.0
+) -> SpokenSentence:
     """Return ``text`` (words separated by single spaces) spoken by ``voice``.
 
     ``warp`` above 1 plays the voice faster and higher, which moves the formants too.

@@ -107,7 +107,11 @@ def _build(phones: int, hidden: int) -> nn.Sequential:
 
 
 def _fit(
-    network: nn.Sequential, inputs: Tensor, labels: Tensor, recipe: AcousticRecipe, level_step: float
+    network: nn.Sequential,
+    inputs: Tensor,
+    labels: Tensor,
+    recipe: AcousticRecipe,
+    level_step: float,
 ) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
     steps = recipe.epochs * math.ceil(len(inputs) / _BATCH)
