@@ -25,7 +25,7 @@ from affectstream.run.processes import ProcessError, Processes, free_address
 from bus_helpers import serve_until
 from derived_copy import write_derived
 from espeak import Espeak
-from iemocap_copy import Dialogue, Line, write_copy
+from iemocap_copy import SpokenLine, WrittenDialogue, write_copy
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -137,7 +137,7 @@ def test_what_cannot_be_replayed_is_said_in_one_sentence(
     assert done.stdout == ""
 
 
-def _speak(espeak: Espeak, root: Path, dialogue: Dialogue) -> None:
+def _speak(espeak: Espeak, root: Path, dialogue: WrittenDialogue) -> None:
     """Put speech into the wav of a copy: the woman left, the man right."""
     shape = (round(dialogue.duration_s * 16_000), 2)
     samples = np.random.default_rng(1).normal(0, 20, shape).astype(np.int16)
@@ -159,12 +159,12 @@ def test_what_is_said_in_a_raw_copy_is_recognised(
 ) -> None:
     pytest.importorskip("vosk")
     scales = (3.0, 3.0, 3.0)
-    dialogue = Dialogue(
+    dialogue = WrittenDialogue(
         "Ses01F_impro01",
         (
-            Line("F000", 0.5, 2.5, "neu", scales, "i am so happy today"),
-            Line("M000", 3.0, 5.5, "ang", scales, "thank you my friend"),
-            Line("F001", 6.0, 8.5, "sad", scales, "i am very sad today"),
+            SpokenLine("F000", 0.5, 2.5, "neu", scales, "i am so happy today"),
+            SpokenLine("M000", 3.0, 5.5, "ang", scales, "thank you my friend"),
+            SpokenLine("F001", 6.0, 8.5, "sad", scales, "i am very sad today"),
         ),
     )
     write_copy(tmp_path, [dialogue])

@@ -7,7 +7,6 @@ import types
 from collections.abc import Callable
 
 import pytest
-from core.test_transcripts import Scribe
 
 from affectstream.codec import encode
 from affectstream.core.delivery import retention
@@ -23,6 +22,7 @@ from affectstream.run.in_process import JoinedMachine, run_together
 from affectstream_tools.bench.load import DialogueLoad
 from affectstream_tools.trials.soak.recording import EndlessRecording
 from bus_helpers import emotion, progress, transcript
+from core.speech.test_transcriber import Scribe
 from fakes import FakeModel, S
 
 NOT_OURS = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType)

@@ -239,7 +239,7 @@ with stop_on_signals() as stopping:
 
 
 def test_a_signal_to_a_worker_s_process_makes_it_say_its_last_words(address: str) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     worker = subprocess.Popen([sys.executable, "-c", WORKER, address], env=environment)
     inlet = Inlet(address, ["stream."], from_start=True)
     got: list[Message] = []

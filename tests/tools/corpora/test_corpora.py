@@ -15,7 +15,7 @@ from affectstream_tools.corpora.emobank import read_emobank
 from affectstream_tools.corpora.labelled_clips import LabelledClip, find_clips
 from affectstream_tools.corpora.meld import read_meld, read_meld_corpus
 from derived_copy import write_derived
-from iemocap_copy import RATE_HZ, write_copy, write_wav
+from iemocap_copy import RATE_HZ, write_copy, write_wav_file
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,a,b\n"
 TABLES = ("train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv")
@@ -98,8 +98,8 @@ def test_a_folder_tells_which_corpus_it_holds(tmp_path: Path) -> None:
     small_meld(tmp_path / "meld")
     write_copy(tmp_path / "release" / "IEMOCAP_full_release")
     write_derived(tmp_path / "derived")
-    write_wav(tmp_path / "clips" / "bob" / "sad.wav", np.zeros((RATE_HZ, 1)))
-    write_wav(tmp_path / "clips" / "sad" / "x.wav", np.zeros((RATE_HZ, 1)))
+    write_wav_file(tmp_path / "clips" / "bob" / "sad.wav", np.zeros((RATE_HZ, 1)))
+    write_wav_file(tmp_path / "clips" / "sad" / "x.wav", np.zeros((RATE_HZ, 1)))
 
     kinds = {
         name: open_any_corpus(tmp_path / name) for name in ("meld", "release", "derived", "clips")
@@ -130,7 +130,7 @@ def test_clips_that_cannot_be_read_are_said(tmp_path: Path) -> None:
 
 def test_clips_of_one_name_and_two_kinds_are_two_utterances(tmp_path: Path) -> None:
     for name in ("a.wav", "a.flac"):
-        write_wav(tmp_path / "sad" / name, np.zeros((RATE_HZ, 1)))  # what it holds, it is read as
+        write_wav_file(tmp_path / "sad" / name, np.zeros((RATE_HZ, 1)))  # read as what it holds
 
     (dialogue,) = read_acted(tmp_path).dialogues
 

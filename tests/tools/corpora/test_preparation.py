@@ -36,7 +36,14 @@ from affectstream_tools.corpora.front_end_versions import front_end_version
 from affectstream_tools.corpora.preparation import Step, possible_front_ends, prepare_features
 from affectstream_tools.corpora.utterance_features import UtteranceFeatures
 from derived_copy import write_derived
-from iemocap_copy import RATE_HZ, Dialogue, Line, write_copy, write_sentences, write_wav
+from iemocap_copy import (
+    RATE_HZ,
+    SpokenLine,
+    WrittenDialogue,
+    write_copy,
+    write_sentences,
+    write_wav_file,
+)
 from sounds import voice
 
 CHEAP = ("tripathi34", "functionals-voice")
@@ -50,7 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with wave.open(str(path)) as wav:
         samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2).copy()
     samples[8_000:19_200, 0] = 20_000 * voice(0.7)
-    write_wav(path, samples)
+    write_wav_file(path, samples)
     return root
 
 
@@ -164,7 +171,7 @@ def test_functionals_of_chosen_columns_need_no_second_extraction(
 def test_a_second_run_extracts_nothing(
     whole: Path, cache: Path, prepared: UtteranceFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "extract", None)  # would fail if it were called
+    monkeypatch.setattr(preparation, "extract_dialogue", None)  # would fail if it were called
     steps: list[Step] = []
     again = prepare_features(open_any_corpus(whole), FRONT_ENDS, cache, on_done=steps.append)
 
@@ -207,15 +214,15 @@ def test_what_was_killed_goes_on_where_it_was(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from affectstream_tools.corpora.corpus import open_corpus
-from affectstream_tools.corpora.preparation import prepare
+from affectstream_tools.corpora.corpus import open_any_corpus
+from affectstream_tools.corpora.preparation import prepare_features
 
 def kill(step):
     if step.dialogue:
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    prepare(open_corpus(Path(sys.argv[1])), sys.argv[3:], Path(sys.argv[2]), 2, kill)
+    prepare_features(open_any_corpus(Path(sys.argv[1])), sys.argv[3:], Path(sys.argv[2]), 2, kill)
 """
 
 
@@ -310,7 +317,7 @@ def test_a_partial_copy_gives_what_it_has_and_says_the_rest(copy: Path, tmp_path
 def test_what_cannot_be_read_or_heard_is_said(copy: Path, tmp_path: Path) -> None:
     dialog = copy / "Session1" / "dialog"
     (dialog / "wav" / "Ses01M_script01_1b.wav").write_bytes(b"RIFF")
-    write_wav(dialog / "wav" / "Ses01F_impro01.wav", np.full((5 * RATE_HZ, 2), 40))
+    write_wav_file(dialog / "wav" / "Ses01F_impro01.wav", np.full((5 * RATE_HZ, 2), 40))
     head = dialog / "MOCAP_head" / "Ses01F_impro01.txt"
     head.write_text(head.read_text().replace("pitch", "pith"))
 
@@ -343,8 +350,8 @@ def test_single_utterances_files_give_the_same_sound(
 
 
 def test_an_utterance_too_short_is_said(tmp_path: Path) -> None:
-    line = Line("F000", 0.5, 0.53, "neu", (3.0, 3.0, 3.0), "Hm.")
-    copy = write_copy(tmp_path / "copy", [Dialogue("Ses01F_impro01", (line,))])
+    line = SpokenLine("F000", 0.5, 0.53, "neu", (3.0, 3.0, 3.0), "Hm.")
+    copy = write_copy(tmp_path / "copy", [WrittenDialogue("Ses01F_impro01", (line,))])
 
     found = prepare_features(open_any_corpus(copy), ("egemaps47", "tripathi34"), tmp_path / "cache")
 
@@ -369,7 +376,7 @@ def test_clips_are_prepared_whole(tmp_path: Path) -> None:
     folder = tmp_path / "clips"
     for number, length_s in ((1, 0.5), (2, 0.8)):
         sound = (20_000 * voice(length_s)).astype("<i2")
-        write_wav(folder / f"03-01-05-01-0{number}-01-07.wav", sound[:, None])
+        write_wav_file(folder / f"03-01-05-01-0{number}-01-07.wav", sound[:, None])
     (folder / "03-01-05-01-03-01-07.wav").write_bytes(b"RIFF")
 
     corpus = open_any_corpus(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def draw(seed):
 def test_processes_and_ray_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="needs the extra `cluster`")
     (tmp_path / "cluster_tasks.py").write_text(TASKS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     # In a process of its own: Ray leaves sockets and threads to the interpreter's end.
     done = subprocess.run(

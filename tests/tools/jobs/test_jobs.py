@@ -48,7 +48,7 @@ def wait(fifo, log):
 def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose module ``lab_tasks`` every job's process can import."""
     (tmp_path / "lab_tasks.py").write_text(TASKS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     return tmp_path
 
 
