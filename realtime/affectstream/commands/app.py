@@ -168,8 +168,8 @@ def analyze(
     run_analysis(plan, Console(stderr=True))
 
 
-@app.command()
-def subscribe(
+@app.command("subscribe")
+def subscribe_command(
     address: Address = DEFAULT_ADDRESS,
     keys: KeysFolder = None,
     session: Annotated[str | None, typer.Option(help="One dialogue; default: all.")] = None,
@@ -195,8 +195,8 @@ def subscribe(
         print_events(endpoint, session, json_lines or not sys.stdout.isatty(), since)
 
 
-@app.command()
-def run(
+@app.command("run")
+def run_command(
     path: Annotated[Path, typer.Argument(help="A deployment: which workers run where (TOML).")],
     host: Annotated[
         str | None, typer.Option(help="Run this host's workers; default: this machine's name.")

@@ -74,28 +74,28 @@ def trust(key: PublicKey, keys: Folder = None) -> None:
     trust_hub(_folder(keys), key)
 
 
-@keys_app.command()
-def allow(
+@keys_app.command("allow")
+def allow_peer(
     name: Annotated[str, typer.Argument(help="Who it is, as logs will say it.")],
     key: PublicKey,
     role: Annotated[str, typer.Option(help="publish, subscribe or both.")] = "both",
     keys: Folder = None,
 ) -> None:
     """Let somebody in at the hub that runs with these keys; it need not be restarted."""
-    from affectstream.bus.keys import allow as let_in
+    from affectstream.bus.keys import allow
 
-    let_in(_folder(keys), name, key, role)
+    allow(_folder(keys), name, key, role)
 
 
-@keys_app.command()
-def revoke(
+@keys_app.command("revoke")
+def revoke_peer(
     who: Annotated[str, typer.Argument(help="A name on the list, or its key.")],
     keys: Folder = None,
 ) -> None:
     """Let somebody in no more; a running hub cuts the connections."""
-    from affectstream.bus.keys import revoke as let_out
+    from affectstream.bus.keys import revoke
 
-    peer = let_out(_folder(keys), who)
+    peer = revoke(_folder(keys), who)
     typer.echo(f"{peer.name} is revoked", err=True)
 
 

@@ -29,7 +29,7 @@ from affectstream_tools.corpora.speech_clips import ClipSamples, read_clips
 from affectstream_tools.evaluate import references
 
 FED_AT_ONCE_SAMPLES = SAMPLE_RATE_HZ // 50
-STREAMING, BATCH, REFERENCE = "streaming_rtf", "batch_rtf", "rtf"
+_STREAMING, _BATCH, _REFERENCE = "streaming_rtf", "batch_rtf", "rtf"
 Run = Callable[[ClipSamples], object]
 Runs = dict[str, Run]
 """By the figure that a run gives."""
@@ -60,7 +60,7 @@ def _streaming(make: Callable[[], TimedFrontEnd]) -> Run:
 def _egemaps() -> Runs:
     from affectstream.features.egemaps import front_end as egemaps
 
-    return {STREAMING: _streaming(egemaps.Egemaps), BATCH: egemaps.extract_egemaps}
+    return {_STREAMING: _streaming(egemaps.Egemaps), _BATCH: egemaps.extract_egemaps}
 
 
 def _opensmile() -> Runs:
@@ -71,20 +71,20 @@ def _opensmile() -> Runs:
             feature_set=opensmile.FeatureSet.eGeMAPSv01b,
             feature_level=opensmile.FeatureLevel.LowLevelDescriptors,
         )
-    return {REFERENCE: lambda clip: smile.process_signal(as_signal(clip), SAMPLE_RATE_HZ)}
+    return {_REFERENCE: lambda clip: smile.process_signal(as_signal(clip), SAMPLE_RATE_HZ)}
 
 
 def _tripathi34() -> Runs:
-    return {STREAMING: _streaming(tripathi34.Tripathi34), BATCH: tripathi34.extract_tripathi34}
+    return {_STREAMING: _streaming(tripathi34.Tripathi34), _BATCH: tripathi34.extract_tripathi34}
 
 
 def _pyaudioanalysis() -> Runs:
     references.pyaudioanalysis()
-    return {REFERENCE: references.pyaudioanalysis_rows}
+    return {_REFERENCE: references.pyaudioanalysis_rows}
 
 
 def _woellmer() -> Runs:
-    return {STREAMING: _streaming(woellmer.Woellmer), BATCH: woellmer.extract_woellmer}
+    return {_STREAMING: _streaming(woellmer.Woellmer), _BATCH: woellmer.extract_woellmer}
 
 
 def _praat() -> Runs:
@@ -98,7 +98,7 @@ def _praat() -> Runs:
         sound.to_intensity(minimum_pitch=references.INTENSITY_FLOOR_HZ, time_step=step_s)
         sound.to_mfcc(12, window_length=window_s, time_step=step_s)
 
-    return {REFERENCE: run}
+    return {_REFERENCE: run}
 
 
 SUBJECTS: dict[str, Callable[[], Runs]] = {

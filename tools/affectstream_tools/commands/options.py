@@ -28,7 +28,10 @@ Cluster = Annotated[
     bool, typer.Option("--cluster", help="Run them as Ray tasks, on $RAY_ADDRESS if set.")
 ]
 Saved = Annotated[bool, typer.Option("--report", help="Print the saved report; compute nothing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Processor threads; another number changes the last digits.")
+]
 
 REPORTS = Path("docs/reports")
 

@@ -33,7 +33,7 @@ WATCHED_PREFIXES = ("audio/", "gap/", "progress/", "stream.")
 SETTLED_S = 4.0
 AFTER_S = 5.0
 PLAYED_S = 60
-PINNED, OTHER = "desk", "headset"
+_PINNED, _OTHER = "desk", "headset"
 WORKER = (
     "import logging; logging.basicConfig(level=logging.WARNING, format='%(message)s'); "
     "from affectstream.commands.app import main; main()"
@@ -111,15 +111,15 @@ def _unplug(seconds: float, times: int = 1) -> Callable[[Stage], None]:
     def do(stage: Stage) -> None:
         for again in range(times):
             stage.listen(0.7 if again else 0)
-            stage.microphone.remove_input(PINNED)
+            stage.microphone.remove_input(_PINNED)
             stage.listen(seconds)
-            stage.microphone.add_input(PINNED)
+            stage.microphone.add_input(_PINNED)
 
     return do
 
 
 def _change_default(stage: Stage) -> None:
-    stage.microphone.set_default(OTHER)
+    stage.microphone.set_default(_OTHER)
 
 
 def _hold_up(seconds: float) -> Callable[[Stage], None]:
@@ -169,10 +169,10 @@ def measure_disturbance(disturbance: Disturbance, *, seed: int = 0) -> Disturban
 @contextmanager
 def _stage(noise: NDArray[np.int16], *, follows: bool) -> Iterator[Stage]:
     address = free_address()
-    with VirtualMicrophone(None if follows else PINNED, rate_hz=RATE_HZ) as microphone:
-        for name in (PINNED, OTHER):
+    with VirtualMicrophone(None if follows else _PINNED, rate_hz=RATE_HZ) as microphone:
+        for name in (_PINNED, _OTHER):
             microphone.add_input(name)
-        microphone.set_default(PINNED)
+        microphone.set_default(_PINNED)
         helpers = [microphone.keep_warm(), microphone.play(noise)]
         with Hub(address):
             inlet = Inlet(address, WATCHED_PREFIXES, from_start=True)

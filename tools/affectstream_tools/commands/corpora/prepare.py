@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectstream_tools.commands.options import AsJson, Cache
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import Cache
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from affectstream_tools.commands.options import AsJson, Cache
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import Cache, Seed, Threads
 from affectstream_tools.terminal import fail, progress_bar
 
 
@@ -38,11 +39,11 @@ def evaluate_classifier(
         Path | None,
         typer.Option(help="Sentence embeddings (.npy), a row for each of utterances.csv."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
+    seed: Seed = 0,
     small: Annotated[
         bool, typer.Option("--small", help="A few dialogues and hardly any training: a trial.")
     ] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    threads: Threads = 1,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import Seed, Threads
 from affectstream_tools.terminal import counted, epochs, fail, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -35,11 +37,6 @@ Others = Annotated[
 RecipeName = Annotated[
     str, typer.Option("--recipe", help="live, live-sentences, or replay (IEMOCAP alone).")
 ]
-Threads = Annotated[
-    int, typer.Option(min=1, help="Processor threads; another number changes the last digits.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
-AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 
 @train_app.command("context")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectstream.commands.options import AsJson
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def live(
     everybody: Annotated[
         bool, typer.Option(help="Also speakers that the model has learned from.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Play labelled clips through the live path and score what is said of each."""
     from affectstream.core.pacing import parse_speed

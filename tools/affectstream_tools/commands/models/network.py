@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectstream_tools.commands.options import AsJson, Cache
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import Cache, Threads
 from affectstream_tools.terminal import epochs, fail, progress_bar
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def train_network(
         int, typer.Option(min=1, help="Epochs without a gain on the development part.")
     ] = 5,
     seed: Annotated[int, typer.Option(help="Of weights, batches and the split.")] = 0,
-    threads: Annotated[
-        int, typer.Option(min=1, help="Processor threads; another number changes the last digits.")
-    ] = 1,
+    threads: Threads = 1,
     out: Annotated[
         Path | None, typer.Option(help="Checkpoint.", show_default="NAME.safetensors")
     ] = None,
@@ -96,7 +95,7 @@ def evaluate_network(
             show_default="the test part it was trained with",
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    threads: Threads = 1,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:

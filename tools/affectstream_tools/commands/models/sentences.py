@@ -12,21 +12,20 @@ from typing import Annotated
 
 import typer
 
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import Seed, Threads
 from affectstream_tools.terminal import epochs, fail, print_table
 
 
 def train_sentence_encoder(
     others: Annotated[Path, typer.Option(help="Folder with meld-text and emobank.")],
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("emotion-minilm.safetensors"),
-    threads: Annotated[
-        int,
-        typer.Option(min=1, help="Processor threads; another number changes the last digits."),
-    ] = 1,
+    threads: Threads = 1,
     small: Annotated[
         bool, typer.Option("--small", help="A few sentences: whether it runs.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn the sentence encoder towards emotion, by MELD's and EmoBank's sentences.
 

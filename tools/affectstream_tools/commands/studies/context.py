@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream.commands.options import AsJson
 from affectstream_tools.commands.options import (
     REPORTS,
-    AsJson,
     Cache,
     Cluster,
     Out,
     Saved,
+    Seed,
     Workers,
     place_of,
     run_shown,
@@ -37,7 +38,7 @@ def context(
     protocol: Annotated[
         str, typer.Option(help="session, or scenario: neither session nor scenario is known.")
     ] = "scenario",
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    seed: Seed = 0,
     cache: Cache = None,
     out: Out = REPORTS,
     workers: Workers = 2,

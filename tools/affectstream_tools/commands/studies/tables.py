@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream.commands.options import AsJson
 from affectstream_tools.commands.options import (
     REPORTS,
-    AsJson,
     Cache,
     Cluster,
     Out,
