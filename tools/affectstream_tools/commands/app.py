@@ -13,8 +13,10 @@ from typing import Annotated
 
 import typer
 
+from affectstream.commands.options import AsJson
 from affectstream_tools.commands.corpora.prepare import prepare
 from affectstream_tools.commands.corpora.synthesise import synthesise
+from affectstream_tools.commands.house import house
 from affectstream_tools.commands.models.classifier import evaluate_classifier
 from affectstream_tools.commands.models.context import evaluate_app, train_app
 from affectstream_tools.commands.models.live import live
@@ -46,6 +48,7 @@ lab.add_typer(bench_app, name="bench")
 lab.command()(context)
 lab.command()(faults)
 lab.command()(fuzz)
+lab.command()(house)
 lab.command()(link)
 lab.command()(live)
 lab.command()(prepare)
@@ -53,8 +56,6 @@ lab.command()(synthesise)
 lab.command()(ordering)
 lab.command()(soak)
 lab.command()(tables)
-
-AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 
 @lab.command()
