@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 
 from affectstream.messages import Audio
 from affectstream_tools.bench.microphone.report import (
+    MICROPHONE_REPORT,
     MicrophoneReport,
-    load_microphone_report,
-    save_microphone_report,
 )
 from affectstream_tools.bench.microphone.stress import (
     DISTURBANCES,
@@ -50,8 +49,8 @@ def test_a_block_that_lies_elsewhere_than_it_says_is_found_out() -> None:
 
 def test_a_report_is_read_as_it_was_saved(tmp_path: Path) -> None:
     report = MicrophoneReport([ROW, HUNG], "2026-01-01T00:00:00+00:00", "affectstream-lab bench")
-    save_microphone_report(report, tmp_path)
-    assert load_microphone_report(tmp_path) == report
+    MICROPHONE_REPORT.save(report, tmp_path)
+    assert MICROPHONE_REPORT.load(tmp_path) == report
     assert "| unplugged | 300 | 4800 | 4800 | 0.1 | 0.2 | device lost | 400 |" in (
         tmp_path / "microphone.md"
     ).read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from affectstream_tools.studies.ordering.experiment import (
     place,
 )
 from affectstream_tools.studies.ordering.report import (
-    load_ordering_report,
+    ORDERING_REPORT,
     ordering_report_of,
     save_ordering_report,
 )
@@ -125,7 +125,7 @@ def test_a_report_is_saved_and_read_again(tmp_path: Path) -> None:
     report = ordering_report_of(outcomes(RISING), "affectstream-lab ordering")
     written = save_ordering_report(report, tmp_path)
     assert [path.name for path in written] == ["ordering.json", "ordering.md", "ordering.png"]
-    assert load_ordering_report(tmp_path) == report
+    assert ORDERING_REPORT.load(tmp_path) == report
     text = (tmp_path / "ordering.md").read_text()
     assert "not IEMOCAP" in text
     assert "affectstream-lab ordering" in text
@@ -134,10 +134,10 @@ def test_a_report_is_saved_and_read_again(tmp_path: Path) -> None:
 
 def test_a_report_that_is_not_there_or_not_ours_is_said(tmp_path: Path) -> None:
     with pytest.raises(AffectstreamError, match="without --report"):
-        load_ordering_report(tmp_path)
+        ORDERING_REPORT.load(tmp_path)
     (tmp_path / "ordering.json").write_text("[]")
     with pytest.raises(AffectstreamError, match="no report of ours"):
-        load_ordering_report(tmp_path)
+        ORDERING_REPORT.load(tmp_path)
     result = CliRunner().invoke(lab, ["ordering", "--report", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert "no report of ours" in result.stderr

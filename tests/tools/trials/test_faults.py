@@ -23,7 +23,7 @@ from affectstream_tools.trials.faults.events import (
     read_events,
 )
 from affectstream_tools.trials.faults.injection import Deaths, Replay, play_disturbed
-from affectstream_tools.trials.faults.report import Disturbed, FaultReport, save_fault_report
+from affectstream_tools.trials.faults.report import FAULT_REPORT, Disturbed, FaultReport
 from bus_helpers import free_address
 from derived_copy import write_derived
 
@@ -112,7 +112,7 @@ def test_the_saved_report_is_printed(tmp_path: Path) -> None:
     comparison = compare_events(WHOLE, WHOLE)
     replays = [Disturbed(False, {"fusion": 2, "replay": 1}, 0, comparison, 3.0)]
     report = FaultReport(["d1"], "derived", 1.0, replays, "affectstream-lab faults", "today", "m")
-    save_fault_report(report, tmp_path)
+    FAULT_REPORT.save(report, tmp_path)
     done = CliRunner().invoke(lab, ["faults", "--report", "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0
     found = json.loads(done.stdout.splitlines()[-1])

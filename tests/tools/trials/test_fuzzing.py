@@ -23,7 +23,7 @@ from affectstream_tools.trials.fuzzing import coverage_guided, watching
 from affectstream_tools.trials.fuzzing.all_targets import TARGETS, names_of, run_apart
 from affectstream_tools.trials.fuzzing.good_stream import Following, good_message
 from affectstream_tools.trials.fuzzing.messages import FrameSpoiler, MessageMaker
-from affectstream_tools.trials.fuzzing.report import FuzzReport, load_fuzz_report, save_fuzz_report
+from affectstream_tools.trials.fuzzing.report import FUZZ_REPORT, FuzzReport
 from affectstream_tools.trials.fuzzing.spoiling import spoiled_bytes, spoiled_text
 from affectstream_tools.trials.fuzzing.watching import (
     CaseTooSlow,
@@ -169,8 +169,8 @@ def test_a_target_runs_in_a_process_of_its_own_and_its_report_is_read_again(tmp_
     assert (found.cases, found.failures) == (100, [])
     assert told[-1] == (100, 100)
     report = FuzzReport([found, Found("codec")], [], 1, "affectstream-lab fuzz")
-    save_fuzz_report(report, tmp_path)
-    assert load_fuzz_report(tmp_path) == report
+    FUZZ_REPORT.save(report, tmp_path)
+    assert FUZZ_REPORT.load(tmp_path) == report
     assert "| toml | 100 |" in (tmp_path / "fuzz.md").read_text()
     printed = CliRunner().invoke(lab, ["fuzz", "--report", "--out", str(tmp_path), "--json"])
     assert printed.exit_code == 0, printed.output

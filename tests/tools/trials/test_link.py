@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from affectstream_tools.commands.app import lab
-from affectstream_tools.trials.link import cases, link, report
+from affectstream_tools.trials.link import cases, link
 from affectstream_tools.trials.link.cases import LinkRow, compare_trials, link_report_of, run_cases
 from affectstream_tools.trials.link.link import Impairment, LinkScheduler
 from affectstream_tools.trials.link.namespaces import missing
+from affectstream_tools.trials.link.report import LINK_REPORT
 from affectstream_tools.trials.link.trial import LinkCase, TrialOutcome, run_trial
 from conftest import lacks
 from derived_copy import write_derived
@@ -145,8 +146,8 @@ def test_each_case_is_compared_with_the_undisturbed_one() -> None:
 
 def test_a_report_is_saved_and_printed_again(tmp_path: Path) -> None:
     made = link_report_of(rows(), ["d"], "affectstream-lab link --data DIR")
-    report.save_link_report(made, tmp_path)
-    assert report.load_link_report(tmp_path) == made
+    LINK_REPORT.save(made, tmp_path)
+    assert LINK_REPORT.load(tmp_path) == made
     text = (tmp_path / "link.md").read_text(encoding="utf-8")
     assert (
         "| bad | 1 of 2 | 0.5 | 1 | 3 | 10 of 100 | -1.25 | 0.50 | 20.0 | -190 | -200 | 12 |"

@@ -25,18 +25,14 @@ from affectstream_tools.bench.footprint import Footprint, footprint
 from affectstream_tools.commands.app import lab
 from affectstream_tools.trials.soak.day import Day, DayPlan, Look, live_through
 from affectstream_tools.trials.soak.hearing import HOUR_NS, HeardSentences
+from affectstream_tools.trials.soak.measures import fitted_line, soak_report_of
 from affectstream_tools.trials.soak.recording import (
     EndlessRecording,
     RecordedTurn,
     spoken_sentences,
     turns,
 )
-from affectstream_tools.trials.soak.report import (
-    fitted_line,
-    load_soak_report,
-    save_soak_report,
-    soak_report_of,
-)
+from affectstream_tools.trials.soak.report import SOAK_REPORT, save_soak_report
 
 RATE = 16_000
 S = 1_000_000_000
@@ -216,7 +212,7 @@ def test_growth_is_found_and_a_report_is_saved_and_read_again(tmp_path: Path) ->
     assert report.days["speech"].processes["microphone"]["files"].per_h == 0.0
     written = save_soak_report(report, tmp_path)
     assert [path.name for path in written] == ["soak.json", "soak.md", "soak.png"]
-    assert load_soak_report(tmp_path) == report
+    assert SOAK_REPORT.load(tmp_path) == report
     assert "+2.000" in (tmp_path / "soak.md").read_text()
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
     result = CliRunner().invoke(lab, ["soak", "--report", "--out", str(tmp_path), "--json"])
@@ -233,7 +229,7 @@ def test_a_report_that_is_not_there_or_not_ours_is_said(tmp_path: Path) -> None:
     assert "without --report" in result.stderr
     (tmp_path / "soak.json").write_text("[]")
     with pytest.raises(AffectstreamError, match="no report of ours"):
-        load_soak_report(tmp_path)
+        SOAK_REPORT.load(tmp_path)
 
 
 # A few minutes of the real thing

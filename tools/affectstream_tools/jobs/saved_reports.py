@@ -1,47 +1,89 @@
-"""Reports that are saved, and read again.
-
-Knows: that a report is JSON for programs and a page for people, and what is said where there is
-none.
-Refuses to know: what a report says.
-"""
+"""Reports that are saved and read again: JSON for programs, a Markdown page for people."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from affectstream.errors import AffectstreamError
 from affectstream_tools.jobs.jobs import write_whole
 
-Report = TypeVar("Report")
+
+class _Report(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
 
 
-def write_report(folder: Path, name: str, found: Mapping[str, Any], page: str) -> list[Path]:
-    """Write ``<name>.json`` and ``<name>.md``; return the files.
+Report = TypeVar("Report", bound=_Report)
 
-    Raises:
-        AffectstreamError: they cannot be written.
+
+@dataclass(frozen=True, slots=True)
+class ReportFile(Generic[Report]):
+    """How the reports of one command are kept in a folder.
+
+    Attributes:
+        name: of the files: ``<name>.json`` and ``<name>.md``.
+        kind: the report's class: a dataclass of values that JSON can hold. Its ``to_dict`` has
+            all of its fields, and may have more.
+        page: writes a report as Markdown.
     """
-    return [
-        write_whole(folder / f"{name}.json", json.dumps(found, indent=1) + "\n"),
-        write_whole(folder / f"{name}.md", page),
-    ]
+
+    name: str
+    kind: type[Report]
+    page: Callable[[Report], str]
+
+    def save(self, report: Report, folder: Path) -> list[Path]:
+        """Write the report; return the files.
+
+        Raises:
+            AffectstreamError: they cannot be written.
+        """
+        found = json.dumps(report.to_dict(), indent=1) + "\n"
+        return [
+            write_whole(folder / f"{self.name}.json", found),
+            write_whole(folder / f"{self.name}.md", self.page(report)),
+        ]
+
+    def load(self, folder: Path) -> Report:
+        """Return the report that was saved.
+
+        Raises:
+            AffectstreamError: there is none, or the file holds something else.
+        """
+        path = folder / f"{self.name}.json"
+        try:
+            return msgspec.convert(json.loads(path.read_text(encoding="utf-8")), self.kind)
+        except FileNotFoundError as error:
+            raise AffectstreamError(
+                f"no report is saved in {folder}; run the command without --report first"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
 
 
-def read_report(folder: Path, name: str, made_of: Callable[[dict[str, Any]], Report]) -> Report:
-    """Return the report that ``<name>.json`` holds.
+@dataclass(frozen=True, slots=True)
+class ReportTable:
+    """What is printed of a report, and stands on its page.
 
-    Raises:
-        AffectstreamError: there is none, or ``made_of`` cannot make one of it.
+    Attributes:
+        rows: cells under ``headings``.
+        remarks: what must be said beside the table, a sentence or more each.
     """
-    path = folder / f"{name}.json"
-    try:
-        return made_of(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise AffectstreamError(
-            f"no report is saved in {folder}; run the command without --report first"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    remarks: Sequence[str] = ()
+
+
+def markdown_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 1
+) -> str:
+    """Return a Markdown table: its first ``names`` columns aligned left, the others right."""
+    rule = "|---" * names + "|--:" * (len(headings) - names) + "|"
+    lines = ["| " + " | ".join(cells) + " |" for cells in (headings, *rows)]
+    return "\n".join((lines[0], rule, *lines[1:]))

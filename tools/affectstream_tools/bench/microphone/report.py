@@ -1,20 +1,14 @@
-"""The report of ``bench microphone``: a table, saved and read again.
-
-Knows: what is printed of an outcome, and where it is kept.
-Refuses to know: how it was measured.
-"""
+"""The report of ``bench microphone``: a table of its disturbances, and where it is kept."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from affectstream_tools.bench.microphone.stress import DisturbanceOutcome
-from affectstream_tools.jobs.saved_reports import read_report, write_report
+from affectstream_tools.jobs.saved_reports import ReportFile, ReportTable, markdown_table
 
-_TITLE = "A microphone's timeline under disturbances"
-DISTURBANCE_HEADINGS = (
+_HEADINGS = (
     "disturbance",
     "heard again after (ms)",
     "samples missing",
@@ -40,50 +34,29 @@ class MicrophoneReport:
     date: str
     command: str
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the report as JSON can hold it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
         return asdict(self)
 
 
-def disturbance_cells(row: DisturbanceOutcome) -> list[str]:
-    """Return a row of the table; what was not measured is a dash."""
+def microphone_table(report: MicrophoneReport) -> ReportTable:
+    """Return the disturbances, one a row; what was not measured is a dash."""
+    rows = [_cells(row) for row in report.rows]
+    return ReportTable("A microphone's timeline under disturbances", _HEADINGS, rows)
+
+
+def _cells(row: DisturbanceOutcome) -> list[str]:
     median_ms, largest_ms = row.error_ms or (None, None)
     figures = (row.recovered_ms, row.missing, row.said, median_ms, largest_ms)
     shown = ["-" if figure is None else str(figure) for figure in figures]
     return [row.name, *shown, ", ".join(row.reasons) or "-", str(row.stop_ms)]
 
 
-def save_microphone_report(report: MicrophoneReport, folder: Path) -> list[Path]:
-    """Write ``microphone.json`` and ``microphone.md``.
-
-    Raises:
-        AffectstreamError: they cannot be written.
-    """
-    lines = ["| " + " | ".join(DISTURBANCE_HEADINGS) + " |", "|---|--:|--:|--:|--:|--:|---|--:|"]
-    lines += ["| " + " | ".join(disturbance_cells(row)) + " |" for row in report.rows]
+def _page(report: MicrophoneReport) -> str:
+    table = microphone_table(report)
+    cells = markdown_table(table.headings, table.rows)
     made = f"Made {report.date} by `{report.command}`."
-    text = "\n\n".join([f"# {_TITLE}", "\n".join(lines), made])
-    return write_report(folder, "microphone", report.to_dict(), text + "\n")
+    return "\n\n".join([f"# {table.title}", cells, made]) + "\n"
 
 
-def load_microphone_report(folder: Path) -> MicrophoneReport:
-    """Return the saved report.
-
-    Raises:
-        AffectstreamError: there is none, or it is not ours.
-    """
-    return read_report(folder, "microphone", _made_of)
-
-
-def _made_of(found: dict[str, Any]) -> MicrophoneReport:
-    rows = [
-        DisturbanceOutcome(
-            **{
-                **row,
-                "error_ms": row["error_ms"] and tuple(row["error_ms"]),
-                "reasons": tuple(row["reasons"]),
-            }
-        )
-        for row in found["rows"]
-    ]
-    return MicrophoneReport(rows, found["date"], found["command"])
+MICROPHONE_REPORT = ReportFile("microphone", MicrophoneReport, _page)

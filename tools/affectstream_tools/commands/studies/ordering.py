@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream.commands.options import AsJson
 from affectstream_tools.commands.options import (
     REPORTS,
-    AsJson,
     Cache,
     Cluster,
     Out,
@@ -44,14 +44,14 @@ def ordering(
     """Train recognizers with more and more context on synthetic dialogues, below their ceilings."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.studies.ordering.report import (
-        load_ordering_report,
+        ORDERING_REPORT,
         save_ordering_report,
     )
 
     try:
         folder = place_of(out, small=small)
         if report:
-            found = load_ordering_report(folder)
+            found = ORDERING_REPORT.load(folder)
         else:
             found = _compute(cache, workers, cluster, runs, small)
         _print(found)

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.commands.trials.microphone import microphone
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import Seed
+from affectstream_tools.commands.trials.microphone import bench_microphone
 from affectstream_tools.terminal import fail, progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 bench_app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True)
-bench_app.command()(microphone)
-
-Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
-AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+bench_app.command("microphone")(bench_microphone)
 
 
 @bench_app.command()

@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import REPORTS, Out, Saved
 from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail, progress_bar
+
+if TYPE_CHECKING:
+    from affectstream_tools.trials.faults.report import FaultReport
 
 
 def faults(
@@ -31,27 +35,25 @@ def faults(
 ) -> None:
     """Kill the fusion node, the replay, the subscriber and the hub at random moments."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.trials.faults.report import (
-        _as_markdown,
-        load_fault_report,
-        save_fault_report,
-    )
+    from affectstream_tools.trials.faults.report import FAULT_REPORT, fault_page
 
     try:
         if report:
-            found = load_fault_report(out)
+            found = FAULT_REPORT.load(out)
         else:
-            made = _inject(data, kills, dialogues, checkpoint, seed)
-            found = made.to_dict()
-            typer.echo(f"wrote {len(save_fault_report(made, out))} files to {out}", err=True)
+            found = _inject(data, kills, dialogues, checkpoint, seed)
+            written = FAULT_REPORT.save(found, out)
+            typer.echo(f"wrote {len(written)} files to {out}", err=True)
     except (AffectstreamError, ValueError) as error:
         fail(str(error), status=1)
-    typer.echo(_as_markdown(found), err=True)
+    typer.echo(fault_page(found), err=True)
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(found.to_dict()))
 
 
-def _inject(data: Path | None, kills: int, dialogues: int, checkpoint: str, seed: int) -> Any:
+def _inject(
+    data: Path | None, kills: int, dialogues: int, checkpoint: str, seed: int
+) -> FaultReport:
     from affectstream.corpus.raw import open_corpus
     from affectstream_tools.trials.faults.injection import Replay
     from affectstream_tools.trials.faults.report import inject

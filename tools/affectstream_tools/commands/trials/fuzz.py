@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved, Workers
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import REPORTS, Out, Saved, Workers
 from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
@@ -49,26 +50,22 @@ def fuzz(
     """Send generated and spoiled input into the wire, the node and the readers; none may break."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.trials.fuzzing.all_targets import names_of
-    from affectstream_tools.trials.fuzzing.report import (
-        FuzzReport,
-        load_fuzz_report,
-        save_failures,
-        save_fuzz_report,
-    )
+    from affectstream_tools.trials.fuzzing.report import FUZZ_REPORT, FuzzReport
 
     try:
         if again is not None:
             _again(again)
             return
         if report:
-            made = load_fuzz_report(out)
+            made = FUZZ_REPORT.load(out)
         else:
             names = names_of(target)
             found, guided = _compute(names, messages, seed, workers)
             made = FuzzReport(found, guided, seed, command_line())
             if target == "all":
-                save_fuzz_report(made, out)
-            for path in save_failures(found, cases):
+                FUZZ_REPORT.save(made, out)
+            for failure in made.failures:
+                path = failure.save(cases)
                 typer.echo(f"saved {path}; `affectstream-lab fuzz --again {path}`", err=True)
     except AffectstreamError as error:
         fail(str(error), status=1)
@@ -121,17 +118,10 @@ def _compute(
 
 
 def _print(report: FuzzReport) -> None:
-    from affectstream_tools.trials.fuzzing.report import (
-        _TITLE,
-        FUZZ_HEADINGS,
-        fuzz_cells,
-        fuzz_remarks,
-    )
+    from affectstream_tools.trials.fuzzing.report import fuzz_table
 
-    print_table(
-        _TITLE, FUZZ_HEADINGS, map(fuzz_cells, report.found), fuzz_remarks(report), width=110
-    )
-    for found in report.found:
-        for failure in found.failures:
-            said = f"{failure.target} {failure.number}: {failure.error} ({failure.where})"
-            typer.echo(said, err=True)
+    table = fuzz_table(report)
+    print_table(table.title, table.headings, table.rows, table.remarks, width=110)
+    for failure in report.failures:
+        said = f"{failure.target} {failure.number}: {failure.error} ({failure.where})"
+        typer.echo(said, err=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import REPORTS, Out, Saved
 from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
@@ -32,18 +33,18 @@ def link(
 ) -> None:
     """Replay from one host to another: packets lost, late and cut off, clocks apart (as root)."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.trials.link.report import load_link_report, save_link_report
+    from affectstream_tools.trials.link.report import LINK_REPORT
 
     try:
         if report:
-            found = load_link_report(out)
+            found = LINK_REPORT.load(out)
         elif data is None:
             fail("which corpus is replayed? name its folder with --data")
         else:
             found = _compute(data, dialogues, seed)
         _print(found)
         if not report:
-            written = save_link_report(found, out)
+            written = LINK_REPORT.save(found, out)
             typer.echo(f"wrote {len(written)} files to {out}", err=True)
     except AffectstreamError as error:
         fail(str(error), status=1)
@@ -69,13 +70,7 @@ def _compute(data: Path, count: int, seed: int) -> LinkReport:
 
 
 def _print(report: LinkReport) -> None:
-    from affectstream_tools.trials.link.report import (
-        _TITLE,
-        LINK_HEADINGS,
-        link_cells,
-        link_remarks,
-    )
+    from affectstream_tools.trials.link.report import link_table
 
-    print_table(
-        _TITLE, LINK_HEADINGS, map(link_cells, report.rows), link_remarks(report), width=140
-    )
+    table = link_table(report)
+    print_table(table.title, table.headings, table.rows, table.remarks, width=140)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import REPORTS, Out, Saved
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.bench.microphone.report import MicrophoneReport
 
 
-def microphone(
+def bench_microphone(
     only: Annotated[str, typer.Option(help="Disturbances whose names hold this.")] = "",
     out: Out = REPORTS,
     report: Saved = False,
@@ -26,16 +27,13 @@ def microphone(
 ) -> None:
     """Unplug, replace and hold up a virtual microphone: what is lost, said, and out of place."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.bench.microphone.report import (
-        load_microphone_report,
-        save_microphone_report,
-    )
+    from affectstream_tools.bench.microphone.report import MICROPHONE_REPORT
 
     try:
-        found = load_microphone_report(out) if report else _measure(only)
+        found = MICROPHONE_REPORT.load(out) if report else _measure(only)
         _print(found)
         if not report and not only:
-            written = save_microphone_report(found, out)
+            written = MICROPHONE_REPORT.save(found, out)
             typer.echo(f"wrote {len(written)} files to {out}", err=True)
     except AffectstreamError as error:
         fail(str(error), status=1)
@@ -67,10 +65,7 @@ def _measure(only: str) -> MicrophoneReport:
 
 
 def _print(report: MicrophoneReport) -> None:
-    from affectstream_tools.bench.microphone.report import (
-        _TITLE,
-        DISTURBANCE_HEADINGS,
-        disturbance_cells,
-    )
+    from affectstream_tools.bench.microphone.report import microphone_table
 
-    print_table(_TITLE, DISTURBANCE_HEADINGS, map(disturbance_cells, report.rows), width=120)
+    table = microphone_table(report)
+    print_table(table.title, table.headings, table.rows, width=120)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.commands.options import REPORTS, AsJson, Out, Saved
+from affectstream.commands.options import AsJson
+from affectstream_tools.commands.options import REPORTS, Out, Saved, Seed
 from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.trials.soak.day import Day, DayPlan
-    from affectstream_tools.trials.soak.report import SoakReport
+    from affectstream_tools.trials.soak.measures import SoakReport
 
 
 def soak(
@@ -28,7 +29,7 @@ def soak(
     every_s: Annotated[
         float, typer.Option(min=1, help="Event seconds from one look at the processes to the next.")
     ] = 300.0,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    seed: Seed = 0,
     out: Out = REPORTS,
     report: Saved = False,
     as_json: AsJson = False,
@@ -36,15 +37,12 @@ def soak(
     """Let real processes hear a day with speech and a day of silence; see what they hold."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.trials.soak.day import DayPlan
-    from affectstream_tools.trials.soak.report import (
-        load_soak_report,
-        save_soak_report,
-        soak_report_of,
-    )
+    from affectstream_tools.trials.soak.measures import soak_report_of
+    from affectstream_tools.trials.soak.report import SOAK_REPORT, save_soak_report
 
     try:
         if report:
-            found = load_soak_report(out)
+            found = SOAK_REPORT.load(out)
         else:
             plans = {
                 "speech": DayPlan(hours, share, every_s, seed),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from affectstream_tools.jobs.jobs import JobOutcome
-from affectstream_tools.jobs.saved_reports import read_report, write_report
+from affectstream_tools.jobs.saved_reports import ReportFile, markdown_table
 from affectstream_tools.studies.ordering.experiment import RECOGNIZERS, Placing
 
 DATA = "synthetic dialogues, not IEMOCAP"
@@ -165,41 +165,26 @@ def ordering_remarks(report: OrderingReport) -> list[str]:
     return said
 
 
+def _page(report: OrderingReport) -> str:
+    parts = [
+        f"# {_TITLE}",
+        *ordering_remarks(report),
+        markdown_table(ORDERING_HEADINGS, map(ordering_cells, report.rows), names=3),
+        "![accuracies and ceilings](ordering.png)",
+        f"Made {report.date} by `{report.command}`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+ORDERING_REPORT = ReportFile("ordering", OrderingReport, _page)
+
+
 def save_ordering_report(report: OrderingReport, folder: Path) -> list[Path]:
-    """Write ``ordering.json``, ``ordering.md`` and ``ordering.png``.
+    """Write ``ordering.json``, ``ordering.md`` and ``ordering.png``; return the files.
 
     Raises:
         AffectstreamError: they cannot be written.
     """
     from affectstream_tools.studies.ordering.plot import plot_ordering
 
-    lines = ["| " + " | ".join(ORDERING_HEADINGS) + " |", "|---|---|---|--:|--:|--:|--:|--:|--:|"]
-    lines += ["| " + " | ".join(ordering_cells(row)) + " |" for row in report.rows]
-    text = "\n\n".join(
-        [
-            f"# {_TITLE}",
-            *ordering_remarks(report),
-            "\n".join(lines),
-            "![accuracies and ceilings](ordering.png)",
-            f"Made {report.date} by `{report.command}`.",
-        ]
-    )
-    return [
-        *write_report(folder, "ordering", report.to_dict(), text + "\n"),
-        plot_ordering(report, folder / "ordering.png"),
-    ]
-
-
-def load_ordering_report(folder: Path) -> OrderingReport:
-    """Return the saved report.
-
-    Raises:
-        AffectstreamError: there is none, or it is not ours.
-    """
-    return read_report(folder, "ordering", _made_of)
-
-
-def _made_of(found: dict[str, Any]) -> OrderingReport:
-    rows = [Summary(**{**row, "modalities": tuple(row["modalities"])}) for row in found["rows"]]
-    rest = {name: found[name] for name in OrderingReport.__slots__ if name != "rows"}
-    return OrderingReport(rows=rows, **rest)
+    return [*ORDERING_REPORT.save(report, folder), plot_ordering(report, folder / "ordering.png")]

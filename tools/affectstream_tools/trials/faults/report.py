@@ -9,19 +9,21 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from affectstream_tools.jobs.job_process import machine
-from affectstream_tools.jobs.saved_reports import read_report, write_report
+from affectstream_tools.jobs.saved_reports import ReportFile, markdown_table
 from affectstream_tools.trials.faults.events import Comparison, compare_events, holes
 from affectstream_tools.trials.faults.injection import Deaths, Replay, play_disturbed
 
 DEATHS_PER_REPLAY = 25
-NAME = "faults"
+_HEADINGS = (
+    *("replay", "hub", "killed", "events", "lost", "doubled", "finals changed", "gaps", "s"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,61 +119,43 @@ def inject(
     )
 
 
-def save_fault_report(report: FaultReport, folder: Path) -> list[Path]:
-    """Write ``faults.json`` and ``faults.md``; return the files.
-
-    Raises:
-        AffectstreamError: they cannot be written.
-    """
+def fault_page(report: FaultReport) -> str:
+    """Return the report as Markdown."""
     found = report.to_dict()
-    return write_report(folder, NAME, found, _as_markdown(found))
+    rows = [_cells(number, each) for number, each in enumerate(report.replays, 1)]
+    return "\n".join(
+        [
+            "# Processes killed at random moments",
+            "",
+            f"{found['kills']} times `kill -9` ({_killed(found['killed'])}) "
+            f"in {len(report.replays)} replays of {len(report.dialogues)} dialogues "
+            f"({report.data}), each compared with the undisturbed replay, event by event:",
+            "",
+            f"- lost: **{found['lost']}** of {found['events']} events; "
+            f"doubled: **{found['doubled']}**; out of turn: {found['out_of_turn']}; "
+            f"gaps said: {found['gaps']}",
+            f"- finals changed: **{found['changed']}** of {found['finals']} "
+            f"(largest difference of a probability {found['difference']:.1e}); "
+            f"revisions changed: {found['revisions_changed']}",
+            "",
+            markdown_table(_HEADINGS, rows, names=3),
+            "",
+            f"Undisturbed the replay takes {report.undisturbed_s} s. Made {report.date} by "
+            f"`{report.command}` on {report.machine}.",
+            "",
+        ]
+    )
 
 
-def load_fault_report(folder: Path) -> dict[str, Any]:
-    """Return the saved report.
-
-    Raises:
-        AffectstreamError: there is none, or it is not ours.
-    """
-    return read_report(folder, NAME, _made_of)
+def _cells(number: int, each: Disturbed) -> list[str]:
+    hub = "alone" if each.hub_alone else "in the node"
+    seen = each.comparison
+    counts = (seen.events, seen.lost, seen.doubled, seen.changed, seen.gaps, each.wall_s)
+    return [str(number), hub, _killed(each.deaths), *map(str, counts)]
 
 
-def _made_of(found: dict[str, Any]) -> dict[str, Any]:
-    _as_markdown(found)  # what it does not find is no report of ours
-    return found
+def _killed(deaths: Mapping[str, int]) -> str:
+    return ", ".join(f"{role} {count}" for role, count in sorted(deaths.items()))
 
 
-def _as_markdown(found: dict[str, Any]) -> str:
-    """The report as a page."""
-    lines = [
-        "# Processes killed at random moments",
-        "",
-        f"{found['kills']} times `kill -9` ("
-        + ", ".join(f"{role} {count}" for role, count in sorted(found["killed"].items()))
-        + f") in {len(found['replays'])} replays of {len(found['dialogues'])} dialogues "
-        f"({found['data']}), each compared with the undisturbed replay, event by event:",
-        "",
-        f"- lost: **{found['lost']}** of {found['events']} events; "
-        f"doubled: **{found['doubled']}**; out of turn: {found['out_of_turn']}; "
-        f"gaps said: {found['gaps']}",
-        f"- finals changed: **{found['changed']}** of {found['finals']} "
-        f"(largest difference of a probability {found['difference']:.1e}); "
-        f"revisions changed: {found['revisions_changed']}",
-        "",
-        "| replay | hub | killed | events | lost | doubled | finals changed | gaps | s |",
-        "|--:|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for number, each in enumerate(found["replays"], 1):
-        killed = ", ".join(f"{role} {n}" for role, n in sorted(each["deaths"].items()))
-        c = each["comparison"]
-        lines.append(
-            f"| {number} | {'alone' if each['hub_alone'] else 'in the node'} | {killed} "
-            f"| {c['events']} | {c['lost']} | {c['doubled']} | {c['changed']} | {c['gaps']} "
-            f"| {each['wall_s']} |"
-        )
-    lines += [
-        "",
-        f"Undisturbed the replay takes {found['undisturbed_s']} s. Made {found['date']} by "
-        f"`{found['command']}` on {found['machine']}.",
-    ]
-    return "\n".join(lines) + "\n"
+FAULT_REPORT = ReportFile("faults", FaultReport, fault_page)

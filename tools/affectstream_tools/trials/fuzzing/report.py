@@ -1,23 +1,17 @@
-"""What fuzzing found, saved as JSON and Markdown, and read again.
-
-Knows: how a run is shown. Refuses to know: how anything was found.
-"""
+"""The report of ``affectstream-lab fuzz``: a table of its targets, and where it is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from affectstream_tools.jobs.saved_reports import read_report, write_report
+from affectstream_tools.jobs.saved_reports import ReportFile, ReportTable, markdown_table
 from affectstream_tools.trials.fuzzing.coverage_guided import Guided
 from affectstream_tools.trials.fuzzing.watching import Failure, Found
 
-MOST_REASONS = 12
-_TITLE = "What nobody should send"
-FUZZ_HEADINGS = (
+_MOST_REASONS = 12
+_HEADINGS = (
     "target",
     "cases",
     "accepted",
@@ -40,17 +34,41 @@ class FuzzReport:
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
+    def failures(self) -> list[Failure]:
+        """The defects of all targets, without the crashes of guided cases."""
+        return [failure for found in self.found for failure in found.failures]
+
+    @property
     def defects(self) -> int:
         """How many cases did what no case may do."""
-        return sum(len(f.failures) for f in self.found) + sum(g.crashed for g in self.guided)
+        return len(self.failures) + sum(guided.crashed for guided in self.guided)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return it as JSON types."""
         return asdict(self)
 
 
-def fuzz_cells(found: Found) -> tuple[str, ...]:
-    """What became of one target's cases, under ``FUZZ_HEADINGS``."""
+def fuzz_table(report: FuzzReport) -> ReportTable:
+    """Return what became of the targets' cases, one target a row, and what it means."""
+    remarks = [
+        "A case that is accepted does what it says; one that is refused is refused by name, in one "
+        "sentence, and counted. A defect is anything else: another exception, an answer after "
+        "more than a second of processor time, a good stream beside the garbage that did not "
+        "come out whole and in order, a good dialogue whose finals changed, or something said "
+        "that nobody could read.",
+        "Growth is the most that the process held in the second half of its cases, less the most "
+        "in the first.",
+        *(
+            f"Guided by coverage (atheris), {guided.target}: {guided.runs:,} more cases, "
+            f"{'a crash' if guided.crashed else 'no defect'}."
+            for guided in report.guided
+        ),
+    ]
+    rows = [_cells(found) for found in report.found]
+    return ReportTable("What nobody should send", _HEADINGS, rows, remarks)
+
+
+def _cells(found: Found) -> tuple[str, ...]:
     return (
         found.target,
         f"{found.cases:,}",
@@ -63,76 +81,24 @@ def fuzz_cells(found: Found) -> tuple[str, ...]:
     )
 
 
-def fuzz_remarks(report: FuzzReport) -> list[str]:
-    """What must stand beside the table."""
-    said = [
-        "A case that is accepted does what it says; one that is refused is refused by name, in one "
-        "sentence, and counted. A defect is anything else: another exception, an answer after "
-        "more than a second of processor time, a good stream beside the garbage that did not "
-        "come out whole and in order, a good dialogue whose finals changed, or something said "
-        "that nobody could read.",
-        "Growth is the most that the process held in the second half of its cases, less the most "
-        "in the first.",
+def _page(report: FuzzReport) -> str:
+    table = fuzz_table(report)
+    refused = [f"- {found.target}: {_reasons(found)}" for found in report.found if found.refused]
+    parts = [
+        f"# {table.title}",
+        *table.remarks,
+        markdown_table(table.headings, table.rows),
+        "Refused for:",
+        "\n".join(refused),
+        f"Made {report.date} by `{report.command}`.",
     ]
-    said += [
-        f"Guided by coverage (atheris), {guided.target}: {guided.runs:,} more cases, "
-        f"{'a crash' if guided.crashed else 'no defect'}."
-        for guided in report.guided
-    ]
-    return said
+    return "\n\n".join(parts) + "\n"
 
 
-def reasons(found: Found) -> str:
-    """For what a target's cases were refused."""
-    most = sorted(found.refused.items(), key=lambda item: -item[1])[:MOST_REASONS]
+def _reasons(found: Found) -> str:
+    """Say what a target's cases were refused for, the commonest reason first."""
+    most = sorted(found.refused.items(), key=lambda item: -item[1])[:_MOST_REASONS]
     return ", ".join(f"{reason} {count:,}" for reason, count in most)
 
 
-def save_fuzz_report(report: FuzzReport, folder: Path) -> list[Path]:
-    """Write ``fuzz.json`` and ``fuzz.md``, and a file for every defect.
-
-    Raises:
-        AffectstreamError: they cannot be written.
-    """
-    lines = [
-        "| " + " | ".join(FUZZ_HEADINGS) + " |",
-        "|---" + "|--:" * (len(FUZZ_HEADINGS) - 1) + "|",
-    ]
-    lines += ["| " + " | ".join(fuzz_cells(found)) + " |" for found in report.found]
-    refused = [f"- {f.target}: {reasons(f)}" for f in report.found if f.refused]
-    text = "\n\n".join(
-        [
-            f"# {_TITLE}",
-            *fuzz_remarks(report),
-            "\n".join(lines),
-            "Refused for:",
-            "\n".join(refused),
-            f"Made {report.date} by `{report.command}`.",
-        ]
-    )
-    return write_report(folder, "fuzz", report.to_dict(), text + "\n")
-
-
-def save_failures(found: Sequence[Found], folder: Path) -> list[Path]:
-    """Write a file for every defect, from which it can be run again."""
-    return [failure.save(folder) for each in found for failure in each.failures]
-
-
-def load_fuzz_report(folder: Path) -> FuzzReport:
-    """Return the saved report.
-
-    Raises:
-        AffectstreamError: there is none, or it is not ours.
-    """
-    return read_report(folder, "fuzz", _made_of)
-
-
-def _made_of(saved: dict[str, Any]) -> FuzzReport:
-    found = [_found(values) for values in saved.pop("found")]
-    guided = [Guided(**values) for values in saved.pop("guided")]
-    return FuzzReport(found=found, guided=guided, **saved)
-
-
-def _found(values: dict[str, Any]) -> Found:
-    failures = [Failure(**failure) for failure in values["failures"]]
-    return Found(**{**values, "failures": failures})
+FUZZ_REPORT = ReportFile("fuzz", FuzzReport, _page)

@@ -1,25 +1,35 @@
-"""The report of ``affectstream-lab link``: a table, saved and read again.
-
-Knows: what a row looks like, and the files. Refuses to know: how the cases are run (``cases``).
-"""
+"""The report of ``affectstream-lab link``: a table of its cases, and where it is kept."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from affectstream_tools.jobs.saved_reports import read_report, write_report
+from affectstream_tools.jobs.saved_reports import ReportFile, ReportTable, markdown_table
 from affectstream_tools.trials.link.cases import LinkReport, LinkRow
 
-_TITLE = "A replay from one host to another, over a bad link, between clocks that differ"
-LINK_HEADINGS = (
+_HEADINGS = (
     *("link and clock", "same finals", "largest difference", "gaps", "resent"),
     *("packets lost", "clock off, worst ms", "at the end", "bound", "drift ppm", "true", "s"),
 )
 
 
-def link_cells(row: LinkRow) -> list[str]:
-    """Return a row of the table."""
+def link_table(report: LinkReport) -> ReportTable:
+    """Return the cases, one a row, and what must be said beside them."""
+    remarks = [
+        f"Replayed: {', '.join(report.dialogues)}. The fusion node and the hub run on one host, "
+        "the replay and the subscriber on the other; all are processes of their own, in two "
+        "network namespaces, and every packet between them is delayed, lost or let overtake.",
+        "Clock: how far what the subscriber takes for the hub's time is off, second by second; "
+        "the bound is what it states itself. The drift is the hub's against its own clock.",
+        *(f"{row.name}: {gap}" for row in report.rows for gap in row.gaps),
+    ]
+    return ReportTable(
+        "A replay from one host to another, over a bad link, between clocks that differ",
+        _HEADINGS,
+        [_cells(row) for row in report.rows],
+        remarks,
+    )
+
+
+def _cells(row: LinkRow) -> list[str]:
     packets = sum(row.packets.values())
     lost = packets - row.packets.get("carried", 0)
     difference = "" if row.difference is None else f"{row.difference:.1g}"
@@ -39,42 +49,11 @@ def link_cells(row: LinkRow) -> list[str]:
     ]
 
 
-def link_remarks(report: LinkReport) -> list[str]:
-    """What must stand beside the table."""
-    said = [
-        f"Replayed: {', '.join(report.dialogues)}. The fusion node and the hub run on one host, "
-        "the replay and the subscriber on the other; all are processes of their own, in two "
-        "network namespaces, and every packet between them is delayed, lost or let overtake.",
-        "Clock: how far what the subscriber takes for the hub's time is off, second by second; "
-        "the bound is what it states itself. The drift is the hub's against its own clock.",
-    ]
-    return said + [f"{row.name}: {gap}" for row in report.rows for gap in row.gaps]
-
-
-def save_link_report(report: LinkReport, folder: Path) -> list[Path]:
-    """Write ``link.json`` and ``link.md``.
-
-    Raises:
-        AffectstreamError: they cannot be written.
-    """
-    lines = [
-        "| " + " | ".join(LINK_HEADINGS) + " |",
-        "|---" + "|--:" * (len(LINK_HEADINGS) - 1) + "|",
-    ]
-    lines += ["| " + " | ".join(link_cells(row)) + " |" for row in report.rows]
+def _page(report: LinkReport) -> str:
+    table = link_table(report)
     made = f"Made {report.date} by `{report.command}` on {report.machine}."
-    text = "\n\n".join([f"# {_TITLE}", "\n".join(lines), *link_remarks(report), made])
-    return write_report(folder, "link", report.to_dict(), text + "\n")
+    cells = markdown_table(table.headings, table.rows)
+    return "\n\n".join([f"# {table.title}", cells, *table.remarks, made]) + "\n"
 
 
-def load_link_report(folder: Path) -> LinkReport:
-    """Return the saved report.
-
-    Raises:
-        AffectstreamError: there is none, or it is not ours.
-    """
-    return read_report(folder, "link", _made_of)
-
-
-def _made_of(found: dict[str, Any]) -> LinkReport:
-    return LinkReport(**{**found, "rows": [LinkRow(**row) for row in found["rows"]]})
+LINK_REPORT = ReportFile("link", LinkReport, _page)

@@ -1,7 +1,7 @@
 """One day of the live path in real processes: fusion node, microphone, words, a subscriber.
 
 Knows: which processes a deployment is, how they are fed without end, and when to look at them.
-Refuses to know: what the figures mean (``soak.report``).
+Refuses to know: what the figures mean (``measures``).
 
 The microphone's process is what ``affectstream play --speed max`` runs, with a recording that
 never ends in place of a file: voice detector, eGeMAPS, segmenter, its own outlet. The others are
@@ -30,8 +30,8 @@ from affectstream_tools.bench.footprint import Footprint, footprint
 from affectstream_tools.trials.soak.hearing import HOUR_NS, HeardSentences, Hour
 from affectstream_tools.trials.soak.recording import EndlessRecording, spoken_sentences, turns
 
-SESSION, SPEAKER = "soak", "you"
-MICROPHONE = f"mic.{SPEAKER}"
+_SESSION, _SPEAKER = "soak", "you"
+MICROPHONE = f"mic.{_SPEAKER}"
 HEARD_KINDS = ("utterance.ended", "transcript", "emotion", "gap", "progress", "stream.closed")
 PROGRESS_WAIT_S = 300.0
 
@@ -94,7 +94,7 @@ def live_through(plan: DayPlan, on_progress: Callable[[float], None] = lambda _:
     began = time.monotonic()
     with Processes() as processes:
         pids = _start(processes, address)
-        inlet = Inlet(address, [f"{kind}/{SESSION}/" for kind in HEARD_KINDS], from_start=True)
+        inlet = Inlet(address, [f"{kind}/{_SESSION}/" for kind in HEARD_KINDS], from_start=True)
         spawn = multiprocessing.get_context("spawn")
         microphone = spawn.Process(
             target=_speak, args=(plan, address, start_ns, os.getpid()), daemon=True
@@ -122,7 +122,7 @@ def _start(processes: Processes, address: str) -> dict[str, int]:
     pids = {"fusion": processes.start("fusion", "fusion", *at)}
     processes.wait_for_hub(address)
     model = str(tiny_vosk_model())
-    words = ("transcribe", "--session", SESSION, "--vosk-model", model)
+    words = ("transcribe", "--session", _SESSION, "--vosk-model", model)
     pids["transcribe"] = processes.start("transcribe", *words, *at)
     pids["subscribe"] = processes.start("subscribe", "subscribe", "--json", *at)
     return pids
@@ -131,15 +131,15 @@ def _start(processes: Processes, address: str) -> dict[str, int]:
 def _speak(plan: DayPlan, address: str, start_ns: int, parent: int) -> None:
     """Be the microphone's process, as long as the parent lives."""
     segmenter = speech_segmenter(
-        session=SESSION,
+        session=_SESSION,
         source=MICROPHONE,
-        speaker=SPEAKER,
+        speaker=_SPEAKER,
         start_ns=start_ns,
         publish_audio=True,
         clock_id="recording",
     )
     recording = EndlessRecording(plan.hours, plan.share, plan.seed)
-    stream = HeldBack(segmenter, SESSION, MICROPHONE, listeners=1)
+    stream = HeldBack(segmenter, _SESSION, MICROPHONE, listeners=1)
     held = HeldInput(recording, stream)
     run(
         stream,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from affectstream.errors import AffectstreamError
 
 if TYPE_CHECKING:
-    from affectstream_tools.trials.soak.report import DayReport, SoakReport
+    from affectstream_tools.trials.soak.measures import DayReport, SoakReport
 
 _INK, _GRID = "#2b2f36", "#d9dce1"
 _COLOURS = {

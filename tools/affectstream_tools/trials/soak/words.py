@@ -1,16 +1,11 @@
-"""A day's report in words and tables.
-
-Knows: what stands beside what. Refuses to know: how it was measured.
-"""
+"""What a day has shown, in words and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from affectstream_tools.trials.soak.report import (
-    SOAK_TITLE,
+from affectstream_tools.jobs.saved_reports import markdown_table
+from affectstream_tools.trials.soak.measures import (
     WARM_UP,
     DayPart,
     DayReport,
@@ -19,7 +14,7 @@ from affectstream_tools.trials.soak.report import (
     fitted_line,
 )
 
-ABOUT = """\
+_ABOUT = """\
 Real processes through the real bus, as fast as they compute: the fusion node with its hub and the
 shipped model, a microphone's worker (voice detector, eGeMAPS, segmenter) whose microphone is a
 recording without end, the transcript worker (Vosk with the tiny model), and `affectstream
@@ -115,22 +110,18 @@ def _decay(day: DayReport) -> list[str]:
     ]
 
 
-def soak_markdown(report: SoakReport) -> str:
-    """Return the whole report."""
-    parts = [
-        f"# {SOAK_TITLE}",
-        ABOUT,
-    ]
+def soak_page(report: SoakReport) -> str:
+    """Return the whole report as Markdown."""
+    parts = ["# A day of the live path", _ABOUT]
     for name, day in report.days.items():
-        parts += [f"## {name.capitalize()}", *soak_remarks(name.capitalize(), day)]
-        parts += [_table(MEMORY, memory_rows(day)), _table(HEARD, heard_rows(day))]
+        parts += [
+            f"## {name.capitalize()}",
+            *soak_remarks(name.capitalize(), day),
+            markdown_table(MEMORY, memory_rows(day)),
+            markdown_table(HEARD, heard_rows(day)),
+        ]
     parts += [
         "![memory, files, and what was heard](soak.png)",
         f"Made {report.date} by `{report.command}`.",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
