@@ -6,6 +6,9 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +33,8 @@ COMMANDS: dict[str, Any] = {"affectstream": get_command(app), "affectstream-lab"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+/?|[\w-]+\.(?:py|md|toml)")
-ELSEWHERE = ("reports/", ".venv", "/etc/", "/opt/", "fuzz-cases", "am/", "graph/")
-"""Beginnings of paths that are not in the repository, or are under another name."""
+FILE = re.compile(r"[\w./-]+\.(?:py|md)")
+DOTTED = re.compile(r"(?:affectstream(?:_models|_tools)?\.)?[a-z_]\w*(?:\.\w+)+")
 
 
 def slug(heading: str) -> str:
@@ -64,26 +66,57 @@ def spans(page: Path) -> Iterator[str]:
 
 
 def exists(path: str, page: Path) -> bool:
-    roots = [ROOT, page.parent, *PACKAGES, *(package.parent for package in PACKAGES)]
+    """Return whether a file is where the page says, or, if it says only its name, anywhere."""
+    roots = [ROOT, page.parent, *PACKAGES]
     if any((root / path).exists() for root in roots):
         return True
-    return "/" not in path and any(next(ROOT.glob(f"{top}/**/{path}"), None) for top in (
-        "realtime", "models", "tools", "tests", "docs", "examples"
-    ))  # fmt: skip
+    tops = ("realtime", "models", "tools", "tests", "docs", "examples")
+    return "/" not in path and any(next((ROOT / top).rglob(path), None) for top in tops)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_source_file_that_a_page_names_is_there(page: Path) -> None:
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    typed = [word for line in lines_of_blocks(page) for word in line.split()]
+    tests = [word for word in typed if word.startswith("tests/")]
+    for name in [span for span in spans(page) if FILE.fullmatch(span)] + tests:
+        assert exists(name, page), f"{page.name}: {name}"
+
+
+def imported(name: str) -> bool:
+    """Return whether a dotted name is a module, or something in one."""
+    module, _, attribute = name.rpartition(".")
+    with suppress(ModuleNotFoundError):
+        if find_spec(name) is not None:
+            return True
+    return bool(module) and find_spec(module) is not None and hasattr(
+        import_module(module), attribute
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_module_that_a_page_names_can_be_imported(page: Path) -> None:
+    rooms = {path.stem for path in PACKAGES[0].iterdir()}
     for span in spans(page):
-        if PATH.fullmatch(span) and span.endswith((".py", ".md", "/")):
-            assert exists(span, page), f"{page.name}: {span}"
+        if DOTTED.fullmatch(span) and not FILE.fullmatch(span):
+            first = span.split(".")[0]
+            if first.startswith("affectstream"):
+                assert imported(span), f"{page.name}: {span}"
+            elif first in rooms:
+                assert imported(f"affectstream.{span}"), f"{page.name}: {span}"
+    for line in lines_of_blocks(page):
+        if found := re.match(r"from (affectstream[\w.]*) import (.+)$", line):
+            for name in found[2].split(", "):
+                assert imported(f"{found[1]}.{name}"), f"{page.name}: {line}"
+
+
+def lines_of_blocks(page: Path) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return [line for block in BLOCK.findall(text) for line in block.splitlines()]
 
 
 def command_lines(page: Path) -> Iterator[str]:
     """Yield what a page tells to type, without what a shell makes of it."""
-    lines = [line for block in BLOCK.findall(page.read_text(encoding="utf-8"))
-             for line in block.splitlines()]  # fmt: skip
-    for line in (*spans(page), *lines):
+    for line in (*spans(page), *lines_of_blocks(page)):
         line = re.sub(r"\s+#.*$", "", re.sub(r"^\w*\$ ", "", line.strip()))
         line = re.split(r" \\?\| | > | && ", line)[0]
         if line.split(" ")[0] in COMMANDS:
