@@ -69,7 +69,7 @@ def _nobody(address: str, processes: Processes) -> Iterator[None]:
     yield
 
 
-def measure(
+def measure_latency(
     dialogues: int,
     *,
     utterances: int,

@@ -8,6 +8,8 @@ The words and statistics are random: what is measured is time and memory, never 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from affectstream.messages import (
@@ -48,7 +50,7 @@ class DialogueLoad:
     def opening(self, now_ns: int) -> list[Message]:
         """Return what opens the dialogue's streams at event time ``now_ns``."""
         self._end_ns = now_ns
-        heard = {"session": self.session, "start_ns": now_ns}
+        heard: dict[str, Any] = {"session": self.session, "start_ns": now_ns}
         return [
             StreamOpened(source="mic.room", modality="speech", **heard),
             StreamOpened(source="asr.mic.room", modality="text", of="mic.room", **heard),
@@ -69,7 +71,7 @@ class DialogueLoad:
         start_ns = max(self._end_ns + 1, end_ns - 1_500 * NS_PER_MS)
         self._end_ns = end_ns
         speaker = ("anna", "ben")[self.count % 2]
-        name = {
+        name: dict[str, Any] = {
             "session": self.session,
             "utterance": f"{speaker}-{self.count:05d}",
             "speaker": speaker,

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 
 from affectstream.run.processes import Processes
 from affectstream_tools.bench.bad_subscribers import bad_subscribers
 from affectstream_tools.bench.footprint import Footprint, footprint
-from affectstream_tools.bench.latency import Latency, measure
+from affectstream_tools.bench.latency import Latency, measure_latency
 
 COMPANY: Mapping[str, Mapping[str, int]] = {
     "nobody else": {},
@@ -74,7 +75,7 @@ def measure_subscribers(
     """Return what was seen beside each of ``COMPANY``, taken in turns ``rounds`` times.
 
     Args:
-        dialogues, utterances, warm_up, seed: of each run, as for ``latency.measure``.
+        dialogues, utterances, warm_up, seed: of each run, as for ``measure_latency``.
         on_progress: called with the runs that are done.
 
     Raises:
@@ -84,12 +85,12 @@ def measure_subscribers(
     for turn in range(rounds):
         for number, (name, company) in enumerate(COMPANY.items()):
             node = _Node()
-            latency = measure(
+            latency = measure_latency(
                 dialogues,
                 utterances=utterances,
                 warm_up=warm_up,
                 seed=seed + turn,
-                beside=lambda at, started, c=company, n=node: _watched(at, started, c, n),
+                beside=partial(_watched, company, node),
             )
             seen[name].append((latency, node))
             on_progress(turn * len(COMPANY) + number + 1)
@@ -98,7 +99,7 @@ def measure_subscribers(
 
 @contextmanager
 def _watched(
-    address: str, processes: Processes, company: Mapping[str, int], node: _Node
+    company: Mapping[str, int], node: _Node, address: str, processes: Processes
 ) -> Iterator[None]:
     """Keep the company, and look at the node meanwhile."""
     over, pid = threading.Event(), processes.pid("fusion")

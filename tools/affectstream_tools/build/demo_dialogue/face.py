@@ -115,7 +115,7 @@ def _drift(
 ) -> NDArray[np.float64]:
     """Return slow noise of about unit size."""
     keep = np.exp(-1 / (FRAME_RATE_HZ * constant_s))
-    noise = generator.standard_normal(shape) * np.sqrt(1 - keep**2)
+    noise: NDArray[np.float64] = generator.standard_normal(shape) * np.sqrt(1 - keep**2)
     for index in range(1, shape[0]):
         noise[index] += keep * noise[index - 1]
     return noise

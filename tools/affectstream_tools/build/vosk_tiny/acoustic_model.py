@@ -115,11 +115,9 @@ def _configuration(layers: int) -> tuple[list[str], list[tuple[str, int | None]]
 def _spliced(node: str, layer: int, last: bool) -> str:
     if last:
         return node
-    if layer == 0:
-        reach = (-2, -1, 0, 1, 2)
-    else:
-        # The second layer is the one that leaves out two of three frames.
-        reach = (-1, 0, 1) if layer == 1 else (-3, 0, 3)
+    # The second layer is the one that leaves out two of three frames.
+    reaches = {0: (-2, -1, 0, 1, 2), 1: (-1, 0, 1)}
+    reach = reaches.get(layer, (-3, 0, 3))
     parts = [f"Offset({node}, {offset})" if offset else node for offset in reach]
     return f"Append({', '.join(parts)})"
 

@@ -123,7 +123,8 @@ def in_noise(
         ratio_db = generator.uniform(8, 45)
         noise = _noise(generator, len(padded))
         padded = padded + noise * (rms * 10 ** (-ratio_db / 20) / (noise.std() + 1e-9))
-    return np.clip(np.round(padded), -32768, 32767).astype(np.float32)
+    clipped: NDArray[np.float32] = np.clip(np.round(padded), -32768, 32767).astype(np.float32)
+    return clipped
 
 
 def non_speech(generator: np.random.Generator) -> NDArray[np.float32]:

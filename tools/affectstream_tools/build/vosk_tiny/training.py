@@ -124,7 +124,9 @@ def _fit(
     for epoch in range(recipe.epochs):
         network.train()
         total, right, count = 0.0, 0, 0
-        for rows in torch.randperm(len(inputs)).split(_BATCH):
+        order = torch.randperm(len(inputs))
+        for first in range(0, len(inputs), _BATCH):
+            rows = order[first : first + _BATCH]
             jitter = torch.randn(len(rows), 1, 1) * _GAIN_JITTER * level[None, :, None]
             batch = inputs[rows] + jitter
             batch = batch + 0.05 * torch.randn_like(batch)
@@ -146,9 +148,11 @@ def _fit(
 def _priors(network: nn.Sequential, inputs: Tensor, labels: Tensor) -> NDArray[np.float32]:
     total, count = torch.zeros(()), torch.zeros(())
     with torch.no_grad():
-        for batch, known in zip(inputs.split(256), labels.split(256), strict=True):
-            mask = (known >= 0).float()
-            total = total + (network(batch).softmax(1) * mask[:, None]).sum((0, 2))
+        for first in range(0, len(inputs), 256):
+            mask = (labels[first : first + 256] >= 0).float()
+            total = total + (network(inputs[first : first + 256]).softmax(1) * mask[:, None]).sum(
+                (0, 2)
+            )
             count = count + mask.sum()
     priors: NDArray[np.float32] = (total / count).numpy()
     return priors

@@ -6,7 +6,7 @@ Knows: options and how results are printed. Refuses to know: how anything is mea
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -42,7 +42,7 @@ def latency(
 ) -> None:
     """Time from utterance.ended sent to the first estimate received, across processes."""
     from affectstream_tools.bench.floor import measure_hop
-    from affectstream_tools.bench.latency import measure
+    from affectstream_tools.bench.latency import measure_latency
 
     counts = _counts(dialogues)
     with _reported() as bar:
@@ -50,15 +50,14 @@ def latency(
         rows = []
         for count, kept in product(counts, (False, True) if journal else (False,)):
             name = f"{count} dialogues{', journal' if kept else ''}"
-            task = bar.add_task(name, total=utterances + warm_up)
-            row = measure(
+            row = measure_latency(
                 count,
                 journal=kept,
                 utterances=utterances,
                 warm_up=warm_up,
                 seed=seed,
                 every_s=every_s,
-                on_progress=lambda done, task=task: bar.update(task, completed=done),
+                on_progress=_task(bar, name, utterances + warm_up),
             )
             rows.append(row.to_dict() | {"journal": kept})
     _print("utterance.ended sent -> first estimate received", rows)
@@ -79,19 +78,12 @@ def growth(
     from affectstream_tools.bench.memory import measure_fusion_memory, measure_microphone_memory
 
     with _reported() as bar:
-        steps = (
-            ("cost", measure_growth, {"window": window}),
-            ("fusion node's memory", measure_fusion_memory, {}),
+        result = measure_growth(
+            utterances, window=window, seed=seed, on_progress=_task(bar, "cost", utterances)
         )
-        result: dict[str, object] = {}
-        for name, measure, more in steps:
-            task = bar.add_task(name, total=utterances)
-            result |= measure(
-                utterances,
-                seed=seed,
-                on_progress=lambda done, task=task: bar.update(task, completed=done),
-                **more,
-            )
+        result |= measure_fusion_memory(
+            utterances, seed=seed, on_progress=_task(bar, "fusion node's memory", utterances)
+        )
         bar.add_task("microphone's memory", total=None)
         result |= measure_microphone_memory(minutes=max(1, utterances // 500))
     _print("a long dialogue", [result])
@@ -150,9 +142,8 @@ def security(
     from affectstream_tools.bench.security import HUBS, measure_security
 
     with _reported() as bar:
-        task = bar.add_task("hubs", total=repeats * len(HUBS))
         rows = measure_security(
-            messages, repeats, on_progress=lambda done: bar.update(task, completed=done)
+            messages, repeats, on_progress=_task(bar, "hubs", repeats * len(HUBS))
         )
     _print("the same messages through three hubs", rows)
     if as_json:
@@ -173,14 +164,13 @@ def subscribers(
     from affectstream_tools.bench.subscribers import COMPANY, measure_subscribers
 
     with _reported() as bar:
-        task = bar.add_task("subscribers", total=rounds * len(COMPANY))
         found = measure_subscribers(
             rounds=rounds,
             dialogues=dialogues,
             utterances=utterances,
             warm_up=warm_up,
             seed=seed,
-            on_progress=lambda done: bar.update(task, completed=done),
+            on_progress=_task(bar, "subscribers", rounds * len(COMPANY)),
         )
         bar.add_task("a hub's memory", total=None)
         memory = [measure_hub_memory(count) for count in (0, 100)]
@@ -201,6 +191,12 @@ def _reported() -> Iterator[Progress]:
             yield bar
     except AffectstreamError as error:
         fail(str(error), status=1)
+
+
+def _task(bar: Progress, name: str, total: int) -> Callable[[int], None]:
+    """Return what moves a new task of the bar: call it with how much is done."""
+    task = bar.add_task(name, total=total)
+    return lambda done: bar.update(task, completed=done)
 
 
 def _counts(text: str) -> list[int]:

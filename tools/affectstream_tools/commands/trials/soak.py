@@ -6,7 +6,7 @@ Knows: options and how results are printed. Refuses to know: how anything is mea
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,15 +63,12 @@ def _live_through(plans: dict[str, DayPlan]) -> dict[str, Day]:
     from affectstream_tools.trials.soak.day import live_through
 
     with progress_bar() as bar, ThreadPoolExecutor(len(plans)) as threads:
-        tasks = {
-            name: bar.add_task(f"a day: {name}", total=plan.hours) for name, plan in plans.items()
-        }
-        days = {
-            name: threads.submit(
-                live_through, plan, lambda done, name=name: bar.update(tasks[name], completed=done)
-            )
-            for name, plan in plans.items()
-        }
+
+        def start(name: str, plan: DayPlan) -> Future[Day]:
+            task = bar.add_task(f"a day: {name}", total=plan.hours)
+            return threads.submit(live_through, plan, lambda done: bar.update(task, completed=done))
+
+        days = {name: start(name, plan) for name, plan in plans.items()}
         return {name: day.result() for name, day in days.items()}
 
 

@@ -101,5 +101,6 @@ def _by_name(events: Sequence[EventLine]) -> tuple[dict[tuple[str, str, int], Ev
 
 
 def _distance(event: EventLine, other: EventLine) -> float:
-    mine, others = event["categorical"], other["categorical"]
+    mine: dict[str, float] = event["categorical"]
+    others: dict[str, float] = other["categorical"]
     return max(abs(mine[name] - others.get(name, 0.0)) for name in mine)

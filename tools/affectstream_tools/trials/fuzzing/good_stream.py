@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from affectstream.messages import (
     Emotion,
@@ -25,12 +26,13 @@ GOOD_SOURCE = "mic.good"
 
 def good_message(number: int) -> Message:
     """Return the ``number``-th message of the stream, before its outlet has numbered it."""
-    name = {"session": GOOD_SESSION, "source": GOOD_SOURCE}
+    name: dict[str, Any] = {"session": GOOD_SESSION, "source": GOOD_SOURCE}
     if number == 0:
         return StreamOpened(**name, modality="speech")
     if number % 5 == 4:
         return Progress(**name, watermark_ns=number)
-    span = {"utterance": f"u{number}", "speaker": "s", "start_ns": number, "end_ns": number + 1}
+    span: dict[str, Any] = {"utterance": f"u{number}", "speaker": "s"}
+    span |= {"start_ns": number, "end_ns": number + 1}
     if number % 5 == 3:
         return Emotion(
             **name,

@@ -25,6 +25,7 @@ from affectstream.messages import (
     ModelIdentity,
     Observation,
     Progress,
+    Status,
     StreamClosed,
     StreamOpened,
     Transcript,
@@ -36,7 +37,7 @@ from affectstream_tools.trials.fuzzing.spoiling import ODD_VALUES, spoiled_bytes
 
 _NEAR_NS = 1_700_000_000_000_000_000
 _INSTANTS = (0, 1, 2**61, 2**62 - 1)
-_STATUSES = ("partial", "provisional", "revised", "final")
+_STATUSES: tuple[Status, ...] = ("partial", "provisional", "revised", "final")
 _REASONS = ("silence", "maximum length", "stream closed", "gap", "corpus")
 _COMMON = ("session", "source", "epoch", "seq", "sent_ns")
 
@@ -74,11 +75,11 @@ class MessageMaker:
             return self._random.choice(_INSTANTS)
         return _NEAR_NS + self._random.randrange(60_000_000_000)
 
-    def _span(self) -> dict[str, int]:
+    def _span(self) -> dict[str, Any]:
         start_ns, end_ns = sorted((self._instant(), self._instant()))
         return {"start_ns": start_ns, "end_ns": end_ns}
 
-    def _name(self) -> dict[str, str]:
+    def _name(self) -> dict[str, Any]:
         random = self._random
         speaker = random.getrandbits(40) if random.random() < 0.01 else random.randrange(3)
         return {
@@ -124,7 +125,7 @@ class MessageMaker:
         return UtteranceStarted(**common, **self._name(), start_ns=self._instant())
 
     def _ended(self, common: dict[str, Any]) -> Message:
-        reason = self._random.choice(_REASONS)
+        reason: Any = self._random.choice(_REASONS)
         return UtteranceEnded(**common, **self._name(), **self._span(), reason=reason)
 
     def _acoustic(self, common: dict[str, Any]) -> Message:

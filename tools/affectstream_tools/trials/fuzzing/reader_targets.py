@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from typer.main import get_command
@@ -324,7 +325,7 @@ class CheckpointTarget(_Files):
         from affectstream_models.context.checkpoints import save_context_model
         from affectstream_models.context.network import ContextConfig, ContextNetwork
 
-        sizes = {"ngram_dim": 4, "text_dim": 4, "evidence_dim": 2, "encoder_dim": 4}
+        sizes: dict[str, Any] = {"ngram_dim": 4, "text_dim": 4, "evidence_dim": 2, "encoder_dim": 4}
         sizes |= {"fused_dim": 4, "hidden_dim": 4, "head_dim": 4, "word_dim": 4}
         network = ContextNetwork(ContextConfig(ngrams=8, words=4, **sizes))
         save_context_model(network, self.folder / "good", id="fuzz", look_ahead=2, trained={})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import msgpack
 
@@ -130,7 +130,7 @@ def _integer(data: bytes, random: Random) -> bytes:
         return data
     at = random.randrange(len(data) - size + 1)
     value = random.choice(INTEGERS) & ((1 << 8 * size) - 1)
-    order = "little" if random.random() < 0.7 else "big"
+    order: Literal["little", "big"] = "little" if random.random() < 0.7 else "big"
     return data[:at] + value.to_bytes(size, order) + data[at + size :]
 
 

@@ -270,9 +270,9 @@ class NodeTarget:
     good_every = 100
 
     def __init__(self, model: ContextModel | None = None, look_ahead: int = 8) -> None:
-        model = model or LightModel()
-        self._node = FusionNode(model, look_ahead, stopwatch=lambda: 0)
-        self._alone = FusionNode(model, look_ahead, stopwatch=lambda: 0)
+        tried: ContextModel = LightModel() if model is None else model
+        self._node = FusionNode(tried, look_ahead, stopwatch=lambda: 0)
+        self._alone = FusionNode(tried, look_ahead, stopwatch=lambda: 0)
         self._load = DialogueLoad(GOOD_SESSION, seed=1)
         self._now_ns = BEGIN_NS
         self._said: dict[str, list[Emotion]] = {"beside": [], "alone": []}
@@ -337,11 +337,12 @@ class NodeTarget:
 def _same(found: Any, expected: Any) -> bool:
     """Return whether nothing differs by more than a batch of other company may change it."""
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(_same(found[k], expected[k]) for k in found)
+        same_keys = bool(found.keys() == expected.keys())
+        return same_keys and all(_same(found[key], expected[key]) for key in expected)
     if isinstance(expected, list | tuple):
         return len(found) == len(expected) and all(map(_same, found, expected))
     if isinstance(expected, float):
-        return abs(found - expected) <= BATCH_TOLERANCE
+        return bool(abs(found - expected) <= BATCH_TOLERANCE)
     return bool(found == expected)
 
 

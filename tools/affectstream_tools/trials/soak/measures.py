@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -126,10 +127,7 @@ def _day(day: Day) -> DayReport:
     together = _slope(settled, lambda look: sum(found.rss_mib for found in look.processes.values()))
     figures = ("rss_mib", "pss_mib", "files", "threads")
     per_process = {
-        name: {
-            figure: _slope(settled, lambda look, n=name, f=figure: getattr(look.processes[n], f))
-            for figure in figures
-        }
+        name: {figure: _slope(settled, partial(_figure, name, figure)) for figure in figures}
         for name in names
     }
     compared = max(1, round(COMPARED * len(day.hours)))
@@ -150,6 +148,10 @@ def _day(day: Day) -> DayReport:
         looks=[_plain(look) for look in day.looks],
         hours=[hour.to_dict() for hour in day.hours],
     )
+
+
+def _figure(name: str, figure: str, look: Look) -> float:
+    return float(getattr(look.processes[name], figure))
 
 
 def _plain(look: Look) -> dict[str, Any]:
