@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from affectstream.errors import LONGEST_REPEATED, brief
+from affectstream.errors import MAX_REPEATED, brief
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ def test_it_is_one_line_printable_and_short(said: object) -> None:
     repeated = brief(said)
     assert len(repeated.splitlines()) <= 1
     assert repeated.isprintable()
-    assert len(repeated) <= LONGEST_REPEATED + 3
+    assert len(repeated) <= MAX_REPEATED + 3
     repeated.encode()
 
 

@@ -1,10 +1,10 @@
-"""The base of the errors that a user is meant to read.
+"""The errors that a user is meant to read, and how others' words are repeated in them.
 
-Knows: its name, and how what others have written is repeated in a sentence.
+Knows: the base of those errors, and what keeps a stranger from filling a log.
 Refuses to know: what went wrong; whoever raises one says so in one sentence with a remedy.
 """
 
-LONGEST_REPEATED = 200
+MAX_REPEATED = 200
 """Characters of what a stranger has sent that an error repeats: it ends in logs."""
 
 
@@ -16,9 +16,18 @@ class UsageError(AffectstreamError, ValueError):
     """An argument that cannot be used."""
 
 
-def brief(said: object, most: int = LONGEST_REPEATED) -> str:
+class BusError(AffectstreamError):
+    """The bus cannot be used as asked."""
+
+
+def brief(said: object, most: int = MAX_REPEATED) -> str:
     """Return what a stranger, a file or a library has said: on one line, printable, and cut."""
     text = str(said)
     text = " ".join(text[: 20 * most].split())
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def worth_logging(count: int) -> bool:
+    """Return whether the ``count``-th event of a kind gets a line: a flood must not fill a log."""
+    return count in (1, 10, 100) or count % 1000 == 0

@@ -15,8 +15,16 @@ import msgpack
 import pytest
 import zmq
 
-from affectstream.bus import BusError, Endpoint, Hub, Inlet, Outlet, measure_clock_offset, ports
-from affectstream.bus import address as addresses
+from affectstream.bus import (
+    BusError,
+    Endpoint,
+    Hub,
+    Inlet,
+    Outlet,
+    measure_clock_offset,
+    ports,
+    sockets,
+)
 from affectstream.bus import outlet as outlets
 from affectstream.bus.journal import Journal
 from affectstream.bus.keys import new_keys
@@ -197,7 +205,7 @@ def lost_on_the_way(outlet: Outlet) -> Iterator[None]:
 def test_what_a_small_pipe_dropped_is_resent_or_said_as_lost(
     wired: Bus, monkeypatch: pytest.MonkeyPatch, ring_bytes: int
 ) -> None:
-    monkeypatch.setattr(addresses, "HIGH_WATER", 5)
+    monkeypatch.setattr(sockets, "HIGH_WATER", 5)
     outlet = wired.outlet(ring=Ring(ring_bytes))
     inlet = wired.inlet("transcript/", "progress/", from_start=True)
     got: list[Message] = []
@@ -291,7 +299,7 @@ def test_a_stalled_reader_gets_the_rest_later_and_holds_up_nobody(
 ) -> None:
     """20 MB are more than the kernel buffers, and so small a pipe drops the rest at the hub."""
     wired.hub.close()
-    monkeypatch.setattr(addresses, "HIGH_WATER", 300)
+    monkeypatch.setattr(sockets, "HIGH_WATER", 300)
     wired.hub = Hub(wired.address)
     go, done = SPAWN.Event(), SPAWN.Event()
     count, size = 12_000, 1_500

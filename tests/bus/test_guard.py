@@ -18,9 +18,9 @@ import pytest
 import zmq
 
 from affectstream.bus import BusError, Endpoint, Hub, Inlet, Outlet, measure_clock_offset, ports
-from affectstream.bus.address import bind_all, close
 from affectstream.bus.handshakes import failures
 from affectstream.bus.keys import Keys, allow, new_keys, open_keys, revoke, trust_hub
+from affectstream.bus.sockets import bind_all, close
 from affectstream.client import Subscriber
 from affectstream.commands import doctor
 from affectstream.core.peers import PeerLimits
@@ -89,7 +89,7 @@ class Guarded:
             setattr(raw, name, value)
         if kind == zmq.SUB:
             raw.subscribe(b"")
-        raw.connect(ports(self.endpoint)[port])
+        raw.connect(ports(self.endpoint.address)[port])
         return raw
 
     def refusals(self) -> int:

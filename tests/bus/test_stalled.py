@@ -13,8 +13,7 @@ import msgpack
 import pytest
 import zmq
 
-from affectstream.bus import Hub, Inlet, Outlet, ports
-from affectstream.bus import address as addresses
+from affectstream.bus import Hub, Inlet, Outlet, ports, sockets
 from affectstream.core.delivery.retention import Ring
 from affectstream.messages import Audio, Gap, Message
 from bus_helpers import (
@@ -38,9 +37,9 @@ COUNT = 3_000
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A hub that drops a peer which has not answered for a second."""
-    monkeypatch.setattr(addresses, "HEARTBEAT_MS", 200)
-    monkeypatch.setattr(addresses, "STALLED_MS", 1_000)
-    monkeypatch.setitem(addresses.WAITING, zmq.XPUB, 200)
+    monkeypatch.setattr(sockets, "HEARTBEAT_MS", 200)
+    monkeypatch.setattr(sockets, "STALLED_MS", 1_000)
+    monkeypatch.setitem(sockets.MAX_WAITING, zmq.XPUB, 200)
     where = free_address()
     with Hub(where):
         yield where

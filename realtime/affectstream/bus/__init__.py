@@ -20,18 +20,13 @@ Where the hub has keys (``Endpoint``), every connection is encrypted and shows a
 what comes over it has a sender (``guarded``). Without keys nothing leaves the host.
 """
 
-from affectstream.bus.address import (
-    DEFAULT_ADDRESS,
-    BusError,
-    Endpoint,
-    NoHubError,
-    check_loopback,
-    ports,
-)
 from affectstream.bus.clock import HubClock
+from affectstream.bus.endpoint import Endpoint, NoHubError, check_loopback
 from affectstream.bus.hub import Hub, measure_clock_offset
 from affectstream.bus.inlet import Inlet
 from affectstream.bus.outlet import Outlet
+from affectstream.core.address import DEFAULT_ADDRESS, ports
+from affectstream.errors import BusError
 
 __all__ = [
     "DEFAULT_ADDRESS",

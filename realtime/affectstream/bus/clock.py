@@ -12,8 +12,10 @@ from typing import Self
 
 import zmq
 
-from affectstream.bus.address import DEFAULT_ADDRESS, Endpoint, close, connect, ports
+from affectstream.bus.endpoint import Endpoint
+from affectstream.bus.sockets import close, connect
 from affectstream.codec import unpack_map
+from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.clocks import MAX_SLEW, ClockEstimate, ClockFilter, OffsetCourse
 from affectstream.timebase import NS_PER_MS, NS_PER_S, ClockProbe, WallClock
 
@@ -51,7 +53,7 @@ class HubClock:
         self, address: str | Endpoint = DEFAULT_ADDRESS, *, local: Callable[[], int] | None = None
     ) -> None:
         endpoint = Endpoint.of(address)
-        _, _, control = ports(endpoint)
+        _, _, control = ports(endpoint.address)
         self.address = endpoint.address
         self._local = local or WallClock().now_ns
         self._context = zmq.Context(io_threads=1)

@@ -18,19 +18,14 @@ from collections.abc import Callable, Mapping
 import msgpack
 import zmq
 
-from affectstream.bus.address import (
-    AddressInUseError,
-    BusError,
-    Endpoint,
-    bind_all,
-    close,
-    is_told,
-)
+from affectstream.bus.endpoint import AddressInUseError, Endpoint
 from affectstream.bus.gatekeeper import Gatekeeper
 from affectstream.bus.handshakes import failure_name, failures
 from affectstream.bus.keys import HUB_FILE, Keys
 from affectstream.bus.outlet import Outlet
+from affectstream.bus.sockets import bind_all, close
 from affectstream.core.peers import HUB_SESSION, PeerGuard, PeerLimits
+from affectstream.errors import BusError, worth_logging
 from affectstream.messages import Gap, Progress
 from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
 
@@ -199,7 +194,7 @@ class GuardedLoop:
         if not name:
             return
         self._counts[name] += 1
-        if is_told(self._counts[name]):
+        if worth_logging(self._counts[name]):
             _log.warning("%s (%d); see docs/security.md", name, self._counts[name])
 
     def _cut(self) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 
 import zmq
 
-from affectstream.bus.address import BusError, Endpoint
+from affectstream.bus.endpoint import Endpoint
+from affectstream.errors import BusError
 
 NOT_ALLOWED, BLOCKED = "400", "500"
 """The statuses by which the hub refuses a key: not on the list; on it, but misbehaved."""

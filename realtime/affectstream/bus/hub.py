@@ -14,21 +14,14 @@ from typing import Self
 
 import zmq
 
-from affectstream.bus.address import (
-    DEFAULT_ADDRESS,
-    BusError,
-    Endpoint,
-    NoHubError,
-    bind_all,
-    check_loopback,
-    close,
-    connect,
-    ports,
-)
+from affectstream.bus.endpoint import Endpoint, NoHubError, check_loopback
 from affectstream.bus.guard import GuardedLoop, switch
 from affectstream.bus.handshakes import HandshakeWatch
+from affectstream.bus.sockets import bind_all, close, connect
 from affectstream.codec import unpack_map
+from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.peers import PeerLimits
+from affectstream.errors import BusError
 from affectstream.timebase import ClockProbe, WallClock, best_offset_ns
 
 
@@ -128,7 +121,7 @@ def measure_clock_offset(
     """
     clock = WallClock()
     endpoint = Endpoint.of(address)
-    control = ports(endpoint)[2]
+    control = ports(endpoint.address)[2]
     context = zmq.Context(io_threads=1)
     socket = connect(context, zmq.DEALER, control, keys=endpoint.keys)
     watch = HandshakeWatch(endpoint, [socket])

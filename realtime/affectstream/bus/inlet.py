@@ -13,21 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 import msgpack
 import zmq
 
-from affectstream.bus.address import (
-    DEFAULT_ADDRESS,
-    BusError,
-    Endpoint,
-    close,
-    connect,
-    is_told,
-    ports,
-)
+from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.handshakes import HandshakeWatch
+from affectstream.bus.sockets import close, connect
 from affectstream.codec import MAX_PAYLOAD_BYTES, DecodeError, decode, unpack_map
+from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.reassembler import Positions, Reassembler
 from affectstream.core.delivery.requests import AskHistory, Request, Resend
 from affectstream.core.delivery.retention import MAX_PREFIXES
-from affectstream.errors import brief
+from affectstream.errors import BusError, brief, worth_logging
 from affectstream.messages import Message
 from affectstream.timebase import WallClock
 
@@ -62,7 +56,7 @@ class Inlet:
         clock: Callable[[], int] | None = None,
     ) -> None:
         endpoint = Endpoint.of(address)
-        where, _, control = ports(endpoint)
+        where, _, control = ports(endpoint.address)
         if len(prefixes) > MAX_PREFIXES:
             raise BusError(
                 f"{len(prefixes)} prefixes are more than the {MAX_PREFIXES} that outlets answer "
@@ -119,7 +113,7 @@ class Inlet:
             return decode(frames)
         except DecodeError as error:
             self.counts[error.reason] += 1
-            if is_told(self.counts[error.reason]):
+            if worth_logging(self.counts[error.reason]):
                 _log.warning("dropped a message, %s (%d)", error, self.counts[error.reason])
             return None
 
@@ -143,7 +137,7 @@ class Inlet:
                 messages += self._take_answer(answer, frames, now_ns)
             except (KeyError, TypeError, ValueError) as error:
                 self.counts["bad answer"] += 1
-                if is_told(self.counts["bad answer"]):
+                if worth_logging(self.counts["bad answer"]):
                     _log.warning("dropped an answer that cannot be read: %s", brief(error))
         return messages
 

@@ -16,12 +16,14 @@ import msgpack
 import msgspec
 import zmq
 
-from affectstream.bus.address import DEFAULT_ADDRESS, Endpoint, close, connect, is_told, ports
+from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.handshakes import HandshakeWatch
+from affectstream.bus.sockets import close, connect
 from affectstream.codec import MAX_HEADER_BYTES, encode, unpack_map
+from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.fairness import FairQueue
 from affectstream.core.delivery.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
-from affectstream.errors import brief
+from affectstream.errors import brief, worth_logging
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, WallClock
 
@@ -84,7 +86,7 @@ class Outlet:
         clock: Callable[[], int] | None = None,
     ) -> None:
         endpoint = Endpoint.of(address)
-        _, where, control = ports(endpoint)
+        _, where, control = ports(endpoint.address)
         self._ring: Retained = ring or Ring(RING_BYTES)
         self.epoch = self._ring.epoch
         self.counts: Counter[str] = Counter()
@@ -246,7 +248,7 @@ class Outlet:
 
     def _complain(self, what: str, words: str) -> None:
         self.counts[what] += 1
-        if is_told(self.counts[what]):
+        if worth_logging(self.counts[what]):
             _log.warning("%s", words)
 
     def _body(self, request: dict[str, object]) -> list[bytes]:

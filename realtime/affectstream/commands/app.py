@@ -16,7 +16,6 @@ import typer
 
 from affectstream.commands.keys import keys_app
 from affectstream.commands.options import (
-    DEFAULT_ADDRESS,
     Address,
     AsJson,
     Checkpoint,
@@ -31,6 +30,7 @@ from affectstream.commands.options import (
     look_ahead_of,
 )
 from affectstream.commands.workers import add_workers
+from affectstream.core.address import DEFAULT_ADDRESS
 from affectstream.errors import AffectstreamError, UsageError
 
 app = typer.Typer(

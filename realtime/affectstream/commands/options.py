@@ -49,7 +49,6 @@ VoiceDetectorOption = Annotated[
     str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
-DEFAULT_ADDRESS = "tcp://127.0.0.1:5570"
 
 
 def endpoint_of(address: str, keys: Path | None) -> Endpoint:

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from affectstream.commands.options import (
-    DEFAULT_ADDRESS,
     Address,
     Checkpoint,
     KeysFolder,
@@ -28,6 +27,7 @@ from affectstream.commands.options import (
     endpoint_of,
     look_ahead_of,
 )
+from affectstream.core.address import DEFAULT_ADDRESS
 
 
 def add_workers(app: typer.Typer) -> None:

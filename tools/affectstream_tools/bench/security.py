@@ -23,8 +23,8 @@ import numpy as np
 import zmq
 
 from affectstream.bus import Endpoint, Hub, ports
-from affectstream.bus.address import close, connect
 from affectstream.bus.keys import Keys, allow, new_keys
+from affectstream.bus.sockets import close, connect
 from affectstream.codec import encode
 from affectstream.core.peers import PeerLimits
 from affectstream.errors import AffectstreamError
@@ -191,7 +191,7 @@ def _encrypted_proxy(endpoint: Endpoint) -> zmq.Context[zmq.Socket[bytes]]:
     """Run ZeroMQ's proxy behind encryption, which lets every key in: only its cost is wanted."""
     context = zmq.Context()
     sockets = []
-    for kind, where in zip((zmq.XPUB, zmq.XSUB), ports(endpoint), strict=False):
+    for kind, where in zip((zmq.XPUB, zmq.XSUB), ports(endpoint.address), strict=False):
         socket = context.socket(kind)
         socket.curve_server = True
         socket.curve_secretkey = endpoint.keys.secret if endpoint.keys else b""
