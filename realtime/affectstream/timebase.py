@@ -16,6 +16,9 @@ from dataclasses import dataclass
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
+SAMPLE_RATE_HZ = 16_000
+"""The one rate of audio inside the system; whatever captures or reads sound resamples to it."""
+
 
 def seconds_to_ns(seconds: float) -> int:
     """Return ``seconds`` as nanoseconds, rounded to the nearest."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.aligner import DEADLINE_NS, PARTIAL_NS
 from affectstream.core.speech.descriptors import SpeechDescriber

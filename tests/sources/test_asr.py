@@ -11,7 +11,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.core.speech.voice_activity import VoiceActivity

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from affectstream.bus import Hub
-from affectstream.core.capture.clock import AudioLost, Captured, CapturedAudio
+from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio
 from affectstream.messages import Audio, StreamClosed, UtteranceEnded
 from affectstream.sources.audio_file import AudioFile, run_audio_file
 from affectstream.sources.errors import SourceError

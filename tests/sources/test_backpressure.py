@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.messages import Gap, Message, Progress, StreamClosed
 from affectstream.sources import backpressure
 from affectstream.sources.backpressure import HeldBack, HeldInput

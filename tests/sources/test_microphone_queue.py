@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from affectstream.core.capture.clock import AudioLost, Captured, CapturedAudio, DeviceLost
+from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio, DeviceLost
 from affectstream.sources import device_keeper, devices, microphone
 from affectstream.sources.default_input import DefaultInput
 from affectstream.sources.errors import SourceError

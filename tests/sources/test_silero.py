@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.voice_activity import VoiceActivity
 from affectstream.messages import Message, UtteranceEnded

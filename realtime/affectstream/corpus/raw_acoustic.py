@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.raw_media import audio_blocks
 from affectstream.features.egemaps.front_end import (
@@ -19,7 +18,7 @@ from affectstream.features.egemaps.front_end import (
     Egemaps,
 )
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.timebase import samples_to_ns
+from affectstream.timebase import SAMPLE_RATE_HZ, samples_to_ns
 
 __all__ = ["FRONT_END", "HOP_NS", "describe_stretch"]
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE_HZ = 16_000
 BLOCK_FRAMES = 20
 """Frames in a block while streaming: 200 ms at a 10 ms hop, which spreads numpy's call overhead."""
 

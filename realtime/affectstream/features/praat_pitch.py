@@ -18,7 +18,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.features.framing import SAMPLE_RATE_HZ
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 FLOOR_HZ = 60.0
 """The lowest pitch: three of its periods fill a frame of 50 ms."""

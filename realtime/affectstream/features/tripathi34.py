@@ -21,7 +21,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.features.framing import SAMPLE_RATE_HZ, Framer, Frames, Samples, as_signal
+from affectstream.features.framing import Framer, Frames, Samples, as_signal
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 _Rows = NDArray[np.float32]
 Spectra = NDArray[np.float64]

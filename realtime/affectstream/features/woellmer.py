@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.features.framing import SAMPLE_RATE_HZ, Framer, Frames, Samples
+from affectstream.features.framing import Framer, Frames, Samples
 from affectstream.features.praat_pitch import (
     FLOOR_HZ,
     LAGS,
@@ -28,6 +28,7 @@ from affectstream.features.praat_pitch import (
     may_be_voiced,
     unvoiced_strength,
 )
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 _Rows = NDArray[np.float32]
 _Floats = NDArray[np.float64]

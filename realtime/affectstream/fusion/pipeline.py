@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ, Captured, CapturedAudio
+from affectstream.core.capture.audio import Captured, CapturedAudio
 from affectstream.core.dialogue.model import ContextModel
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
@@ -26,7 +26,7 @@ from affectstream.run.in_process import JoinedMachine, run_together
 from affectstream.run.loop import Machine
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.speech import speech_segmenter
-from affectstream.timebase import NS_PER_S
+from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ
 
 RECORDING_SESSION = "recording"
 HEARD_BY_TRANSCRIBER = ("audio/", "utterance.", "stream.", "progress/")

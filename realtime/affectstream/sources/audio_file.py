@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.bus import Endpoint, HubClock
-from affectstream.core.capture.clock import AudioLost, Captured
+from affectstream.core.capture.audio import AudioLost, Captured
 from affectstream.errors import brief
 from affectstream.run.loop import run
 from affectstream.sources.backpressure import HeldBack, HeldInput

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from affectstream.core.capture.clock import AudioLost, CapturedAudio, DeviceLost
+from affectstream.core.capture.audio import AudioLost, CapturedAudio, DeviceLost
 from affectstream.messages import Message, Progress, StreamClosed
 from affectstream.run.loop import InputDevice, Machine, PacedInput
 from affectstream.timebase import NS_PER_S

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from affectstream.core.capture.clock import DeviceLost
+from affectstream.core.capture.audio import DeviceLost
 from affectstream.sources import devices
 from affectstream.sources.default_input import DefaultInput
 from affectstream.sources.errors import SourceError

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.sources.errors import SourceError
-from affectstream.timebase import NS_PER_S
+from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ
 
 DEVICE_BLOCK_MS = 60
 """A shorter block wakes the worker more often, which costs more than what it hears."""

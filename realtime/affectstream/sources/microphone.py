@@ -21,13 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.bus import Endpoint, HubClock
-from affectstream.core.capture.clock import (
-    CaptureClock,
-    Captured,
-    DeviceLost,
-    SilenceWatch,
-)
+from affectstream.core.capture.audio import Captured, DeviceLost
+from affectstream.core.capture.clock import CaptureClock
 from affectstream.core.capture.hold import BlockHold
+from affectstream.core.capture.mute import MuteDetector
 from affectstream.run.loop import run
 from affectstream.sources import devices
 from affectstream.sources.device_keeper import DeviceKeeper, Opened
@@ -80,7 +77,7 @@ class Microphone:
         self._capture: CaptureClock | None = None
         self._resampler: TimelineResampler | None = None
         self._rate_hz = 0
-        self._silence = SilenceWatch()
+        self._mute = MuteDetector()
         self._lost_reason = ""
         self._hold: BlockHold[_Block] | None = None
         self._reader, self._writer = os.pipe()
@@ -207,8 +204,8 @@ class Microphone:
         return out
 
     def _say_if_muted(self, samples: NDArray[np.int16], rate_hz: int) -> None:
-        if self._silence.hear(samples, rate_hz):
-            if self._silence.muted:
+        if self._mute.hear(samples, rate_hz):
+            if self._mute.muted:
                 _log.warning("the device hands over zeros only: it is muted, or the wrong one")
             else:
                 _log.warning("the device is heard again")

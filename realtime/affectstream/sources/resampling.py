@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ, AudioLost, CapturedAudio
+from affectstream.core.capture.audio import AudioLost, CapturedAudio
 from affectstream.sources.errors import SourceError
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 
 class TimelineResampler:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.sources.errors import SourceError
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 NETWORK = "silero_vad/data/silero_vad.onnx"
 REMEDY = "pip install 'affectstream[silero]', or leave --vad away"

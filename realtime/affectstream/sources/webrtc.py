@@ -6,8 +6,8 @@ Refuses to know: utterances; ``core.segmenter`` makes those.
 
 from __future__ import annotations
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.sources.errors import SourceError
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 
 class WebRtcDetector:

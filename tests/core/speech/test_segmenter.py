@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from affectstream.codec import decode, encode
-from affectstream.core.capture.clock import AudioLost, Captured, CapturedAudio, DeviceLost
+from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio, DeviceLost
 from affectstream.core.dialogue.frames import FrameTrack
 from affectstream.core.speech.descriptors import SpeechDescriber
 from affectstream.core.speech.segmenter import UtteranceSegmenter

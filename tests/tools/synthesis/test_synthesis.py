@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.voice_activity import VoiceActivity
 from affectstream.data import demo_folder, tiny_vosk_model

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.corpus.dialogues import (
     Corpus,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from affectstream.data import demo_folder
 from affectstream.errors import AffectstreamError
-from affectstream.features.framing import SAMPLE_RATE_HZ
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 ClipSamples = NDArray[np.int16]
 SPEECH_SUFFIXES = (".wav", ".flac")

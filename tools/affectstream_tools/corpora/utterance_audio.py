@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ, CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream.corpus.raw_media import audio_blocks, find_channels
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.timebase import ns_to_samples
+from affectstream.timebase import SAMPLE_RATE_HZ, ns_to_samples
 
 NO_SOUND = "no sound in the copy"
 RECORDING_UNREADABLE = "the recording cannot be read"

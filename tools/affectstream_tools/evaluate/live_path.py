@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.codec import decode, encode
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ, CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.dialogue.normalisation import NOBODY
 from affectstream.features.egemaps.front_end import extract_egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
@@ -29,7 +29,7 @@ from affectstream.fusion.node import FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion, Message
 from affectstream.sources.speech import speech_segmenter
-from affectstream.timebase import NS_PER_S, Interval, samples_to_ns
+from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ, Interval, samples_to_ns
 from affectstream_models.context.model import UtteranceInputs
 from affectstream_tools.corpora.labelled_clips import LabelledClip
 from affectstream_tools.corpora.utterance_audio import read_whole_clip

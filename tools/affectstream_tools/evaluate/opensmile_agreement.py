@@ -28,7 +28,8 @@ from affectstream.features.egemaps.statistics import (
     UTTERANCE_STATISTICS,
     utterance_statistics,
 )
-from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
+from affectstream.features.framing import as_signal
+from affectstream.timebase import SAMPLE_RATE_HZ
 from affectstream_tools.corpora.speech_clips import ClipSamples, read_speech_clip, speech_files_in
 from affectstream_tools.evaluate.cross_corpus import (
     LabelledStatistics,

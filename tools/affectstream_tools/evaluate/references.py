@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from affectstream.errors import AffectstreamError
 from affectstream.features import tripathi34, woellmer
-from affectstream.features.framing import SAMPLE_RATE_HZ, as_signal
+from affectstream.features.framing import as_signal
 from affectstream.features.praat_pitch import CEILING_HZ, FLOOR_HZ
+from affectstream.timebase import SAMPLE_RATE_HZ
 from affectstream_tools.metrics import pearson
 
 _Clip = NDArray[np.int16]

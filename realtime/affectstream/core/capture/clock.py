@@ -12,14 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from affectstream.core.capture.lateness import Lateness
 from affectstream.timebase import NS_PER_MS, NS_PER_S, ns_to_samples, samples_to_ns
-
-SAMPLE_RATE_HZ = 16_000
-"""The one rate of captured audio; sources resample to it."""
 
 DRIFT_NS = 5 * NS_PER_MS
 """How far a device's clock may run from ours before its positions are corrected."""
@@ -29,57 +23,6 @@ HOLE_NS = 60 * NS_PER_MS
 
 DOUBTFUL_NS = 300 * NS_PER_MS
 """A block so late comes after a hold-up: it may be old, or samples may be missing before it."""
-
-MUTED_NS = 10 * NS_PER_S
-"""A device that hands over zeros for so long is called muted."""
-
-
-@dataclass(frozen=True, slots=True)
-class CapturedAudio:
-    """Samples from a device or a file.
-
-    Attributes:
-        first_sample: position of the first one on the stream's timeline, at 16 kHz.
-        samples: int16, shape (n,).
-    """
-
-    first_sample: int
-    samples: NDArray[np.int16]
-
-
-@dataclass(frozen=True, slots=True)
-class AudioLost:
-    """Samples that were never captured.
-
-    Attributes:
-        first_sample: position where the hole begins.
-        resumes_at: position of the next sample that will come; it equals ``first_sample`` where
-            samples were thrown away because the device's clock ran ahead.
-        samples: how many are missing.
-        reason: ``overflow``, ``device lost``, ``device changed``, ``clock``, ``truncated``.
-    """
-
-    first_sample: int
-    resumes_at: int
-    samples: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceLost:
-    """The device is gone; an ``AudioLost`` will say how much is missing once one is back.
-
-    Attributes:
-        detail: why, for a person.
-        reason: ``device lost``, or ``device changed`` where another one is opened in its place.
-    """
-
-    detail: str
-    reason: str = "device lost"
-
-
-Captured = CapturedAudio | AudioLost | DeviceLost
-"""What a source of audio hands to the segmenter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +133,3 @@ class CaptureClock:
         first = self._next + jump
         self._next = first + samples - skip
         return Placement(first, skip, lost, reason)
-
-
-class SilenceWatch:
-    """Notices a device that hands over nothing but zeros: it is muted, or the wrong one."""
-
-    def __init__(self) -> None:
-        self._zeros_ns = 0
-        self.muted = False
-
-    def hear(self, samples: NDArray[np.int16], rate_hz: int) -> bool:
-        """Take a block; return whether ``muted`` has changed."""
-        if samples.any():
-            self._zeros_ns = 0
-        else:
-            self._zeros_ns += samples_to_ns(len(samples), rate_hz)
-        before, self.muted = self.muted, self._zeros_ns >= MUTED_NS
-        return self.muted != before

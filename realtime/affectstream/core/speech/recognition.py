@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
-from affectstream.timebase import ns_to_samples, samples_to_ns
+from affectstream.timebase import SAMPLE_RATE_HZ, ns_to_samples, samples_to_ns
 
 HEARD_AT_ONCE_SAMPLES = SAMPLE_RATE_HZ // 5
 """A recogniser is fed 200 ms at a time, and says at most as often what it has understood."""

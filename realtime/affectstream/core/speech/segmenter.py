@@ -14,13 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from affectstream.core.capture.clock import (
-    SAMPLE_RATE_HZ,
-    AudioLost,
-    Captured,
-    CapturedAudio,
-    DeviceLost,
-)
+from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio, DeviceLost
 from affectstream.core.speech.descriptors import Described, SpeechDescriber
 from affectstream.core.speech.stream import SpeechStream
 from affectstream.core.speech.utterances import (
@@ -32,7 +26,7 @@ from affectstream.core.speech.utterances import (
 )
 from affectstream.core.speech.voice_activity import Heard
 from affectstream.messages import Message
-from affectstream.timebase import NS_PER_MS
+from affectstream.timebase import NS_PER_MS, SAMPLE_RATE_HZ
 
 _MS = SAMPLE_RATE_HZ // 1000
 _LOST_LAG_NS = 500 * NS_PER_MS  # a device that comes back is heard from within this

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.core.speech.descriptors import Described
 from affectstream.core.speech.utterances import Began, Ended
 from affectstream.messages import (
@@ -21,7 +20,7 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
-from affectstream.timebase import samples_to_ns
+from affectstream.timebase import SAMPLE_RATE_HZ, samples_to_ns
 
 
 class SpeechStream:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.core.speech.recognition import (
     HeardMicrophone,
     HeardUtterance,
@@ -32,7 +31,13 @@ from affectstream.messages import (
     UtteranceStarted,
     Word,
 )
-from affectstream.timebase import NS_PER_MS, ns_to_samples, samples_to_ns, seconds_to_ns
+from affectstream.timebase import (
+    NS_PER_MS,
+    SAMPLE_RATE_HZ,
+    ns_to_samples,
+    samples_to_ns,
+    seconds_to_ns,
+)
 
 CONTEXT_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
 """What a recogniser hears before an utterance, and at least after it."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.core.speech.voice_activity import Heard
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 VAD_FRAME_SAMPLES = 320
 MOST_HEARD = 100

@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.features.framing import SAMPLE_RATE_HZ, Frames
+from affectstream.features.framing import Frames
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 SPECTRUM_FRAME_SAMPLES = 320
 _HOP_SAMPLES = 160

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ
 from affectstream.messages import (
     Emotion,
     Gap,
@@ -22,7 +21,7 @@ from affectstream.messages import (
     Transcript,
     UtteranceEnded,
 )
-from affectstream.timebase import NS_PER_S, samples_to_ns
+from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ, samples_to_ns
 from affectstream_tools.build.vosk_tiny.pronunciations import edit_distance
 from affectstream_tools.trials.soak.recording import RecordedTurn
 

@@ -18,8 +18,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.capture.clock import SAMPLE_RATE_HZ, CapturedAudio
+from affectstream.core.capture.audio import CapturedAudio
 from affectstream.data import demo_folder
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 SOAK_BLOCK_SAMPLES = SAMPLE_RATE_HZ
 _MARGIN_S = 0.05
