@@ -9,7 +9,7 @@ import pytest
 from msgspec import UNSET, inspect
 
 from affectstream import codec, messages
-from affectstream.bus import address, outlet
+from affectstream.bus import DEFAULT_ADDRESS, outlet, sockets
 from affectstream.core.delivery import fairness, reassembler, retention
 from affectstream.core.peers import PeerLimits
 from affectstream.messages import MESSAGE_KINDS, Message
@@ -165,19 +165,19 @@ LIMITS = [
     f"| payload | {codec.MAX_PAYLOAD_BYTES:,} bytes |",
     f"| a request's body | {codec.MAX_HEADER_BYTES:,} bytes |",
     f"| an answer's first body | {codec.MAX_PAYLOAD_BYTES:,} bytes |",
-    f"| any frame | {address.MAX_WIRE_FRAME_BYTES:,} bytes;",
+    f"| any frame | {sockets.MAX_WIRE_FRAME_BYTES:,} bytes;",
     f"| subscriptions of one reader that asks for state or history | {retention.MAX_PREFIXES} ",
     f"| messages of one `resend` | {retention.MAX_RESEND:,}; ask for {retention.RESENT_AT_ONCE} ",
     f"| {retention.RESENT_AT_ONCE} messages, or {retention.MAX_PAGE_BYTES:,} bytes |",
     f"| topics in `seen` | {reassembler.MAX_SEEN} |",
     f"| requests that wait at a publisher of ours | {fairness.MAX_QUEUED_REQUESTS:,};",
-    f"| {max(address.WAITING.values()):,}; what does not fit is dropped",
-    f"the hub asks every {address.HEARTBEAT_MS // 1000} s",
-    f"does not answer within {address.STALLED_MS // 1000} s",
+    f"| {max(sockets.MAX_WAITING.values()):,}; what does not fit is dropped",
+    f"the hub asks every {sockets.HEARTBEAT_MS // 1000} s",
+    f"does not answer within {sockets.STALLED_MS // 1000} s",
     f"(at most {retention.MAX_RETAINED_ESTIMATES} of a stream)",
     f"at least every {outlet.HEARTBEAT_NS // 1_000_000} ms",
     f"This is version **{codec.WIRE_VERSION}**",
-    f"(by default `{address.DEFAULT_ADDRESS}`)",
+    f"(by default `{DEFAULT_ADDRESS}`)",
 ]
 PEER = PeerLimits()
 PEER_LIMITS = [
