@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import typer
@@ -15,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from affectstream_tools.commands.studies.tables import tables
 from affectstream_tools.jobs.jobs import Job, JobOutcome
+from affectstream_tools.studies.tables.experiments import PaperExperiments
 from affectstream_tools.studies.tables.report import ConfusionTable
 from affectstream_tools.studies.tables.rows import TableRow
 
@@ -31,46 +30,54 @@ def score(name):
 """
 
 
-class Experiments(ModuleType):
-    """As ``experiments/tripathi.py``: one job each for t1 and t3."""
+def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = False) -> list[Job]:
+    """One each for t1 and t3."""
+    return [
+        Job(f"t/{table}/seed-{seed}", "table_tasks:score", {"name": table})
+        for table in ("t1", "t3")
+        for seed in seeds
+    ]
 
-    def jobs(self, data: Path, cache: Path, *, seeds: Sequence[int], small: bool) -> list[Job]:
-        return [
-            Job(f"t/{table}/seed-{seed}", "table_tasks:score", {"name": table})
-            for table in ("t1", "t3")
-            for seed in seeds
-        ]
 
-    def tables_of(self, job: Job) -> frozenset[str]:
-        return frozenset({job.options["name"]})
+def rows(outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
+    return [
+        TableRow(
+            table=outcome.job.options["name"],
+            row="Model 3: LSTM, learned embeddings",
+            metric="accuracy",
+            paper=64.78,
+            ours=outcome.result["accuracy"],
+            data="synthetic corpus, not IEMOCAP",
+            protocol="session 5",
+        )
+        for outcome in outcomes.values()
+    ]
 
-    def rows(self, outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
-        return [
-            TableRow(
-                table=outcome.job.options["name"],
-                row="Model 3: LSTM, learned embeddings",
-                metric="accuracy",
-                paper=64.78,
-                ours=outcome.result["accuracy"],
-                data="synthetic corpus, not IEMOCAP",
-                protocol="session 5",
-            )
-            for outcome in outcomes.values()
-        ]
 
-    def confusions(self, outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
-        tables = [outcome.job.options["name"] for outcome in outcomes.values()]
-        return [ConfusionTable(table, "a row", ["a", "b"], [[1, 0], [0, 1]]) for table in tables]
+def confusions(outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
+    tables = [outcome.job.options["name"] for outcome in outcomes.values()]
+    return [ConfusionTable(table, "a row", ["a", "b"], [[1, 0], [0, 1]]) for table in tables]
 
 
 @pytest.fixture
-def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiments:
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "table_tasks.py").write_text(TASKS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv("AFFECTSTREAM_DATA", raising=False)
-    module = Experiments("tripathi")
-    monkeypatch.setitem(sys.modules, "affectstream_tools.studies.tripathi.tables", module)
-    return module
+    small = PaperExperiments(
+        jobs=jobs,
+        tables_of=lambda job: frozenset({job.options["name"]}),
+        rows=rows,
+        confusions=confusions,
+    )
+    monkeypatch.setattr("affectstream_tools.studies.tripathi.tables.TRIPATHI", small)
+
+
+KEYS = [
+    *("table", "row", "metric", "paper", "ours", "data", "protocol", "part", "selected"),
+    *("look_ahead", "chance", "runs", "sd", "wall_s", "peak_mib"),
+]
+"""What ``--json`` says of each row."""
 
 
 def run(folder: Path, *options: str) -> Result:
@@ -83,13 +90,13 @@ def last_line(result: Result) -> list[dict[str, object]]:
 
 
 def test_a_table_is_computed_shown_saved_and_shown_again(
-    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    experiments: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = run(tmp_path, "--table", "t3", "--json")
+    first = run(tmp_path, "--table", "t3", "--json", "--costs")
     assert first.exit_code == 0, first.output
     rows = last_line(first)
     assert [row["ours"] for row in rows] == [None, None, 61.5]
-    assert {"table", "row", "paper", "ours", "data", "protocol", "look_ahead"} <= set(rows[0])
+    assert [*rows[0]] == KEYS
     assert "61.50*" in first.stderr
     assert "t/t3/seed-0" in first.stderr  # what it took
     assert sorted(path.stem for path in (tmp_path / "cache").rglob("*.json")) == ["seed-0"]
@@ -104,8 +111,22 @@ def test_a_table_is_computed_shown_saved_and_shown_again(
     assert (fresh.exit_code, "no convergence" in fresh.stderr) == (1, True)
 
 
+def test_every_metric_and_the_costs_are_printed_if_wanted(
+    experiments: None, tmp_path: Path
+) -> None:
+    short = run(tmp_path, "--table", "t3").stderr
+    assert [word in short for word in ("look-ahead", "t/t3/seed-0")] == [False, False]
+    assert "--all" in short
+    costs = run(tmp_path, "--table", "t3", "--report", "--costs").stderr
+    assert costs.startswith("Tripathi and Beigi, Table 3: text. Accuracy, per cent")
+    assert "t/t3/seed-0" in costs
+    every = run(tmp_path, "--table", "t3", "--report", "--all").stderr
+    assert [word in every for word in ("look-ahead", "t/t3/seed-0")] == [True, False]
+    assert "61.50*" in every
+
+
 def test_a_failed_experiment_is_named_and_nothing_is_saved(
-    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    experiments: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TABLE_TASKS_FAIL", "1")
     result = run(tmp_path, "--table", "t1,t3", "--seeds", "0,1", "--json")
@@ -117,7 +138,7 @@ def test_a_failed_experiment_is_named_and_nothing_is_saved(
 
 
 def test_what_is_done_so_far_is_shown_without_running_the_rest(
-    experiments: Experiments, tmp_path: Path
+    experiments: None, tmp_path: Path
 ) -> None:
     assert run(tmp_path, "--table", "t3").exit_code == 0
     shown = run(tmp_path, "--table", "t1,t3", "--kept", "--json")
@@ -126,7 +147,7 @@ def test_what_is_done_so_far_is_shown_without_running_the_rest(
     assert {row["table"] for row in last_line(shown) if row["ours"] is not None} == {"t3"}
 
 
-def test_a_small_run_says_so_and_keeps_apart(experiments: Experiments, tmp_path: Path) -> None:
+def test_a_small_run_says_so_and_keeps_apart(experiments: None, tmp_path: Path) -> None:
     result = run(tmp_path, "--table", "t3", "--small", "--json")
     assert "not IEMOCAP, a few utterances only" in str(last_line(result)[2]["data"])
     saved = json.loads((tmp_path / "out" / "small" / "tables.json").read_text())["t3"]
@@ -147,7 +168,7 @@ def test_a_small_run_says_so_and_keeps_apart(experiments: Experiments, tmp_path:
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(
-    experiments: Experiments, tmp_path: Path, options: list[str], words: str
+    experiments: None, tmp_path: Path, options: list[str], words: str
 ) -> None:
     result = run(tmp_path, *options)
     assert result.exit_code == 1
@@ -156,7 +177,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert result.stdout == ""
 
 
-def test_without_data_it_says_what_to_name(experiments: Experiments) -> None:
+def test_without_data_it_says_what_to_name(experiments: None) -> None:
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 1
     assert "name the folder of corpora with --data or $AFFECTSTREAM_DATA" in result.stderr

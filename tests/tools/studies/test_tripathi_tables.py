@@ -15,8 +15,7 @@ from affectstream_models.tripathi.networks import NETWORKS
 from affectstream_tools.commands.app import lab
 from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.studies.tables.papers import PRINTED, QUOTED
-from affectstream_tools.studies.tables.tables import completed
-from affectstream_tools.studies.tripathi import tables as tripathi
+from affectstream_tools.studies.tables.rows import completed
 from affectstream_tools.studies.tripathi.data import read_utterances, synthetic_corpus
 from affectstream_tools.studies.tripathi.experiment import (
     ExperimentPlan,
@@ -24,6 +23,7 @@ from affectstream_tools.studies.tripathi.experiment import (
     run_network_job,
 )
 from affectstream_tools.studies.tripathi.rows import PAPER_ROWS
+from affectstream_tools.studies.tripathi.tables import TRIPATHI, VECTORS
 from derived_copy import write_derived
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,31 +65,31 @@ def result_of(accuracy: float, named: str, *, improvised: bool = True) -> dict[s
 def test_every_network_is_run_and_every_row_of_the_paper_has_one(tmp_path: Path) -> None:
     for folder in ("iemocap-derived", "ravdess16k", "glove-50d-5k"):
         (tmp_path / folder).mkdir()
-    (tmp_path / tripathi.VECTORS).write_text("{}")
-    found = tripathi.jobs(tmp_path, tmp_path, seeds=(0, 1))
+    (tmp_path / VECTORS).write_text("{}")
+    found = TRIPATHI.jobs(tmp_path, tmp_path, seeds=(0, 1))
     assert {job.options["network"] for job in found} == set(NETWORKS)
     assert len({job.name for job in found}) == len(found)
     assert {job.options["seed"] for job in found} == {0, 1}
     keys = {key[:2] for key in PRINTED if key[0].startswith("t") and key[1] not in QUOTED}
     assert set(PAPER_ROWS) == keys
-    assert set().union(*map(tripathi.tables_of, found)) == {"t1", "t2", "t3", "t4", "t5"}
+    assert set().union(*map(TRIPATHI.tables_of, found)) == {"t1", "t2", "t3", "t4", "t5"}
     json.dumps([dict(job.options) for job in found])
 
 
 def test_what_the_data_lacks_is_not_run(tmp_path: Path) -> None:
-    found = tripathi.jobs(tmp_path, tmp_path)
+    found = TRIPATHI.jobs(tmp_path, tmp_path)
     assert {job.options["corpus"] for job in found} == {"synthetic"}
     assert not any(NETWORKS[job.options["network"]].embedding == "glove" for job in found)
     for session in (1, 5):
         (tmp_path / "IEMOCAP_full_release" / f"Session{session}").mkdir(parents=True)
-    found = tripathi.jobs(tmp_path, tmp_path)
+    found = TRIPATHI.jobs(tmp_path, tmp_path)
     assert {job.options["corpus"] for job in found} == {"synthetic", str(tmp_path)}
 
 
 def test_rows_say_what_they_were_measured_on_and_which_part_chose() -> None:
     job = Job("t/text-3/a/0", "m:f", {"network": "text-3", "improvised": False, "protocol": "x"})
     other = replace(job, name="t/text-3/a/1")
-    rows = tripathi.rows(
+    rows = TRIPATHI.rows(
         {
             "0": finished(job, result_of(0.6, "IEMOCAP transcripts")),
             "1": finished(other, result_of(0.7, "IEMOCAP transcripts")),
@@ -122,8 +122,8 @@ def test_rows_say_what_they_were_measured_on_and_which_part_chose() -> None:
 def test_the_improvised_row_is_of_networks_trained_on_improvised_dialogues_alone() -> None:
     options = {"network": "speech-4", "protocol": "session 5"}
     jobs = [Job(f"t/{i}", "m:f", {**options, "improvised": i}) for i in (False, True)]
-    assert [sorted(tripathi.tables_of(job)) for job in jobs] == [["t1", "t2"], ["t2"]]
-    rows = tripathi.rows(
+    assert [sorted(TRIPATHI.tables_of(job)) for job in jobs] == [["t1", "t2"], ["t2"]]
+    rows = TRIPATHI.rows(
         {job.name: finished(job, result_of(0.5 + i / 10, "IEMOCAP")) for i, job in enumerate(jobs)}
     )
     ours = [
@@ -147,7 +147,7 @@ def test_a_stand_in_is_called_one_and_its_ceiling_stands_beside(cache: Path) -> 
     assert 0.25 < found["ceiling"]["accuracy"] <= 1
     assert found["ceiling"]["modalities"] == ("motion",)
     job = Job("t/a", "m:f", {**options, "improvised": False})
-    rows = [row for row in tripathi.rows({"a": finished(job, found)}) if row.ours is not None]
+    rows = [row for row in TRIPATHI.rows({"a": finished(job, found)}) if row.ours is not None]
     assert rows
     assert all(row.stands_in for row in rows)
     best = found["ceiling"]

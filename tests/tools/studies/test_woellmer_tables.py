@@ -20,6 +20,7 @@ from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.studies.woellmer import tables as woellmer
 from affectstream_tools.studies.woellmer.data import DerivedFeatures, speaker_normalised
 from affectstream_tools.studies.woellmer.folds import folds_of
+from affectstream_tools.studies.woellmer.tables import WOELLMER
 from affectstream_tools.studies.woellmer.training import DialogueNetwork, DialogueSchedule
 from derived_copy import WORDS, write_derived
 
@@ -45,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcomes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, JobOutcome]:
     """All small jobs, in this process."""
     found = {}
-    for job in woellmer.jobs(data, tmp_path_factory.mktemp("cache"), small=True):
+    for job in WOELLMER.jobs(data, tmp_path_factory.mktemp("cache"), small=True):
         task = getattr(woellmer, job.task.partition(":")[2])
         result = json.loads(json.dumps(task(**job.options)))
         found[job.name] = JobOutcome(job, result, 1.0, 1.0, "here")
@@ -85,7 +86,7 @@ def test_the_synthetic_corpus_goes_through_frames_and_says_that_it_is_one(
 
 
 def test_each_row_of_the_paper_is_there(outcomes: dict[str, JobOutcome]) -> None:
-    rows = woellmer.rows(outcomes)
+    rows = WOELLMER.rows(outcomes)
     assert {row.table for row in rows} == {"w2", "w3"}
     (best,) = (
         row
@@ -114,20 +115,20 @@ def test_folds_and_seeds_are_averaged() -> None:
         return JobOutcome(Job(name, "", {}), result, 3.0, 4.0, "here")
 
     some = [outcome("a", [[4, 0], [0, 4]]), outcome("b", [[2, 2], [2, 2]])]
-    found = {r.metric: r for r in woellmer.rows({o.job.name: o for o in some}) if r.ours}
+    found = {r.metric: r for r in WOELLMER.rows({o.job.name: o for o in some}) if r.ours}
     assert found["accuracy"].ours == pytest.approx(75.0)
     assert found["f1"].sd == pytest.approx(100 * np.std([1.0, 0.5], ddof=1))
     assert (found["f1"].runs, found["f1"].wall_s, found["f1"].peak_mib) == (2, 2.0, 4.0)
 
 
 def test_what_is_drawn_says_on_what_it_was_counted(outcomes: dict[str, JobOutcome]) -> None:
-    drawn = woellmer.confusions(outcomes)
+    drawn = WOELLMER.confusions(outcomes)
     assert {each.table for each in drawn} == {"w2", "w3"}
     synthetic = [each for each in drawn if "synthetic corpus, not IEMOCAP" in each.title]
     assert 0 < len(synthetic) < len(drawn)
     assert len({(each.table, each.title) for each in drawn}) == len(drawn)
     seeds = {**outcomes, "again": outcomes["w/session/session-5/networks/seed-0"]}
-    twice = {each.title: np.sum(each.counts) for each in woellmer.confusions(seeds)}
+    twice = {each.title: np.sum(each.counts) for each in WOELLMER.confusions(seeds)}
     for each in drawn:
         more = 2 if "session folds; IEMOCAP" in each.title else 1
         assert twice[each.title] == more * np.sum(each.counts), each.title
@@ -135,12 +136,12 @@ def test_what_is_drawn_says_on_what_it_was_counted(outcomes: dict[str, JobOutcom
 
 def test_jobs_have_names_of_their_own_and_classical_ones_one_seed(tmp_path: Path) -> None:
     (tmp_path / "iemocap-derived").mkdir()
-    names = [job.name for job in woellmer.jobs(tmp_path, tmp_path, seeds=(0, 1))]
+    names = [job.name for job in WOELLMER.jobs(tmp_path, tmp_path, seeds=(0, 1))]
     assert len(set(names)) == len(names) == 30 + 15 + 2
     assert sum("classical" in name for name in names) == 15
     (tmp_path / "IEMOCAP_full_release" / "Session1").mkdir(parents=True)
-    assert len(woellmer.jobs(tmp_path, tmp_path)) == 30 + 1 + 15
-    assert len(woellmer.jobs(tmp_path / "IEMOCAP_full_release", tmp_path)) == 1 + 15
+    assert len(WOELLMER.jobs(tmp_path, tmp_path)) == 30 + 1 + 15
+    assert len(WOELLMER.jobs(tmp_path / "IEMOCAP_full_release", tmp_path)) == 1 + 15
 
 
 def test_features_know_nothing_of_the_test_part(data: Path) -> None:

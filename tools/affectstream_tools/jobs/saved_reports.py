@@ -85,5 +85,6 @@ def markdown_table(
 ) -> str:
     """Return a Markdown table: its first ``names`` columns aligned left, the others right."""
     rule = "|---" * names + "|--:" * (len(headings) - names) + "|"
-    lines = ["| " + " | ".join(cells) + " |" for cells in (headings, *rows)]
+    escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in (headings, *rows)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in escaped]
     return "\n".join((lines[0], rule, *lines[1:]))

@@ -30,10 +30,11 @@ from affectstream_tools.terminal import fail
 
 if TYPE_CHECKING:
     from affectstream_tools.jobs.jobs import Job, JobOutcome
+    from affectstream_tools.studies.tables.experiments import PaperExperiments
     from affectstream_tools.studies.tables.report import TableReport
     from affectstream_tools.studies.tables.rows import TableRow
 
-SMALL_PART = "a few utterances only"
+_SMALL_PART = "a few utterances only"
 
 
 def tables(
@@ -62,13 +63,20 @@ def tables(
         bool, typer.Option("--kept", help="Run nothing: the tables of what is done so far.")
     ] = False,
     report: Saved = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Every metric, part and choice of the epoch: a long table."),
+    ] = False,
+    costs: Annotated[
+        bool, typer.Option("--costs", help="Time and memory of each experiment, after the tables.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the papers' experiments, and print their tables beside ours."""
+    """Run the papers' experiments, and print the papers' tables beside ours."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.jobs.folders import cache_folder
+    from affectstream_tools.studies.tables.files import load_table_report, save_table_report
     from affectstream_tools.studies.tables.papers import TITLES
-    from affectstream_tools.studies.tables.report import load_table_report, save_table_report
 
     failure = None
     try:
@@ -78,9 +86,8 @@ def tables(
         else:
             wanted = _Wanted(chosen, _folder(data), _seeds(seeds), small)
             run = partial(_run, workers=workers, cluster=cluster, fresh=fresh)
-            run = _kept if kept else run
-            found, failure = _compute(wanted, cache or cache_folder(), run)
-        _print(found)
+            found, failure = _compute(wanted, cache or cache_folder(), _kept if kept else run)
+        _print(found, every=every, costs=costs)
         if not report and failure is None:
             written = save_table_report(found, folder)
             typer.echo(f"wrote {len(written)} files to {folder}", err=True)
@@ -130,24 +137,24 @@ def _compute(
 ) -> tuple[list[TableReport], Exception | None]:
     """Run what the tables need; return their reports, and what failed if something did."""
     from affectstream_tools.jobs.jobs import JobsError
-    from affectstream_tools.studies.tables.report import confusions_of, table_report_of
-    from affectstream_tools.studies.tables.tables import completed, experiments_of, tables_of
+    from affectstream_tools.studies.tables.report import table_report_of
+    from affectstream_tools.studies.tables.rows import completed
 
-    modules = experiments_of(wanted.tables)
+    papers = _papers(wanted.tables)
     needs: dict[str, frozenset[str]] = {}
     jobs: list[Job] = []
-    for module in modules:
-        for job in module.jobs(wanted.data, cache, seeds=wanted.seeds, small=wanted.small):
-            needs[job.name] = tables_of(module, job)
+    for paper in papers:
+        for job in paper.jobs(wanted.data, cache, seeds=wanted.seeds, small=wanted.small):
+            needs[job.name] = paper.tables_of(job)
             jobs += [job] if needs[job.name].intersection(wanted.tables) else []
     failure = None
     try:
         outcomes = run(jobs, cache / ("experiments-small" if wanted.small else "experiments"))
     except JobsError as error:
         failure, outcomes = error, error.outcomes
-    rows: list[TableRow] = [row for module in modules for row in module.rows(outcomes)]
+    rows: list[TableRow] = [row for paper in papers for row in paper.rows(outcomes)]
     rows = completed(rows, wanted.tables)
-    drawn = [each for module in modules for each in confusions_of(module, outcomes)]
+    drawn = [each for paper in papers for each in paper.confusions(outcomes)]
     reports = [
         table_report_of(
             name,
@@ -161,14 +168,34 @@ def _compute(
     return [_as_small(each) for each in reports] if wanted.small else reports, failure
 
 
+def _papers(tables: Sequence[str]) -> list[PaperExperiments]:
+    """The experiments that fill these tables; those of a paper that has none are not imported."""
+    found = []
+    if any(table.startswith("t") for table in tables):
+        from affectstream_tools.studies.tripathi.tables import TRIPATHI
+
+        found.append(TRIPATHI)
+    if any(table.startswith("w") for table in tables):
+        from affectstream_tools.studies.woellmer.tables import WOELLMER
+
+        found.append(WOELLMER)
+    return found
+
+
 def _as_small(report: TableReport) -> TableReport:
     """Say with every number that it is no result."""
     rows = [
-        row if row.ours is None else replace(row, data=f"{row.data}, {SMALL_PART}")
+        row if row.ours is None else replace(row, data=_named_small(row.data))
         for row in report.rows
     ]
-    confusions = [replace(each, title=f"{each.title}, {SMALL_PART}") for each in report.confusions]
+    confusions = [replace(each, title=f"{each.title}, {_SMALL_PART}") for each in report.confusions]
     return replace(report, rows=rows, confusions=confusions)
+
+
+def _named_small(data: str) -> str:
+    """Say it of the corpus, which is named before anything else that ``data`` says."""
+    corpus, semicolon, rest = data.partition(";")
+    return f"{corpus}, {_SMALL_PART}{semicolon}{rest}"
 
 
 def _run(
@@ -190,14 +217,28 @@ def _kept(jobs: list[Job], folder: Path) -> dict[str, JobOutcome]:
     return done
 
 
-def _print(reports: Sequence[TableReport]) -> None:
-    from affectstream_tools.studies.tables.papers import TITLES
-    from affectstream_tools.studies.tables.report import costs_as_text
-    from affectstream_tools.studies.tables.tables import as_text
+def _print(reports: Sequence[TableReport], *, every: bool, costs: bool) -> None:
+    """Print the tables on stderr: one screen each, or with ``every`` every line of them."""
+    from rich.console import Console
 
+    from affectstream_tools.studies.tables.costs import costs_as_text
+    from affectstream_tools.studies.tables.every_figure import as_text
+    from affectstream_tools.studies.tables.one_screen import SCREEN_COLUMNS, screen_of_table
+    from affectstream_tools.studies.tables.papers import TITLES
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    console.width = SCREEN_COLUMNS  # narrower, and figures would be cut
     for each in reports:
-        typer.echo(as_text(TITLES[each.table], each.rows), err=True)
-        typer.echo(f"made {each.date} by `{each.command}`\n", err=True)
-    costs = {cost.job: cost for each in reports for cost in each.costs}
+        if every:
+            typer.echo(as_text(TITLES[each.table], each.rows), err=True)
+            typer.echo(f"made {each.date} by `{each.command}`\n", err=True)
+        else:
+            console.print(screen_of_table(each))
     if costs:
-        typer.echo(costs_as_text(list(costs.values())), err=True)
+        own = {cost.job: cost for each in reports for cost in each.costs}
+        typer.echo(costs_as_text(list(own.values())), err=True)
+    if not every:
+        typer.echo(
+            "every metric, and improvised dialogues alone: --all; time and memory: --costs",
+            err=True,
+        )

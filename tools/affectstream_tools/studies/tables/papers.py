@@ -50,6 +50,20 @@ TITLES = {
     "w3": "Woellmer et al., Table 3: clusters",
 }
 
+HEADLINES = {**dict.fromkeys(("t1", "t2", "t3", "t4", "t5"), "accuracy"), "w2": "f1", "w3": "f1"}
+"""The one metric by which a table is read: that of the printed numbers that are known."""
+
+REMARKS = {
+    "t1": "The paper scores models 1 to 3 on the last 20 % of the corpus, model 4 on session 5.",
+    "t2": "The paper scores session 5.",
+    "t3": "The paper scores the last 20 % of the corpus.",
+    "t4": "The paper scores the last 20 % of the corpus.",
+    "t5": "The paper scores models 1 and 2 on the last 20 % of the corpus, 3 to 6 on session 5.",
+    "w2": "v: voice, f: face. The paper's folds leave out a speaker, session folds two.",
+    "w3": "v: voice, f: face. The paper's folds leave out a speaker, session folds two.",
+}
+"""What a reader must know of each of the papers' tables."""
+
 _ACCURACY: dict[str, dict[str, float | None]] = {
     "t1": {
         "Model 1: MLP": 50.61,
@@ -127,3 +141,13 @@ QUOTED = {"Lee and Tashev 2015, improvised", "Chernykh et al. 2017, CTC"}
 def printed(table: str, row: str, metric: str = "accuracy") -> float | None:
     """Return the paper's number, per cent; None where it was not found, or has no such row."""
     return PRINTED.get((table, row, metric))
+
+
+def task_and_model(table: str, row: str) -> tuple[str, str]:
+    """Split ``valence: SVM, v+f`` of w2 and w3 at its colon; in t1 to t5 a row is a model.
+
+    Returns:
+        The task, empty where the table has one task only, and the model.
+    """
+    task, _, model = row.partition(": ") if table.startswith("w") else ("", "", row)
+    return (task, model) if model else ("", row)

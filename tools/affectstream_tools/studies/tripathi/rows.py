@@ -17,7 +17,7 @@ from affectstream_models.tripathi.networks import NETWORKS
 from affectstream_tools.jobs.jobs import JobOutcome
 from affectstream_tools.studies.tables.papers import PRINTED, QUOTED, printed
 from affectstream_tools.studies.tables.report import ConfusionTable
-from affectstream_tools.studies.tables.rows import TableRow
+from affectstream_tools.studies.tables.rows import CEILING_WORDS, TableRow
 
 PAPER_ROWS = {
     ("t1", "Model 1: MLP"): "speech-1",
@@ -152,7 +152,7 @@ def _data(runs: Sequence[JobOutcome], metric: str = "accuracy", part: str = "all
         said.append(f"vectors of {first['vectors'].partition(',')[0]}")
     if first["ceiling"] and part == "all":
         best = fmean(100 * each.result["ceiling"][f"realised_{metric}"] for each in runs)
-        said.append(f"the best decisions reach {best:.1f}")
+        said.append(f"{CEILING_WORDS} {best:.1f}")
     return "; ".join(said)
 
 

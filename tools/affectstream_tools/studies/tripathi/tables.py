@@ -1,8 +1,8 @@
 """The experiments of Tripathi and Beigi (2018): which there are.
 
 Knows: what a network is run on, and how long it is trained.
-Refuses to know: how an experiment is done (``tripathi_experiment``), and how its figures become
-rows of the tables (``tripathi_rows``).
+Refuses to know: how an experiment is done (``experiment``), and how its figures become rows of the
+tables (``rows``).
 
 Text runs on IEMOCAP's transcripts. Speech runs on sentences that actors read (RAVDESS), and what
 needs IEMOCAP's recordings runs on a synthetic corpus in its layout, whose best possible score is
@@ -11,16 +11,15 @@ known and printed beside. Where ``data`` holds ``IEMOCAP_full_release``, all run
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from affectstream.corpus.raw import find_sessions
 from affectstream_models.tripathi.networks import NETWORKS
-from affectstream_tools.jobs.jobs import Job, JobOutcome
-from affectstream_tools.studies.tables.report import ConfusionTable
-from affectstream_tools.studies.tables.rows import TableRow
+from affectstream_tools.jobs.jobs import Job
+from affectstream_tools.studies.tables.experiments import PaperExperiments
 from affectstream_tools.studies.tripathi.experiment import SYNTHETIC_CORPUS, ExperimentPlan
 from affectstream_tools.studies.tripathi.protocols import ACTORS, LAST, RANDOM, SESSION
 from affectstream_tools.studies.tripathi.rows import (
@@ -57,7 +56,9 @@ class _Case:
         return f"t/{network}/{self.where}/{protocol}/{part}/seed-{seed}"
 
 
-def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = False) -> list[Job]:
+def _jobs(
+    data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = False
+) -> list[Job]:
     """Every experiment that ``data`` allows.
 
     Args:
@@ -79,7 +80,7 @@ def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = 
     return found
 
 
-def tables_of(job: Job) -> frozenset[str]:
+def _tables_of(job: Job) -> frozenset[str]:
     """The tables that need a job."""
     named = {
         table
@@ -88,16 +89,6 @@ def tables_of(job: Job) -> frozenset[str]:
         and job.options["improvised"] == (row == IMPROVISED_ROW)
     }
     return frozenset(named)
-
-
-def rows(outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
-    """Every row of the paper's tables, on each corpus that it was run on, in the paper's order."""
-    return tripathi_rows(outcomes)
-
-
-def confusions(outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
-    """A matrix for each row, corpus and protocol: the epoch that the development part chose."""
-    return tripathi_confusions(outcomes)
 
 
 def _cases(network: str, data: Path, small: bool) -> Iterator[_Case]:
@@ -155,3 +146,12 @@ def _schedule(network: str, where: Where) -> NetworkSchedule:
     if where in ("transcripts", "iemocap"):
         return NetworkSchedule(100, 12, 5 if network == "text-1" else 4)
     return NetworkSchedule(32, 20 if network == "speech-2" else 12, 4)
+
+
+TRIPATHI = PaperExperiments(
+    jobs=_jobs,
+    tables_of=_tables_of,
+    rows=tripathi_rows,
+    confusions=tripathi_confusions,
+)
+"""The study as the papers' tables use it."""

@@ -7,7 +7,7 @@ Refuses to know: how anything was trained.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,7 +43,7 @@ class _Measured:
     peak_mib: float = 0.0
 
 
-def woellmer_rows(outcomes: Iterable[JobOutcome]) -> list[TableRow]:
+def woellmer_rows(outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
     """Every row of the paper, once for each protocol, part and data that it was measured in.
 
     A row that was not measured is there once, and says so.
@@ -72,10 +72,10 @@ def woellmer_rows(outcomes: Iterable[JobOutcome]) -> list[TableRow]:
 _Key = tuple[str, str, str, str]
 
 
-def _measured(outcomes: Iterable[JobOutcome]) -> dict[_Key, _Measured]:
+def _measured(outcomes: Mapping[str, JobOutcome]) -> dict[_Key, _Measured]:
     """By row, protocol, part and data, in the order of the outcomes."""
     found: dict[_Key, _Measured] = defaultdict(_Measured)
-    for outcome in outcomes:
+    for outcome in outcomes.values():
         for fold in outcome.result.get("folds", (outcome.result,)):
             for entry in fold.get("scores", ()):
                 if not np.sum(entry["counts"]):
@@ -111,10 +111,10 @@ def _rows(table: str, row: str, metric: str, measured: dict[_Key, _Measured]) ->
         )
 
 
-def woellmer_confusions(outcomes: Iterable[JobOutcome]) -> list[ConfusionTable]:
+def woellmer_confusions(outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
     """The counts of one classifier, by task, protocol and data; clusters are the first fold's."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for outcome in outcomes:
+    for outcome in outcomes.values():
         for fold in outcome.result.get("folds", (outcome.result,)):
             for entry in fold.get("scores", ()):
                 if entry["row"] != _DRAWN or entry["part"] != "all":

@@ -11,7 +11,7 @@ with valence and activation are scored; the derived set has no faces. The scenar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.raw import find_sessions
-from affectstream_tools.jobs.jobs import Job, JobOutcome
+from affectstream_tools.jobs.jobs import Job
 from affectstream_tools.metrics import confusion
-from affectstream_tools.studies.tables.report import ConfusionTable
-from affectstream_tools.studies.tables.rows import TableRow
+from affectstream_tools.studies.tables.experiments import PaperExperiments
 from affectstream_tools.studies.woellmer.classifiers import (
     BRIEF,
     CLASSIFIERS,
@@ -56,7 +55,9 @@ _SESSIONS = tuple(f"session {session}" for session in range(1, 6))
 _FEW_TASKS = ("valence", "clusters-3")
 
 
-def jobs(data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = False) -> list[Job]:
+def _jobs(
+    data: Path, cache: Path, *, seeds: Sequence[int] = (0,), small: bool = False
+) -> list[Job]:
     """Return a job for each fold; those without networks, which hardly draw, for the first seed.
 
     Args:
@@ -113,19 +114,9 @@ def _job(data: Path, protocol: str, fold: str, group: str, seed: int, *, small: 
     return Job(f"w/{protocol}/{place}/{group}/seed-{seed}", _RUN, options)
 
 
-def tables_of(job: Job) -> frozenset[str]:
+def _tables_of(job: Job) -> frozenset[str]:
     """Return the tables that a job fills."""
     return frozenset({"w2", "w3"} if job.name.startswith("w/") else ())
-
-
-def rows(outcomes: Mapping[str, JobOutcome]) -> list[TableRow]:
-    """Return every row of tables w2 and w3: each of the paper's, by protocol and part."""
-    return woellmer_rows(outcomes.values())
-
-
-def confusions(outcomes: Mapping[str, JobOutcome]) -> list[ConfusionTable]:
-    """Return a matrix of the BLSTM's for each task, protocol and data, folds and seeds summed."""
-    return woellmer_confusions(outcomes.values())
 
 
 def run_fold(
@@ -284,3 +275,12 @@ def _counts(
     )
     table = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
     return confusion(table[:, 0], table[:, 1], material.classes.count)
+
+
+WOELLMER = PaperExperiments(
+    jobs=_jobs,
+    tables_of=_tables_of,
+    rows=woellmer_rows,
+    confusions=woellmer_confusions,
+)
+"""The study as the papers' tables use it."""
