@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser
-from affectstream.core.dialogue.values import Foreign
 from affectstream.messages import (
     Emotion,
     Message,
@@ -64,8 +64,6 @@ class FakeModel:
 
     identity = ModelIdentity(id="fake", sha256="0" * 64)
     frame_modalities = frozenset({"mocap"})
-    state_classes = (FakeEstimate,)
-    state_foreign: Mapping[str, Foreign] = {}
 
     def __init__(
         self, normaliser: SpeakerNormaliser | None = None, sure_above: float = 0.0
@@ -74,6 +72,23 @@ class FakeModel:
         self.encoded = 0
         self.advanced = 0
         self.batches = 0
+
+    def pack(self, value: Any) -> bytes:
+        if isinstance(value, FakeEstimate):
+            levels = {n: (mean, p.tolist()) for n, (mean, p) in value.dimensional.items()}
+            value = (value.categorical.tolist(), levels, dict(value.influence))
+        return msgspec.msgpack.encode(value)
+
+    def unpack(self, packed: bytes) -> Any:
+        value = msgspec.msgpack.decode(packed)
+        if isinstance(value, str):
+            return value
+        categorical, levels, influence = value
+        return FakeEstimate(
+            np.array(categorical, np.float32),
+            {name: (mean, np.array(p, np.float32)) for name, (mean, p) in levels.items()},
+            influence=influence,
+        )
 
     def initial_state(self) -> str:
         return "start"

@@ -163,6 +163,14 @@ def test_one_of_another_version_is_refused(path: Path) -> None:
         Journal(path)
 
 
+def test_one_of_affectstream_0_1_is_refused_by_name(path: Path) -> None:
+    journal = Journal(path)
+    journal.execute("UPDATE meta SET value = 1 WHERE name = 'format'")
+    journal.close()
+    with pytest.raises(JournalError, match="written by affectstream 0.1: it is of format 1"):
+        Journal(path)
+
+
 def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot be opened"):

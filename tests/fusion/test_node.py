@@ -414,10 +414,10 @@ def test_ten_thousand_utterances_keep_the_node_small() -> None:
         driver.until(driver.now_ns + 200 * MS)
         driver.said.clear()
     session = driver.machine.sessions["s1"]
-    assert session.dialogue.open_utterances <= 4
+    assert len(session.context.utterances) <= 4
     assert len(session.aligner._waiting) <= 1024
     assert len(session.aligner._done) <= 1024
-    assert len(session.dialogue._partial_revisions) <= 2048
+    assert len(session.context._partial_revisions) <= 2048
     assert len(driver.machine._plans) < 2_000
     assert len(driver.machine._dirty) <= 1
 

@@ -41,7 +41,9 @@ MAX_RECALLED = 64
 MAX_HEADS = 65_536
 """Topics whose numbers go on after a start; the longest unused are forgotten."""
 
-_FORMAT = 1
+_FORMAT = 2
+"""1 was that of affectstream 0.1, which kept dialogues in another way."""
+
 _TRIM_ROWS = 1_000
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -98,9 +100,13 @@ class Journal:
             if damage != "ok":
                 raise sqlite3.DatabaseError(str(damage).splitlines()[-1])
             self.make_tables(_TABLES)
-        if self.meta("format", _FORMAT) != _FORMAT:
+        written = self.meta("format", _FORMAT)
+        if written != _FORMAT:
+            by = "affectstream 0.1" if written == 1 else "another version"
             raise JournalError(
-                f"the journal {self.path} was written by another version; choose another --journal"
+                f"the journal {self.path} was written by {by}: it is of format {written}, and this "
+                f"version reads format {_FORMAT} alone; finish its dialogues with the one that "
+                "wrote it, or choose another --journal"
             )
         self.epoch = int(self.meta("epoch", secrets.randbits(61)))
         last, size = next(

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from affectstream.bus import Endpoint, HubClock
 from affectstream.bus.journal import Journal, JournalError
-from affectstream.core.dialogue.model import ContextModel
+from affectstream.core.dialogue.model import JournaledModel
+from affectstream.core.dialogue.snapshot import decode_snapshot, encode_snapshot
 from affectstream.fusion.dialogue_journal import DialogueJournal, Kept
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
-from affectstream.fusion.session import NODE_SOURCE, DialogueSession, session_codec
+from affectstream.fusion.session import NODE_SOURCE, DialogueSession
 from affectstream.messages import Emotion, Gap, Message, Progress, StreamClosed
 from affectstream.run.loop import run
 
@@ -49,11 +50,11 @@ class JournaledNode:
     """
 
     def __init__(
-        self, node: FusionNode, model: ContextModel, journal: Journal, now_ns: int
+        self, node: FusionNode, model: JournaledModel, journal: Journal, now_ns: int
     ) -> None:
         self._node, self._journal = node, journal
         self._dialogues = DialogueJournal(journal)
-        self._codec = session_codec(model)
+        self._model = model
         self._estimates: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._noted: set[str] = set()  # the dialogues in the journal
@@ -80,7 +81,7 @@ class JournaledNode:
         except (ValueError, KeyError) as error:
             self._node.sessions.pop(name, None)
             _log.warning("%s cannot be restored: %s", name, error)
-            return [_lost(name, "it was begun by another version"), _closed(name)]
+            return [_lost(name, f"its saved state cannot be used: {error}"), _closed(name)]
         anew = [message for message in said if not isinstance(message, Progress)]
         known, rest = kept.published, anew[len(kept.published) :]
         if [_same(m) for m in known] != [_same(m) for m in anew[: len(known)]]:
@@ -95,10 +96,8 @@ class JournaledNode:
         """Let happen once more what has happened since the state was saved."""
         name, said, before_ns = kept.session, list[Message](), kept.saved_ns
         if kept.state is not None:
-            session = self._codec.unpack(kept.state)
-            if not isinstance(session, DialogueSession):
-                raise ValueError("it is no dialogue")
-            self._node.sessions[name] = session
+            saved = decode_snapshot(kept.state)
+            self._node.sessions[name] = DialogueSession.restored(saved, self._model)
         for happened in kept.happened:
             now_ns = happened.now_ns
             if happened.message is not None:
@@ -178,13 +177,14 @@ class JournaledNode:
 
     def _save(self, names: Sequence[str], now_ns: int) -> None:
         for name in names:
-            self._dialogues.save(name, self._codec.pack(self._node.sessions[name]), now_ns)
+            saved = encode_snapshot(self._node.sessions[name].snapshot(self._model))
+            self._dialogues.save(name, saved, now_ns)
             self._estimates[name] = self._bytes[name] = 0
 
 
 def run_fusion(
     node: FusionNode,
-    model: ContextModel,
+    model: JournaledModel,
     address: str | Endpoint,
     journal: Path | None,
     stopping: Callable[[], bool],

@@ -18,7 +18,7 @@ import msgspec
 from affectstream.core.dialogue.aligned import Change
 from affectstream.core.dialogue.emotions import Stamp
 from affectstream.core.dialogue.model import ContextModel
-from affectstream.core.dialogue.revising import advance, estimate_newest, estimate_windows
+from affectstream.core.dialogue.step import ContextStep
 from affectstream.core.dialogue.watermark import MAX_STREAMS
 from affectstream.fusion.evidence import UNREADABLE, claims_to_be_read, evidence_of, readable
 from affectstream.fusion.session import NODE_SOURCE, DialogueSession
@@ -133,7 +133,9 @@ class FusionNode:
             )
             return None
         self._refused.discard(name)
-        session = self.sessions[name] = DialogueSession(name, self._model, self._look_ahead, now_ns)
+        session = self.sessions[name] = DialogueSession(
+            name, self._model.initial_state(), self._look_ahead, now_ns
+        )
         said.append(
             StreamOpened(
                 session=name,
@@ -217,7 +219,7 @@ class FusionNode:
 
     def _plan(self, session: DialogueSession) -> None:
         """Look at the session again when it has something to do, or earlier: see ``wake``."""
-        name, wake_ns = session.dialogue.session, session.next_wake_ns()
+        name, wake_ns = session.name, session.next_wake_ns()
         if name in self.sessions and (session.planned_ns is None or wake_ns < session.planned_ns):
             session.planned_ns = wake_ns
             heapq.heappush(self._plans, (wake_ns, name))
@@ -237,19 +239,17 @@ class FusionNode:
         for session in sessions:
             yield from self._put(session, now_ns)
             if session.closing:
-                session.dialogue.close()
+                session.context.close()
             for gap in session.aligner.gaps:
                 yield msgspec.structs.replace(gap, source=NODE_SOURCE)
             session.aligner.gaps.clear()
-        moved = [session.dialogue for session in sessions if session.dialogue.dirty]
         began = self._stopwatch()
-        stale = advance(moved, self._model)
-        estimate_newest(moved, stale, self._model)
+        step = ContextStep([session.context for session in sessions], self._model)
         for session in sessions:
-            yield from session.dialogue.first_estimates(self._stamp(session, now_ns, began))
-        estimate_windows(stale, self._model)
+            yield from step.say_first(session.context, self._stamp(session, now_ns, began))
+        step.revise()
         for session in sessions:
-            yield from session.dialogue.estimates(self._stamp(session, now_ns, began))
+            yield from step.say_rest(session.context, self._stamp(session, now_ns, began))
             if session.closing:
                 yield from self._end(session, now_ns)
 
@@ -263,19 +263,19 @@ class FusionNode:
 
     def _put(self, session: DialogueSession, now_ns: int) -> list[Message]:
         """Hand the dialogue what is new; what came after a final is said as a gap."""
-        dialogue = session.dialogue
-        known_late = dialogue.late
+        context = session.context
+        known_late = context.late
         for change in self._changes(session, now_ns):
-            dialogue.put(change)
-        if dialogue.late == known_late:
+            context.receive(change)
+        if context.late == known_late:
             return []
         return [
             Gap(
-                session=dialogue.session,
+                session=session.name,
                 source=NODE_SOURCE,
                 of=NODE_SOURCE,
                 lost="utterance",
-                count=dialogue.late - known_late,
+                count=context.late - known_late,
                 reason="it came after utterances that end later were final; they do not know of it",
             )
         ]
@@ -288,7 +288,7 @@ class FusionNode:
         return [replace(c, utterance=evidence_of(c.utterance, frames)) for c in changes]
 
     def _end(self, session: DialogueSession, now_ns: int) -> list[Message]:
-        name = session.dialogue.session
+        name = session.name
         del self.sessions[name]
         end_ns = session.now(now_ns)
         return [

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.normalisation import SpeakerNormaliser
-from affectstream.core.dialogue.values import Foreign
 from affectstream.errors import UsageError
 from affectstream.messages import ModelIdentity
 
@@ -47,8 +46,6 @@ class PretrainedModel:
             load_context_model,
             load_pretrained,
         )
-        from affectstream_models.context.memory import Memory
-        from affectstream_models.context.model import Encoded, ForwardState, UtteranceEstimate
         from affectstream_models.tensor_file import CheckpointError
 
         torch.set_num_threads(1)  # a dialogue's step is too small to share out
@@ -67,8 +64,6 @@ class PretrainedModel:
         self.normaliser = SpeakerNormaliser(
             self._network.acoustic_mean, self._network.acoustic_sd, self._network.speaker_prior
         )
-        self.state_classes = (Encoded, ForwardState, Memory, UtteranceEstimate)
-        self.state_foreign = {"tensor": Foreign(torch.Tensor, torch.Tensor.numpy, torch.from_numpy)}
 
     @property
     def network(self) -> Network:
@@ -103,3 +98,19 @@ class PretrainedModel:
     def estimate(self, windows: Sequence[Sequence[tuple[Any, Any, Any]]]) -> Any:
         """Return an estimate for each (state before, encoded, state after) of each window."""
         return self._network.estimate(windows)
+
+    def pack(self, value: Any) -> bytes:
+        """Return a state, an encoded utterance or an estimate as bytes."""
+        from affectstream_models.context.packing import pack_value
+
+        return pack_value(value)
+
+    def unpack(self, packed: bytes) -> Any:
+        """Return the value that ``pack`` was given.
+
+        Raises:
+            ValueError: the bytes are none of the model's values.
+        """
+        from affectstream_models.context.packing import unpack_value
+
+        return unpack_value(packed)

@@ -6,32 +6,43 @@ Refuses to know: models, other dialogues, and what is published.
 
 from __future__ import annotations
 
-from affectstream.core.dialogue.aligner import ALIGNER_STATE as ALIGNMENT
+from typing import Any, Self
+
 from affectstream.core.dialogue.aligner import UtteranceAligner
-from affectstream.core.dialogue.context import CONTEXT_STATE as CONTEXT
-from affectstream.core.dialogue.context import Dialogue
-from affectstream.core.dialogue.model import ContextModel
-from affectstream.core.dialogue.values import ValueCodec
+from affectstream.core.dialogue.context import DialogueContext
+from affectstream.core.dialogue.model import JournaledModel
+from affectstream.core.dialogue.snapshot import DialogueSnapshot
 from affectstream.timebase import NS_PER_S
 
 NODE_SOURCE = "fusion"
 IDLE_NS = 600 * NS_PER_S
+"""A dialogue that was not heard of for so long is closed."""
 
 
 class DialogueSession:
     """One dialogue at the node.
 
+    Args:
+        name: the dialogue's.
+        initial_state: the model's forward state before the first utterance.
+        look_ahead: see ``DialogueContext``.
+        now_ns: the node's time.
+
     Attributes:
+        open: its streams that are open.
         driver: the stream that drives its clock, if one does.
         clock_ns: what time that stream says it is.
-        paused_ns: how long nobody kept the dialogue, for want of a node: it lives by the node's
+        paused_ns: for how long in all no node ran that kept the dialogue. It lives by the node's
             clock less that, so that nothing became late meanwhile.
         heard_ns: when it was last heard of, by the node's clock.
+        closing: it ends with the next step.
+        planned_ns: when the node will look at it next; None where it has not planned to.
     """
 
-    def __init__(self, name: str, model: ContextModel, look_ahead: int | None, now_ns: int) -> None:
+    def __init__(self, name: str, initial_state: Any, look_ahead: int | None, now_ns: int) -> None:
+        self.name = name
         self.aligner = UtteranceAligner(name)
-        self.dialogue = Dialogue(name, model.initial_state(), look_ahead, NODE_SOURCE)
+        self.context = DialogueContext(name, initial_state, look_ahead, NODE_SOURCE)
         self.open: set[str] = set()
         self.driver: str | None = None
         self.clock_ns = now_ns
@@ -59,9 +70,31 @@ class DialogueSession:
         self.paused_ns += max(0, node_ns - left_ns)
         self.heard_ns, self.planned_ns = node_ns, None
 
+    def snapshot(self, model: JournaledModel) -> DialogueSnapshot:
+        """Return all that another node needs to go on with the dialogue."""
+        return DialogueSnapshot(
+            session=self.name,
+            open=sorted(self.open),
+            driver=self.driver,
+            clock_ns=self.clock_ns,
+            heard_ns=self.heard_ns,
+            paused_ns=self.paused_ns,
+            closing=self.closing,
+            aligner=self.aligner.snapshot(),
+            context=self.context.snapshot(model),
+        )
 
-def session_codec(model: ContextModel) -> ValueCodec:
-    """Return what packs a session of this model."""
-    return ValueCodec(
-        (DialogueSession, *ALIGNMENT, *CONTEXT, *model.state_classes), model.state_foreign
-    )
+    @classmethod
+    def restored(cls, kept: DialogueSnapshot, model: JournaledModel) -> Self:
+        """Return the dialogue that ``snapshot`` was taken of.
+
+        Raises:
+            ValueError: something in it is no value of this version, or of this model.
+        """
+        session = cls(kept.session, None, kept.context.look_ahead, kept.clock_ns)
+        session.aligner = UtteranceAligner.restored(kept.session, kept.aligner)
+        session.context = DialogueContext.restored(kept.session, NODE_SOURCE, kept.context, model)
+        session.open, session.driver = set(kept.open), kept.driver
+        session.heard_ns, session.paused_ns = kept.heard_ns, kept.paused_ns
+        session.closing = kept.closing
+        return session

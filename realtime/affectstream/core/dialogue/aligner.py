@@ -18,14 +18,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.dialogue.aligned import AlignedUtterance, Change
 from affectstream.core.dialogue.frames import FrameTrack
+from affectstream.core.dialogue.snapshot import (
+    AlignerSnapshot,
+    FrameTrackSnapshot,
+    PendingSnapshot,
+    kept_arrays,
+    restored_arrays,
+)
 from affectstream.core.dialogue.watermark import MAX_STREAMS, STALL_NS, Watermarks
-from affectstream.core.dialogue.watermark import WATERMARK_STATE as WATERMARKS
 from affectstream.messages import (
     Acoustic,
     Gap,
@@ -67,7 +74,6 @@ class _Waiting:
     observations: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     text: str | None = None
     text_is_final: bool = False
-    frames: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 class UtteranceAligner:
@@ -320,6 +326,63 @@ class UtteranceAligner:
             self._finish(change.utterance)
         return sorted(changes, key=lambda change: change.utterance.order)
 
+    def snapshot(self) -> AlignerSnapshot:
+        """Return all that it needs to go on, as a journal keeps it."""
+        return AlignerSnapshot(
+            watermarks=self.watermarks.snapshot(),
+            pending=[_kept(name, waiting) for name, waiting in self._waiting.items()],
+            done=list(self._done),
+            tracks=[
+                FrameTrackSnapshot(speaker, kind, track.dropped, track.snapshot())
+                for (speaker, kind), track in self._tracks.items()
+            ],
+            epochs=dict(self._epochs),
+            gaps=list(self.gaps),
+        )
 
-ALIGNER_STATE = (UtteranceAligner, _Waiting, FrameTrack, UtteranceEnded, *WATERMARKS)
-"""What the state of a dialogue's alignment is made of, for ``core.values``."""
+    @classmethod
+    def restored(cls, session: str, kept: AlignerSnapshot) -> Self:
+        """Return the aligner that ``snapshot`` was taken of."""
+        aligner = cls(session)
+        aligner.watermarks = Watermarks.restored(kept.watermarks)
+        aligner.gaps = list(kept.gaps)
+        aligner._waiting = OrderedDict((each.utterance, _restored(each)) for each in kept.pending)
+        aligner._done = OrderedDict.fromkeys(kept.done)
+        for track in kept.tracks:
+            restored = FrameTrack.restored(track.blocks, track.dropped)
+            aligner._tracks[track.speaker, track.kind] = restored
+        aligner._epochs = dict(kept.epochs)
+        return aligner
+
+
+def _kept(name: str, waiting: _Waiting) -> PendingSnapshot:
+    return PendingSnapshot(
+        utterance=name,
+        source=waiting.source,
+        speaker=waiting.speaker,
+        start_ns=waiting.start_ns,
+        ended=waiting.ended,
+        announced_ns=waiting.announced_ns,
+        partial_due_ns=waiting.partial_due_ns,
+        ready=waiting.ready,
+        dirty=waiting.dirty,
+        observations=kept_arrays(waiting.observations),
+        text=waiting.text,
+        text_is_final=waiting.text_is_final,
+    )
+
+
+def _restored(kept: PendingSnapshot) -> _Waiting:
+    return _Waiting(
+        source=kept.source,
+        speaker=kept.speaker,
+        start_ns=kept.start_ns,
+        ended=kept.ended,
+        announced_ns=kept.announced_ns,
+        partial_due_ns=kept.partial_due_ns,
+        ready=kept.ready,
+        dirty=kept.dirty,
+        observations=restored_arrays(kept.observations),
+        text=kept.text,
+        text_is_final=kept.text_is_final,
+    )

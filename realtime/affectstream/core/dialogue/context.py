@@ -1,11 +1,12 @@
-"""A dialogue's context: the open window, the snapshots, the revisions.
+"""A dialogue's context: which utterances are open, and what must be computed when there is news.
 
-Knows: which utterances are open, what must be computed again when one is new or has changed, and
-when an estimate is final.
-Refuses to know: how a model computes, sockets, clocks.
+Knows: the order of utterances, which forward states are still true, what each utterance may see,
+and when it is final.
+Refuses to know: how a model computes, sockets, clocks. What an utterance's states are and what is
+said in each stands in ``open_utterance``.
 
 Rules:
-1. Utterances stand in the order of their ends. The model's forward state before each open one is
+1. Utterances stand in the order of their ends. The model's forward state after each open one is
    kept; from the first that is new or changed, the chain is computed again.
 2. An utterance's estimate sees up to ``look_ahead`` (L) later utterances: the backward chain
    begins at the last one that it may see.
@@ -17,27 +18,34 @@ Rules:
 
 So a final depends on the utterances alone, never on the order in which news of them arrived, and
 the cost of an utterance does not depend on how many came before it.
+
+What is new in many dialogues is computed as one batch, in ``step``.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, Self, TypeVar
 
 from affectstream.core.dialogue.aligned import AlignedUtterance, Change, same_evidence
 from affectstream.core.dialogue.emotions import Stamp, emotion_of
-from affectstream.core.dialogue.model import Estimate
-from affectstream.core.dialogue.normalisation import (
-    NOBODY,
-    SpeakerNormaliser,
-    Speakers,
-    SpeakerStatistics,
+from affectstream.core.dialogue.model import JournaledModel
+from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser, Speakers
+from affectstream.core.dialogue.open_utterance import (
+    OpenUtterance,
+    UtteranceNews,
+    UtteranceState,
 )
-from affectstream.messages import Emotion, Status
+from affectstream.core.dialogue.snapshot import (
+    ContextSnapshot,
+    kept_speakers,
+    restored_speakers,
+)
+from affectstream.messages import Emotion
 
-ACOUSTIC = "acoustic"
+NORMALISED = "acoustic"
 """The modality whose observations are normalised by speaker."""
 MAX_OPEN = 512
 """Utterances that may be open at once; the oldest is made final beyond it (bounded look-ahead)."""
@@ -47,35 +55,19 @@ MAX_GONE = 2_048
 _Value = TypeVar("_Value")
 
 
-@dataclass(slots=True)
-class OpenUtterance:
-    """One open utterance.
-
-    Attributes:
-        given: what the model is given of it, its statistics normalised.
-        speakers: what is known of everybody after it; None where that must be computed again.
-    """
-
-    utterance: AlignedUtterance
-    given: AlignedUtterance | None = None
-    speakers: Speakers | None = None
-    complete: bool = False
-    encoded: Any = None
-    after: Any = None
-    estimate: Estimate | None = None
-    seen: int = 0
-    revision: int = 0
-    alone: bool = False
-    emitted: bool = False
-    fresh: bool = False
-
-
-class Dialogue:
-    """One dialogue's open utterances. ``put`` news, then ``revising.revise``, then ``estimates``.
+class DialogueContext:
+    """One dialogue's open utterances: ``receive`` news, then a ``ContextStep`` computes and says.
 
     Args:
         session: the dialogue's name.
+        initial_state: the model's forward state before the first utterance.
         look_ahead: L, or None for the whole dialogue.
+        source: who says the estimates.
+
+    Attributes:
+        late: utterances so far that came too late to be seen by some that are final.
+        utterances: those that have ended and are open, in the dialogue's order.
+        ongoing: those that go on, of which a partial estimate is due in the next step.
     """
 
     def __init__(
@@ -84,195 +76,219 @@ class Dialogue:
         self.session, self.source = session, source
         self.look_ahead = look_ahead
         self.late = 0
+        self.utterances: list[OpenUtterance] = []
+        self.ongoing: list[OpenUtterance] = []
         self._base, self._base_speakers = initial_state, NOBODY
-        self.slots: list[OpenUtterance] = []
-        self.partials: list[OpenUtterance] = []
         self._partial_revisions: OrderedDict[str, int] = OrderedDict()
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._last_final: tuple[int, int, str, str] | None = None
         self._closed = False
 
-    @property
-    def dirty(self) -> bool:
-        """Whether there is something to compute or to say."""
-        stale = self.first_stale() < len(self.slots)
-        return stale or bool(self.partials) or self._finals() > 0
+    # News
 
-    def put(self, change: Change) -> None:
-        """Take a new, changed, complete or partial utterance in."""
-        if change.utterance.id in self._gone:
+    def receive(self, change: Change) -> None:
+        """Take in an utterance that goes on, is new, has changed, or is complete."""
+        utterance = change.utterance
+        if utterance.id in self._gone:
             self.late += 1  # it was made final early, for want of room; final is last
             return
         if change.partial:
-            revision = self._partial_revisions.get(change.utterance.id, 0)
-            self.partials.append(OpenUtterance(change.utterance, revision=revision))
+            revision = self._partial_revisions.get(utterance.id, 0)
+            self.ongoing.append(OpenUtterance(utterance, UtteranceState.ONGOING, revision))
             return
-        index = self._place(change.utterance)
-        slot = self.slots[index]
-        slot.complete = slot.complete or change.complete
-        if len(self.slots) > MAX_OPEN:
-            for old in self.slots[: -MAX_OPEN if self.look_ahead is not None else 0]:
+        known = next((o for o in self.utterances if o.utterance.id == utterance.id), None)
+        if known is None:
+            known = self._insert(utterance)
+        elif not same_evidence(known.utterance, utterance):
+            known.utterance, known.encoded = utterance, None
+            self._compute_again_from(self.utterances.index(known))
+        known.complete = known.complete or change.complete
+        if len(self.utterances) > MAX_OPEN:
+            for old in self.utterances[: -MAX_OPEN if self.look_ahead is not None else 0]:
                 old.complete = True
 
-    def _place(self, utterance: AlignedUtterance) -> int:
-        """Put the utterance where it belongs and mark what must be computed again."""
-        for index, slot in enumerate(self.slots):
-            if slot.utterance.id == utterance.id:
-                if not same_evidence(slot.utterance, utterance):
-                    slot.utterance, slot.encoded = utterance, None
-                    self._invalidate(index)
-                return index
+    def _insert(self, utterance: AlignedUtterance) -> OpenUtterance:
         if self._last_final is not None and utterance.order < self._last_final:
             self.late += 1  # older than a final: it can only be context from here on
-        index = sum(slot.utterance.order < utterance.order for slot in self.slots)
+        index = sum(o.utterance.order < utterance.order for o in self.utterances)
         revision = self._partial_revisions.pop(utterance.id, 0)
-        self.slots.insert(index, OpenUtterance(utterance, revision=revision))
-        self._invalidate(index)
-        return index
+        inserted = OpenUtterance(utterance, revision=revision)
+        self.utterances.insert(index, inserted)
+        self._compute_again_from(index)
+        return inserted
 
-    def _invalidate(self, index: int) -> None:
-        for slot in self.slots[index:]:
-            slot.after, slot.speakers, slot.alone = None, None, False
+    def _compute_again_from(self, index: int) -> None:
+        for later in self.utterances[index:]:
+            later.after = later.speakers = None
 
     def close(self) -> None:
-        """Nothing more will come: every open utterance is final at the next ``revise``."""
+        """Nothing more will come: every open utterance is final in the next step."""
         self._closed = True
-        for slot in self.slots:
-            slot.complete = True
+        for utterance in self.utterances:
+            utterance.complete = True
 
     @property
-    def open_utterances(self) -> int:
-        """How many utterances may still be revised."""
-        return len(self.slots)
+    def has_news(self) -> bool:
+        """Whether a step has something to compute or to say."""
+        stale = self.first_stale() < len(self.utterances)
+        return stale or bool(self.ongoing) or self._settled() > 0
 
-    # The steps of ``revise``, the costly ones batched over dialogues.
+    # What a step computes.
 
     def normalise(self, normaliser: SpeakerNormaliser | None) -> None:
         """Carry what is known of the speakers through what is new or has changed.
 
         What the model is given of later utterances may change by it; those are encoded again.
         """
-        known = [slot.speakers is not None for slot in self.slots]
+        known = [utterance.speakers is not None for utterance in self.utterances]
         first = known.index(False) if False in known else len(known)
-        speakers = (self.slots[first - 1].speakers if first else None) or self._base_speakers
-        for slot in self.slots[first:]:
-            speakers = slot.speakers = _normalise(slot, speakers, normaliser)
-        for slot in self.partials:
-            _normalise(slot, speakers, normaliser)
+        speakers = (self.utterances[first - 1].speakers if first else None) or self._base_speakers
+        for utterance in self.utterances[first:]:
+            speakers = utterance.speakers = _normalise(utterance, speakers, normaliser)
+        for utterance in self.ongoing:
+            _normalise(utterance, speakers, normaliser)
 
     def unencoded(self) -> list[OpenUtterance]:
         """Return what the model must encode."""
-        return [slot for slot in (*self.slots, *self.partials) if slot.encoded is None]
+        return [each for each in (*self.utterances, *self.ongoing) if each.encoded is None]
 
     def first_stale(self) -> int:
-        """Return the first open utterance that is new or has changed."""
-        return next((i for i, s in enumerate(self.slots) if s.after is None), len(self.slots))
+        """Return the index of the first utterance whose forward state must be computed."""
+        count = len(self.utterances)
+        return next((i for i, each in enumerate(self.utterances) if each.after is None), count)
 
     def before(self, index: int) -> Any:
-        """Return the forward state before an open utterance."""
-        return self.slots[index - 1].after if index > 0 else self._base
+        """Return the forward state before the utterance at ``index``."""
+        return self.utterances[index - 1].after if index > 0 else self._base
 
-    def windows(self, first_stale: int) -> list[tuple[list[OpenUtterance], int]]:
-        """Return windows to estimate, each with how many of its first slots it speaks for.
+    def windows(self, first_stale: int) -> list[tuple[int, int, int]]:
+        """Return windows to estimate, as (first, end, how many of its first it speaks for).
 
-        A slot sees at most L later ones, so the last L + 1 share one window and each older slot
-        has its own. A slot that sees nothing new is left out.
+        An utterance sees at most L later ones, so the last L + 1 share one window and each older
+        one has its own. One that sees nothing new is left out.
         """
-        count = len(self.slots)
+        count = len(self.utterances)
         if first_stale == count:
             return []
         reach = count if self.look_ahead is None else self.look_ahead
         shared = max(0, count - 1 - reach)
         oldest = max(0, first_stale - reach)
-        alone = [(self.slots[i : i + reach + 1], 1) for i in range(oldest, shared)]
-        return [*alone, (self.slots[shared:], count - shared)]
+        own = [(first, first + reach + 1, 1) for first in range(oldest, shared)]
+        return [*own, (shared, count, count - shared)]
 
-    def note(
-        self, window: list[OpenUtterance], speaks_for: int, estimates: Sequence[Estimate]
-    ) -> None:
-        """Take the estimates of a window that ``windows`` has named."""
-        for position, slot in enumerate(window[:speaks_for]):
-            seen = len(window) - 1 - position
-            if slot.alone and seen == 0:
-                continue  # estimated already, by ``estimate_newest``
-            slot.estimate, slot.seen, slot.alone = estimates[position], seen, False
-            slot.fresh = True
+    # What a step says.
 
-    def first_estimates(self, stamp: Stamp) -> list[Emotion]:
-        """Return what ``estimate_newest`` has brought, before anything is revised."""
-        emotions = self._take_partials(stamp)
-        newest = self.slots[-1] if self.slots else None
-        if newest is not None and newest.alone and newest.fresh and not newest.emitted:
-            emotions.append(self._emotion(newest, "provisional", stamp))
-            newest.emitted, newest.fresh = True, False
+    def say_partials(self, stamp: Stamp) -> list[Emotion]:
+        """Say the estimates of what goes on; the next step has none of them."""
+        ongoing, self.ongoing = self.ongoing, []
+        emotions = [self.say(each, UtteranceNews.ESTIMATE, stamp) for each in ongoing]
+        for each in ongoing:
+            _remember(self._partial_revisions, each.utterance.id, each.revision)
         return emotions
 
-    def estimates(self, stamp: Stamp) -> list[Emotion]:
-        """Return what is new since the last call, first estimates first, and let finals go."""
-        final = self._finals()
+    def say_news(self, new: Sequence[OpenUtterance], stamp: Stamp) -> list[Emotion]:
+        """Say the new estimates, first ones first, and let go of what is settled.
+
+        Args:
+            new: those of ``utterances`` that have an estimate which was not said.
+        """
+        settled, fresh = self._settled(), set(new)
+        order = sorted(
+            enumerate(self.utterances), key=lambda item: item[1].state is not UtteranceState.WAITING
+        )
         emotions = []
-        first_estimates_first = sorted(enumerate(self.slots), key=lambda item: item[1].emitted)
-        for index, slot in first_estimates_first:
-            if slot.estimate is None or not (slot.fresh or index < final):
+        for index, each in order:
+            if each.estimate is None:
                 continue
-            status: Status = "revised" if slot.emitted else "provisional"
-            if index < final:
-                status = "final"
-            emotions.append(self._emotion(slot, status, stamp))
-            slot.emitted, slot.fresh = True, False
-        for slot in self.slots[:final]:
-            _remember(self._gone, slot.utterance.id, None)
-        if final:
-            last = self.slots[final - 1]
-            self._base, self._base_speakers = last.after, last.speakers or NOBODY
-            self._last_final = last.utterance.order
-            del self.slots[:final]
-        return self._take_partials(stamp) + emotions
-
-    def _finals(self) -> int:
-        """Return how many of the oldest open utterances are final."""
-        count = len(self.slots)
-        unbroken = next((i for i, s in enumerate(self.slots) if not s.complete), count)
-        if self._closed:
-            return unbroken
-        return 0 if self.look_ahead is None else max(0, unbroken - self.look_ahead)
-
-    def _take_partials(self, stamp: Stamp) -> list[Emotion]:
-        partials, self.partials = self.partials, []
-        emotions = [self._emotion(slot, "partial", stamp) for slot in partials]
-        for slot in partials:
-            _remember(self._partial_revisions, slot.utterance.id, slot.revision)
+            if index < settled:
+                emotions.append(self.say(each, UtteranceNews.SETTLED, stamp))
+            elif each in fresh:
+                emotions.append(self.say(each, UtteranceNews.ESTIMATE, stamp))
+        self._let_go(settled)
         return emotions
 
-    def _emotion(self, slot: OpenUtterance, status: Status, stamp: Stamp) -> Emotion:
-        assert slot.estimate is not None
-        revision, slot.revision = slot.revision, slot.revision + 1
+    def say(self, which: OpenUtterance, news: UtteranceNews, stamp: Stamp) -> Emotion:
+        """Return the utterance's newest estimate as it is published."""
+        assert which.estimate is not None
+        status, revision = which.say(news)
         return emotion_of(
-            slot.utterance,
-            slot.estimate,
+            which.utterance,
+            which.estimate,
             stamp,
             session=self.session,
             source=self.source,
             revision=revision,
             status=status,
-            look_ahead=slot.seen,
+            look_ahead=which.seen,
         )
+
+    def _settled(self) -> int:
+        """Return how many of the oldest open utterances nothing can change any more."""
+        count = len(self.utterances)
+        unbroken = next((i for i, each in enumerate(self.utterances) if not each.complete), count)
+        if self._closed:
+            return unbroken
+        return 0 if self.look_ahead is None else max(0, unbroken - self.look_ahead)
+
+    def _let_go(self, settled: int) -> None:
+        for each in self.utterances[:settled]:
+            _remember(self._gone, each.utterance.id, None)
+        if settled:
+            last = self.utterances[settled - 1]
+            self._base, self._base_speakers = last.after, last.speakers or NOBODY
+            self._last_final = last.utterance.order
+            del self.utterances[:settled]
+
+    # What a journal keeps; between two steps.
+
+    def snapshot(self, model: JournaledModel) -> ContextSnapshot:
+        """Return all that the dialogue needs to go on."""
+        return ContextSnapshot(
+            look_ahead=self.look_ahead,
+            late=self.late,
+            base=model.pack(self._base),
+            base_speakers=kept_speakers(self._base_speakers),
+            utterances=[each.snapshot(model) for each in self.utterances],
+            partial_revisions=list(self._partial_revisions.items()),
+            gone=list(self._gone),
+            last_final=self._last_final,
+            closed=self._closed,
+        )
+
+    @classmethod
+    def restored(
+        cls, session: str, source: str, kept: ContextSnapshot, model: JournaledModel
+    ) -> Self:
+        """Return the context that ``snapshot`` was taken of.
+
+        Raises:
+            ValueError: a value in it is none of the model's.
+        """
+        context = cls(session, model.unpack(kept.base), kept.look_ahead, source)
+        context.late = kept.late
+        context.utterances = [OpenUtterance.restored(each, model) for each in kept.utterances]
+        context._base_speakers = restored_speakers(kept.base_speakers)
+        context._partial_revisions = OrderedDict(kept.partial_revisions)
+        context._gone = OrderedDict.fromkeys(kept.gone)
+        context._last_final = kept.last_final
+        context._closed = kept.closed
+        return context
 
 
 def _normalise(
-    slot: OpenUtterance, before: Speakers, normaliser: SpeakerNormaliser | None
+    which: OpenUtterance, before: Speakers, normaliser: SpeakerNormaliser | None
 ) -> Speakers:
     """Set what the model is given of the utterance; return what is known of speakers after it."""
-    statistics = slot.utterance.observations.get(ACOUSTIC)
+    utterance = which.utterance
+    statistics = utterance.observations.get(NORMALISED)
     if normaliser is None or statistics is None:
-        given, after = slot.utterance, before
+        given, after = utterance, before
     else:
-        values, after = normaliser.carry(before, slot.utterance.speaker, statistics)
-        seen = {**slot.utterance.observations, ACOUSTIC: values}
-        given = replace(slot.utterance, observations=seen)
-    if slot.given is not None and not same_evidence(slot.given, given):
-        slot.encoded = None
-    slot.given = given
+        values, after = normaliser.carry(before, utterance.speaker, statistics)
+        given = replace(utterance, observations={**utterance.observations, NORMALISED: values})
+    if which.given is not None and not same_evidence(which.given, given):
+        which.encoded = None
+    which.given = given
     return after
 
 
@@ -280,7 +296,3 @@ def _remember(book: OrderedDict[str, _Value], name: str, value: _Value) -> None:
     book[name] = value
     if len(book) > MAX_GONE:
         book.popitem(last=False)
-
-
-CONTEXT_STATE = (Dialogue, OpenUtterance, AlignedUtterance, SpeakerStatistics)
-"""What the state of a dialogue's context is made of, beside the model's, for ``core.values``."""

@@ -7,10 +7,17 @@ Refuses to know: what the columns mean.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.core.dialogue.snapshot import (
+    FrameBlockSnapshot,
+    kept_array,
+    restored_array,
+)
 from affectstream.messages import Acoustic, Matrix, Mocap
 from affectstream.timebase import Interval
 
@@ -68,6 +75,21 @@ class FrameTrack:
         """Drop blocks that end before ``instant_ns``."""
         while self._blocks and self._blocks[0][0][-1] < instant_ns:
             self._pop_oldest()
+
+    def snapshot(self) -> list[FrameBlockSnapshot]:
+        """Return the blocks as a journal keeps them."""
+        return [FrameBlockSnapshot(kept_array(t), kept_array(values)) for t, values in self._blocks]
+
+    @classmethod
+    def restored(cls, blocks: Sequence[FrameBlockSnapshot], dropped: int) -> Self:
+        """Return the track that ``snapshot`` was taken of."""
+        track = cls()
+        track.dropped = dropped
+        for block in blocks:
+            times, values = restored_array(block.times), restored_array(block.values)
+            track._blocks.append((times, values))
+            track._bytes += _size(times, values)
+        return track
 
 
 def _size(times: NDArray[np.int64], values: NDArray[np.float32]) -> int:

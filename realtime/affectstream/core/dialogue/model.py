@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.normalisation import SpeakerNormaliser
-from affectstream.core.dialogue.values import Foreign
 from affectstream.messages import ModelIdentity
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
@@ -59,14 +58,6 @@ class ContextModel(Protocol):
     def frame_modalities(self) -> frozenset[str]:
         """The modalities of which ``encode`` looks at frames; others' are not kept."""
 
-    @property
-    def state_classes(self) -> Sequence[type]:
-        """The classes that its states, encoded utterances and estimates are made of."""
-
-    @property
-    def state_foreign(self) -> Mapping[str, Foreign]:
-        """What is in them that is nobody's here, such as tensors."""
-
     def initial_state(self) -> Any:
         """Return the forward state before a dialogue's first utterance."""
 
@@ -82,3 +73,17 @@ class ContextModel(Protocol):
         self, windows: Sequence[Sequence[tuple[Any, Any, Any]]]
     ) -> Sequence[Sequence[Estimate]]:
         """Return an estimate for each (state before, encoded, state after) of each window."""
+
+
+class JournaledModel(ContextModel, Protocol):
+    """A context model whose values a journal can keep: states, encoded utterances, estimates."""
+
+    def pack(self, value: Any) -> bytes:
+        """Return one of its values as bytes."""
+
+    def unpack(self, packed: bytes) -> Any:
+        """Return the value that ``pack`` was given, equal to the last digit.
+
+        Raises:
+            ValueError: the bytes are none of this model's values.
+        """

@@ -11,7 +11,9 @@ dialogue's watermark is the least of its open streams'. A stream that has not be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
+from affectstream.core.dialogue.snapshot import StreamSnapshot, WatermarksSnapshot
 from affectstream.timebase import NS_PER_S
 
 STALL_NS = 3 * NS_PER_S
@@ -98,6 +100,19 @@ class Watermarks:
     def __len__(self) -> int:
         return len(self._streams)
 
+    def snapshot(self) -> WatermarksSnapshot:
+        """Return them as a journal keeps them."""
+        streams = [
+            StreamSnapshot(source, s.watermark_ns, s.heard_ns, s.stalled)
+            for source, s in self._streams.items()
+        ]
+        return WatermarksSnapshot(self.stall_ns, streams)
 
-WATERMARK_STATE = (Watermarks, _Stream)
-"""What the state of a dialogue's watermarks is made of, for ``core.values``."""
+    @classmethod
+    def restored(cls, kept: WatermarksSnapshot) -> Self:
+        """Return the watermarks that ``snapshot`` was taken of."""
+        watermarks = cls(kept.stall_ns)
+        watermarks._streams = {
+            s.source: _Stream(s.watermark_ns, s.heard_ns, s.stalled) for s in kept.streams
+        }
+        return watermarks
