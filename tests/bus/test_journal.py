@@ -167,7 +167,7 @@ def test_one_of_affectstream_0_1_is_refused_by_name(path: Path) -> None:
     journal = Journal(path)
     journal.execute("UPDATE meta SET value = 1 WHERE name = 'format'")
     journal.close()
-    with pytest.raises(JournalError, match="written by affectstream 0.1: it is of format 1"):
+    with pytest.raises(JournalError, match=r"written by affectstream 0\.1: it is of format 1"):
         Journal(path)
 
 
