@@ -1,4 +1,4 @@
-"""Publish an utterance of one's own: its words, and its 47 statistics of eGeMAPS descriptors.
+"""Publish an utterance from a program of your own: its words, and 47 statistics of its sound.
 
 Beside `affectstream demo --address tcp://127.0.0.1:5570` and `python examples/subscribe.py`:
 
@@ -18,7 +18,7 @@ stream = {"session": "mine", "source": "my-program"}
 end_ns = time.time_ns()
 times = {"start_ns": end_ns - 2_000_000_000, "end_ns": end_ns}
 said = {**stream, **times, "utterance": "anna-0000", "speaker": "anna"}
-statistics = np.zeros((1, 47), dtype="<f4")  # from a front end of one's own
+statistics = np.zeros((1, 47), dtype="<f4")  # compute them by a front end of your own
 shape = {"modality": "acoustic", "front_end": "egemaps47", "rows": 1, "columns": 47}
 
 start = {"speaker": "anna", "start_ns": times["start_ns"]}

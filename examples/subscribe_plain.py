@@ -1,7 +1,9 @@
-"""The wire itself, with pyzmq and msgpack alone: what a client in another language does.
+"""Subscribe with pyzmq and msgpack alone: what a client in another language does.
 
 A message is three frames: the topic `kind/session/source`, a MessagePack map, and a payload,
-which estimates leave empty. Run beside `affectstream demo --address tcp://127.0.0.1:5570`:
+which is empty for estimates; docs/wire.md describes every field.
+
+Run beside `affectstream demo --address tcp://127.0.0.1:5570`:
 
     python examples/subscribe_plain.py [ADDRESS]
 """

@@ -46,7 +46,7 @@ VoskModel = Annotated[
 ]
 LookAhead = Annotated[str, typer.Option(help="Later utterances waited for, or all.")]
 VoiceDetectorOption = Annotated[
-    str, typer.Option("--vad", help="Voice detector: webrtc, or silero.")
+    str, typer.Option("--vad", help="Voice detector, such as webrtc or silero.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectstream.commands.options import AsJson
+from affectstream.commands.options import AsJson, Checkpoint, VoiceDetectorOption
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -31,10 +31,8 @@ def live(
     speed: Annotated[str, typer.Option(help="Seconds per second, or max.")] = "max",
     seed: Annotated[int, typer.Option(help="Of the clips' order.")] = 0,
     runs: Annotated[int, typer.Option(min=1, help="Orders to play; scores are means.")] = 1,
-    vad: Annotated[str, typer.Option(help="Voice detector: webrtc, or silero.")] = "webrtc",
-    checkpoint: Annotated[
-        str, typer.Option(help="Weights: live, live-sentences, replay, or a file.")
-    ] = "live",
+    vad: VoiceDetectorOption = "webrtc",
+    checkpoint: Checkpoint = "live",
     everybody: Annotated[
         bool, typer.Option(help="Also speakers that the model has learned from.")
     ] = False,
