@@ -18,7 +18,7 @@ PACKAGES = [
     ROOT / "models" / "affectstream_models",
     ROOT / "tools" / "affectstream_tools",
 ]
-HOP = re.compile(r"^\| \d+ \| (.+?) \| (.+?) \| .+ \|$", re.MULTILINE)
+HOP = re.compile(r"^\| \d+ \| \[`(.+?)`\]\(.+?\) \| (.+?) \| .+ \|$", re.MULTILINE)
 """A step of a walk: number, file, functions, what happens."""
 
 
@@ -49,7 +49,7 @@ def defined(path: Path) -> frozenset[str]:
 def hops(walk: str) -> list[tuple[str, list[str]]]:
     """Return a walk's steps: the file of each, and the functions named beside it."""
     return [
-        (file.strip("`"), re.findall(r"`([\w.]+)`", functions))
+        (file, re.findall(r"`([\w.]+)`", functions))
         for file, functions in HOP.findall(section(walk))
     ]
 
