@@ -28,7 +28,7 @@ lock: ## write constraints.txt anew from a clean environment
 	$(PYTHON) -m venv .venv
 
 .venv/.stamp-demo: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[fusion,mic]'
+	$(PIP) --editable '.[live]'
 	@touch $@
 
 .venv/.stamp-test: .venv/bin/python pyproject.toml constraints.txt

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from affectstream.core.dialogue.revision_book import RevisionBook
     from affectstream.messages import Dimension, Emotion, Gap, StreamClosed
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"  # hatch reads it from here when it builds the package
 
 __all__ = [
     "AsyncSubscriber",

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from affectstream.commands.extras import explain_missing, require_modules
 from affectstream.commands.keys import keys_app
 from affectstream.commands.options import (
     Address,
@@ -23,6 +24,7 @@ from affectstream.commands.options import (
     LookAhead,
     OptionalAddress,
     OwnAddress,
+    ShowVersion,
     Speed,
     VoiceDetectorOption,
     VoskModel,
@@ -41,17 +43,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-EXTRAS = {
-    "torch": "fusion",
-    "safetensors": "fusion",
-    "sounddevice": "mic",
-    "webrtcvad": "mic",
-    "vosk": "mic",
-    "soxr": "mic",
-    "soundfile": "lab",
-    "matplotlib": "lab",
-    "onnxruntime": "silero",
-}
+
+@app.callback()
+def _root(version: ShowVersion = False) -> None:
+    """Take the options that stand before a command."""
 
 
 @app.command()
@@ -72,6 +67,7 @@ def demo(
     from affectstream.commands.demo import run_demo
     from affectstream.core.pacing import parse_speed
 
+    require_modules("live", "torch", "safetensors", "webrtcvad", "sounddevice" if mic else "vosk")
     summary = run_demo(
         Console(stderr=as_json),
         microphone=mic,
@@ -154,6 +150,9 @@ def analyze(
 
     if json_lines and as_csv:
         raise UsageError("--json and --csv are two formats; choose one")
+    detector = ("webrtcvad",) if vad == "webrtc" else ()
+    drawing = ("matplotlib",) if plot else ()
+    require_modules("live", "torch", "safetensors", *detector, *drawing)
     plan = AnalysisPlan(
         paths=tuple(paths),
         speakers=tuple(speaker or ("speaker",)),
@@ -229,12 +228,15 @@ def doctor(
     vosk_model: VoskModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is missing on this machine and how to get it."""
-    from affectstream.commands.doctor import examine, show_findings
+    """Say what is missing on this machine and how to get it; end with status 1 if anything is."""
+    from affectstream.commands.doctor import examine, show_findings, summary_of
 
     findings = examine(address, vosk_model, keys)
     show_findings(findings)
-    _say_json({"ok": all(f.ok for f in findings), **{f.name: f.ok for f in findings}}, as_json)
+    summary = summary_of(findings)
+    _say_json(summary, as_json)
+    if not summary["ok"]:
+        raise typer.Exit(1)
 
 
 add_workers(app)
@@ -274,9 +276,9 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
+        message = explain_missing(error)
+        if message is None:
             raise
-        _fail(f"this command needs {error.name}; pip install 'affectstream[{extra}]'")
+        _fail(message)
     except AffectstreamError as error:
         _fail(str(error))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectstream import __version__
 from affectstream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,20 @@ VoiceDetectorOption = Annotated[
     str, typer.Option("--vad", help="Voice detector, such as webrtc or silero.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"affectstream {__version__}")
+        raise typer.Exit
+
+
+ShowVersion = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+]
 
 
 def endpoint_of(address: str, keys: Path | None) -> Endpoint:

@@ -62,7 +62,7 @@ class _Wav:
             raise SourceError(
                 f"{path} is no PCM wav file ({brief(error) or 'it ends in its header'}); "
                 "convert it with "
-                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`, or pip install soundfile"
+                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`, or pip install 'affectstream[live]'"
             ) from error
         self.rate_hz = self._wav.getframerate()
         self.channels = self._wav.getnchannels()
@@ -72,7 +72,7 @@ class _Wav:
             self.close()
             raise SourceError(
                 f"{path} has {bits} bits per sample, not 16; convert it with "
-                "`ffmpeg -i IN -c:a pcm_s16le OUT.wav`, or pip install soundfile"
+                "`ffmpeg -i IN -c:a pcm_s16le OUT.wav`, or pip install 'affectstream[live]'"
             )
 
     def read(self, frames: int) -> NDArray[np.int16]:

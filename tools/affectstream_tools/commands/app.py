@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from affectstream.commands.options import AsJson
+from affectstream.commands.extras import explain_missing
+from affectstream.commands.options import AsJson, ShowVersion
 from affectstream_tools.commands.corpora.prepare import prepare
 from affectstream_tools.commands.corpora.synthesise import synthesise
 from affectstream_tools.commands.house import house
@@ -58,6 +59,11 @@ lab.command()(soak)
 lab.command()(tables)
 
 
+@lab.callback()
+def _root(version: ShowVersion = False) -> None:
+    """Take the options that stand before a command."""
+
+
 @lab.command()
 def agreement(
     audio: Annotated[
@@ -92,5 +98,12 @@ def agreement(
 
 
 def run_lab() -> None:
-    """Entry point of ``affectstream-lab``."""
-    lab()
+    """Run ``affectstream-lab``; a package that is not installed is one sentence and status 1."""
+    try:
+        lab()
+    except ModuleNotFoundError as error:
+        message = explain_missing(error)
+        if message is None:
+            raise
+        typer.echo(f"affectstream-lab: {message}", err=True)
+        raise SystemExit(1) from error

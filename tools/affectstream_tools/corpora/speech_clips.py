@@ -62,7 +62,7 @@ def read_speech_clip(path: Path) -> ClipSamples:
         import soundfile
     except ImportError as error:
         raise AffectstreamError(
-            "soundfile is not installed; `pip install affectstream[lab]`"
+            "soundfile is not installed; pip install 'affectstream[lab]'"
         ) from error
     try:
         samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)

@@ -94,7 +94,7 @@ def transfer_uar(train: LabelledStatistics, tests: Sequence[LabelledStatistics])
         from sklearn.svm import LinearSVC
     except ImportError as error:
         raise AffectstreamError(
-            "scikit-learn is not installed; `pip install affectstream[lab]`"
+            "scikit-learn is not installed; pip install 'affectstream[lab]'"
         ) from error
     machine = LinearSVC(C=PENALTY, class_weight="balanced", dual=False)
     labelled = train.labels >= 0

@@ -172,5 +172,5 @@ def installed(module: str, package: str) -> ModuleType:
     except ImportError as error:
         raise AffectstreamError(
             f"{package} is not installed, and is what is compared with; "
-            f"`pip install {package}`, or install affectstream[dev]"
+            f"`pip install {package}`, or pip install 'affectstream[dev]'"
         ) from error

@@ -45,7 +45,7 @@ def _connect(workers: int) -> Any:
         import ray
     except ImportError as error:
         raise AffectstreamError(
-            "a cluster needs Ray; install affectstream[cluster], or leave --cluster out"
+            "a cluster needs Ray; pip install 'affectstream[cluster]', or leave --cluster out"
         ) from error
     address = os.environ.get("RAY_ADDRESS")
     try:

@@ -13,12 +13,31 @@ import msgspec
 from affectstream.errors import AffectstreamError
 from affectstream_tools.jobs.jobs import write_whole
 
+REPORTS_URL = "https://github.com/affectstream/affectstream/tree/main/docs/reports"
+"""The project's own reports; an installed package has none of them."""
+
 
 class _Report(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
 Report = TypeVar("Report", bound=_Report)
+
+
+class NoReportError(AffectstreamError):
+    """A report that is not there; the message says where the project's own reports are.
+
+    Args:
+        what: what is missing, such as "no report of t1".
+        folder: where it was looked for.
+    """
+
+    def __init__(self, what: str, folder: Path) -> None:
+        super().__init__(
+            f"{what} is saved in {folder.absolute()}, where reports are looked for; name another "
+            f"folder with --out (the project's own reports are in {REPORTS_URL}), or run the "
+            "command without --report first"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +77,7 @@ class ReportFile(Generic[Report]):
         try:
             return msgspec.convert(json.loads(path.read_text(encoding="utf-8")), self.kind)
         except FileNotFoundError as error:
-            raise AffectstreamError(
-                f"no report is saved in {folder}; run the command without --report first"
-            ) from error
+            raise NoReportError("no report", folder) from error
         except (OSError, ValueError) as error:
             raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
 

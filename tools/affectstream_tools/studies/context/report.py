@@ -23,6 +23,7 @@ from affectstream.corpus.scoring import Confusion
 from affectstream.errors import AffectstreamError
 from affectstream_models.context.network import SCALES
 from affectstream_tools.jobs.jobs import JobOutcome, write_whole
+from affectstream_tools.jobs.saved_reports import NoReportError
 from affectstream_tools.studies.context.counts import (
     SCORED_PARTS,
     STUDIED_LOOK_AHEADS,
@@ -252,10 +253,7 @@ def load_context_report(folder: Path, protocol: str) -> ContextReport:
         found: ContextReport = json.loads(path.read_text(encoding="utf-8"))
         context_remarks(found), lines_of(found), task_lines(found)
     except FileNotFoundError as error:
-        raise AffectstreamError(
-            f"no report of protocol {protocol} is saved in {folder}; run the command without "
-            "--report first"
-        ) from error
+        raise NoReportError(f"no report of protocol {protocol}", folder) from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
     return found

@@ -16,6 +16,7 @@ from typing import Any
 
 from affectstream.errors import AffectstreamError
 from affectstream_tools.jobs.jobs import write_whole
+from affectstream_tools.jobs.saved_reports import NoReportError
 from affectstream_tools.studies.tables.compared import best_confusions, compare_rows
 from affectstream_tools.studies.tables.costs import costs_as_markdown
 from affectstream_tools.studies.tables.every_figure import as_csv
@@ -68,11 +69,7 @@ def load_table_report(folder: Path, tables: Sequence[str]) -> list[TableReport]:
     kept = _read(folder)
     found = [kept[table] for table in tables if table in kept]
     if not found:
-        raise AffectstreamError(
-            f"no report of {', '.join(tables)} is saved in {folder.absolute()}, where reports are "
-            "looked for; run the command without --report first, or name another folder with "
-            "--out (the project's own reports are in docs/reports of its source)"
-        )
+        raise NoReportError(f"no report of {', '.join(tables)}", folder)
     return found
 
 
