@@ -62,7 +62,7 @@ def test_a_cluster_without_ray_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(AffectstreamError, match=r"install affectstream\[cluster\]"):
+    with pytest.raises(AffectstreamError, match=r"pip install 'affectstream\[cluster\]'"):
         run_jobs([Job("a", "builtins:dict", {})], tmp_path, cluster=True)
 
 
