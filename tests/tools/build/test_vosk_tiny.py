@@ -23,7 +23,7 @@ from affectstream_tools.build.vosk_tiny import speech
 from affectstream_tools.build.vosk_tiny.cli import application
 from affectstream_tools.build.vosk_tiny.data import Amount, known_sentences, make_data
 from affectstream_tools.build.vosk_tiny.evaluation import load_model, recognise, word_error_rate
-from affectstream_tools.build.vosk_tiny.graph import Fst, GraphOptions, bigram, build_graph
+from affectstream_tools.build.vosk_tiny.graph import Fst, bigram, build_graph
 from affectstream_tools.build.vosk_tiny.kaldi_writer import KaldiWriter
 from affectstream_tools.build.vosk_tiny.model_folder import write_model
 from affectstream_tools.build.vosk_tiny.pronunciations import PronunciationCounter, edit_distance
@@ -147,7 +147,7 @@ def test_training_is_repeatable_and_libvosk_recognises_with_the_result(
 def test_every_phone_of_the_lexicon_is_in_the_graph(espeak_library: None) -> None:
     data = make_data(FEW, Amount(copies=1, salads=0, non_speech=0))
 
-    fst = build_graph(data, GraphOptions())
+    fst = build_graph(data)
 
     states = range(len(fst.arcs))
     assert all(arc.target in states for arcs in fst.arcs for arc in arcs)

@@ -19,22 +19,23 @@ from affectstream.codec import DecodeError, decode, encode
 from affectstream.errors import AffectstreamError
 from affectstream.messages import MESSAGE_KINDS
 from affectstream_tools.commands.app import lab
-from affectstream_tools.trials.fuzzing import coverage_guided, watching
+from affectstream_tools.trials.fuzzing import coverage_guided, runs
 from affectstream_tools.trials.fuzzing.all_targets import TARGETS, names_of, run_apart
-from affectstream_tools.trials.fuzzing.good_stream import Following, good_message
-from affectstream_tools.trials.fuzzing.messages import FrameSpoiler, MessageMaker
+from affectstream_tools.trials.fuzzing.frames import FrameSpoiler
+from affectstream_tools.trials.fuzzing.messages import MessageMaker
 from affectstream_tools.trials.fuzzing.report import FUZZ_REPORT, FuzzReport
-from affectstream_tools.trials.fuzzing.spoiling import spoiled_bytes, spoiled_text
-from affectstream_tools.trials.fuzzing.watching import (
+from affectstream_tools.trials.fuzzing.runs import (
     CaseTooSlow,
-    Found,
     FuzzCase,
-    again,
+    TargetOutcome,
     checked_sentence,
+    episode_random,
     load_failure,
-    random_of,
+    run_again,
     run_target,
 )
+from affectstream_tools.trials.fuzzing.spoiling import spoiled_bytes, spoiled_text
+from affectstream_tools.trials.fuzzing.targets.good_stream import Following, good_message
 
 SMALL = {"codec": 2_000, "inlet": 2_000, "node": 1_500, "bus": 400, "wav": 300, "mocap": 100}
 SMALL |= {"emo-evaluation": 60, "toml": 300, "derived": 200}
@@ -89,7 +90,7 @@ def test_the_same_seed_gives_the_same_cases(name: str) -> None:
 def _first(name: str, seed: int) -> list[list[bytes]]:
     target = TARGETS[name].make()
     try:
-        return [list(case) for case in islice(target.cases(random_of(name, seed, 0)), 50)]
+        return [list(case) for case in islice(target.cases(episode_random(name, seed, 0)), 50)]
     finally:
         target.finish()
 
@@ -133,7 +134,7 @@ def test_a_defect_is_saved_and_can_be_run_again(tmp_path: Path, stateful: bool) 
     assert failure.error.startswith("KeyError: ")
     assert failure.where.startswith("test_fuzzing.py:")
     with pytest.raises(KeyError):
-        again(failure, Bad(stateful=stateful))
+        run_again(failure, Bad(stateful=stateful))
     with pytest.raises(AffectstreamError, match="no case of ours"):
         load_failure(Path(__file__))
 
@@ -142,9 +143,9 @@ def test_a_defect_is_saved_and_can_be_run_again(tmp_path: Path, stateful: bool) 
 def test_what_hangs_is_slow_or_misses_something_is_a_defect(
     defect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "HANG_S", 0.2)
-    monkeypatch.setattr(watching, "SLOW_S", 0.05)
-    monkeypatch.setattr(watching, "MOST_FAILURES", 1)
+    monkeypatch.setattr(runs, "HANG_S", 0.2)
+    monkeypatch.setattr(runs, "SLOW_S", 0.05)
+    monkeypatch.setattr(runs, "MOST_FAILURES", 1)
     found = run_target("bad", lambda: Bad(defect=defect), 400, seed=1)
     expected = "AssertionError: something" if defect == "finish" else CaseTooSlow.__name__
     assert found.failures[-1 if defect == "finish" else 0].error.startswith(expected)
@@ -168,7 +169,7 @@ def test_a_target_runs_in_a_process_of_its_own_and_its_report_is_read_again(tmp_
     found = run_apart("toml", 500, 1, lambda done, count: told.append((done, count)))
     assert (found.cases, found.failures) == (100, [])
     assert told[-1] == (100, 100)
-    report = FuzzReport([found, Found("codec")], [], 1, "affectstream-lab fuzz")
+    report = FuzzReport([found, TargetOutcome("codec")], [], 1, "affectstream-lab fuzz")
     FUZZ_REPORT.save(report, tmp_path)
     assert FUZZ_REPORT.load(tmp_path) == report
     assert "| toml | 100 |" in (tmp_path / "fuzz.md").read_text()
@@ -183,7 +184,7 @@ def test_a_target_that_is_none_is_said_with_a_remedy() -> None:
     assert names_of("all") == tuple(TARGETS)
 
 
-@pytest.mark.skipif(not coverage_guided.available(), reason="atheris is not installed")
+@pytest.mark.skipif(not coverage_guided.atheris_installed(), reason="atheris is not installed")
 def test_coverage_guides_the_codec_where_atheris_is_installed() -> None:
     guided = coverage_guided.run_guided("codec", 200, seed=1)
     assert (guided.runs, guided.crashed, guided.said) == (200, False, "")

@@ -24,7 +24,6 @@ from affectstream.messages import (
 from affectstream_tools.bench.footprint import Footprint, footprint
 from affectstream_tools.commands.app import lab
 from affectstream_tools.trials.soak.day import Day, DayPlan, Look, live_through
-from affectstream_tools.trials.soak.hearing import HOUR_NS, HeardSentences
 from affectstream_tools.trials.soak.measures import fitted_line, soak_report_of
 from affectstream_tools.trials.soak.recording import (
     EndlessRecording,
@@ -33,6 +32,7 @@ from affectstream_tools.trials.soak.recording import (
     turns,
 )
 from affectstream_tools.trials.soak.report import SOAK_REPORT, save_soak_report
+from affectstream_tools.trials.soak.scoring import HOUR_NS, HeardSentences
 
 RATE = 16_000
 S = 1_000_000_000

@@ -1,10 +1,7 @@
-"""Subscribers that nobody wants, each the whole of a process.
+"""Subscribers that do not read, are stopped, or ask without end; each runs in a process of its own.
 
-Knows: how to connect and then not read, to be stopped, and to ask without end.
-Refuses to know: what that does to others.
-
-They take what the machine's processors have left over: what they do to others they do by way of
-the bus, as if they were elsewhere.
+They run at the lowest priority, as if they were on other machines: what they do to the others,
+they do through the bus and not by taking the processor.
 """
 
 from __future__ import annotations
@@ -24,8 +21,8 @@ import zmq
 from affectstream.bus import ports
 from affectstream.run.processes import Processes
 
-CONNECT_SETTLE_S = 1.0
-PER_PROCESS = 33
+_CONNECT_SETTLE_S = 1.0
+_PER_PROCESS = 33
 
 
 def unread(address: str, sockets: int, stopped: bool, ready: Queue[Any]) -> None:
@@ -38,7 +35,7 @@ def unread(address: str, sockets: int, stopped: bool, ready: Queue[Any]) -> None
     for socket in held:
         socket.connect(where)
         socket.subscribe(b"")
-    time.sleep(CONNECT_SETTLE_S)
+    time.sleep(_CONNECT_SETTLE_S)
     _say(ready)
     if stopped:
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -108,12 +105,12 @@ def bad_subscribers(
     left = stopped
     if stopped:
         pid = processes.start("stalled", "subscribe", "--json", "--address", address)
-        time.sleep(2 * CONNECT_SETTLE_S)  # until it has subscribed
+        time.sleep(2 * _CONNECT_SETTLE_S)  # until it has subscribed
         os.kill(pid, signal.SIGSTOP)
         left -= 1
     while left > 0:
-        jobs.append((unread, address, min(left, PER_PROCESS), True))
-        left -= PER_PROCESS
+        jobs.append((unread, address, min(left, _PER_PROCESS), True))
+        left -= _PER_PROCESS
     if unread_by:
         jobs.append((unread, address, unread_by, False))
     children = [

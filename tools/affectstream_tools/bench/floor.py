@@ -1,8 +1,4 @@
-"""What no program on this machine can go below: the wire alone.
-
-Knows: how long a message takes from a socket through the hub to another socket.
-Refuses to know: messages' meaning; these are bytes.
-"""
+"""The least time that a message can take on this machine: one hop through the hub."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from affectstream.bus import ports
 from affectstream.errors import AffectstreamError
 from affectstream.run.processes import Processes, free_address
 
-SIZE_BYTES = 900
+_SIZE_BYTES = 900
 """About the size of an estimate."""
 
 
@@ -44,7 +40,7 @@ def measure_hop(repeats: int) -> dict[str, float]:
 
 
 def _hops(publisher: zmq.Socket[bytes], subscriber: zmq.Socket[bytes], repeats: int) -> list[float]:
-    body = bytes(SIZE_BYTES)
+    body = bytes(_SIZE_BYTES)
     for _ in range(200):  # until both are connected
         publisher.send(body)
         if subscriber.poll(50):

@@ -1,7 +1,4 @@
-"""What a process holds: memory, open files, threads.
-
-Knows: ``/proc`` (Linux). Refuses to know: what the process is for.
-"""
+"""What a process holds: memory, open files, threads. Reads ``/proc``, so it needs Linux."""
 
 from __future__ import annotations
 

@@ -1,11 +1,8 @@
-"""Runs the front ends and their references over the same clips, in a process of its own.
+"""Times the front ends and their references on the same clips; the program of a process.
 
-Knows: what one run of each is, ours in 20 ms chunks and whole, theirs whole.
-Refuses to know: where clips come from, and what is made of the seconds.
-
-Started as ``python -m``, by ``front_ends``, with one thread for everything that could take more:
-that has to be said before numpy is loaded. Reads one line of JSON, writes one for each run: its
-name, and the processor seconds that it took.
+``front_ends`` starts it with ``python -m`` and with one thread for every library, which must be
+said before numpy is loaded. It reads one line of JSON and writes one for each run: front end,
+figure, seconds of processor time.
 """
 
 from __future__ import annotations
@@ -29,7 +26,7 @@ from affectstream.timebase import SAMPLE_RATE_HZ
 from affectstream_tools.corpora.speech_clips import ClipSamples, read_clips
 from affectstream_tools.evaluate import references
 
-FED_AT_ONCE_SAMPLES = SAMPLE_RATE_HZ // 50
+_FED_AT_ONCE_SAMPLES = SAMPLE_RATE_HZ // 50
 _STREAMING, _BATCH, _REFERENCE = "streaming_rtf", "batch_rtf", "rtf"
 Run = Callable[[ClipSamples], object]
 Runs = dict[str, Run]
@@ -51,8 +48,8 @@ class TimedFrontEnd(Protocol):
 def _streaming(make: Callable[[], TimedFrontEnd]) -> Run:
     def run(clip: ClipSamples) -> None:
         front_end = make()
-        for start in range(0, len(clip), FED_AT_ONCE_SAMPLES):
-            front_end.push(clip[start : start + FED_AT_ONCE_SAMPLES])
+        for start in range(0, len(clip), _FED_AT_ONCE_SAMPLES):
+            front_end.push(clip[start : start + _FED_AT_ONCE_SAMPLES])
         front_end.finish()
 
     return run

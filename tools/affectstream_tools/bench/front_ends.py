@@ -1,8 +1,4 @@
-"""How fast the front ends are beside their references, on one core and the same audio.
-
-Knows: how the runs' seconds become figures.
-Refuses to know: what a run is (``front_end_runs``), and how figures are printed.
-"""
+"""How fast the front ends are beside their references, on one core and the same audio."""
 
 from __future__ import annotations
 

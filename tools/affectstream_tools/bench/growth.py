@@ -1,7 +1,6 @@
-"""Whether an utterance costs more the longer a dialogue has been.
+"""Whether an utterance costs more the longer its dialogue is.
 
-Knows: the node's machine, fed directly: messages in, messages out, and a stopwatch.
-Refuses to know: sockets and processes; the clock that the node sees is made up.
+The fusion node's machine is called directly, without sockets; its clock is made up.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from affectstream.messages import Emotion
 from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.load import DialogueLoad
 
-EARLY = 10
+_EARLY = 10
 """The utterance that the last one is compared with, from 1: the window of open ones is full."""
 
 _START_NS = 1_700_000_000 * NS_PER_S
@@ -73,7 +72,7 @@ def measure_growth(
     early, late = [], []
     for turn in range(window):
         late.append(long.speak())
-        early.append(_Dialogue(model, seed + 1 + turn).speak(EARLY))
+        early.append(_Dialogue(model, seed + 1 + turn).speak(_EARLY))
         on_progress(utterances - window + turn + 1)
     early_ms, late_ms = float(np.median(early)), float(np.median(late))
     return {

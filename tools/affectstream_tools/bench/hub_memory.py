@@ -1,8 +1,4 @@
-"""What a hub holds for subscribers that have stopped.
-
-Knows: a hub of its own process, subscribers of everything, and audio that passes through.
-Refuses to know: who else is at the bus.
-"""
+"""What a hub's memory grows to when subscribers have stopped and audio passes through."""
 
 from __future__ import annotations
 
@@ -14,18 +10,18 @@ from affectstream.run.processes import Processes, free_address
 from affectstream_tools.bench.bad_subscribers import bad_subscribers
 from affectstream_tools.bench.footprint import footprint
 
-AUDIO_BLOCK_BYTES = 3_200
-"""A microphone's block of 100 ms."""
+_BLOCK_BYTES = 3_200  # 100 ms of a microphone
+_BLOCKS_PER_S = 1_000
+_PUBLISHED_S = 15.0
 
 
-def measure_hub_memory(
-    stopped: int, *, blocks_per_s: int = 1_000, seconds: float = 15.0
-) -> dict[str, object]:
-    """Return a hub's resident memory (MiB) before, the most, and at the end.
+def measure_hub_memory(stopped: int) -> dict[str, object]:
+    """Return a hub's resident memory (MiB) before it forwards 15 s of audio, at most, and after.
+
+    The audio comes as fast as from a hundred microphones.
 
     Args:
-        stopped: subscribers, stopped by a signal once they have subscribed.
-        blocks_per_s: blocks of audio, each of 3,200 bytes, for so many ``seconds``.
+        stopped: how many subscribers are stopped by a signal once they have subscribed.
 
     Raises:
         AffectstreamError: the hub failed.
@@ -39,8 +35,8 @@ def measure_hub_memory(
             with bad_subscribers(address, processes, stopped=stopped):
                 sizes = [footprint(pid).rss_mib]
                 began, sent = time.monotonic(), 0
-                while (passed_s := time.monotonic() - began) < seconds:
-                    for _ in range(int(passed_s * blocks_per_s) - sent):
+                while (passed_s := time.monotonic() - began) < _PUBLISHED_S:
+                    for _ in range(int(passed_s * _BLOCKS_PER_S) - sent):
                         outlet.publish(_block(sent))
                         sent += 1
                     outlet.service()
@@ -50,7 +46,7 @@ def measure_hub_memory(
             outlet.close()
     return {
         "stopped": stopped,
-        "published_mib": round(sent * AUDIO_BLOCK_BYTES / 2**20, 1),
+        "published_mib": round(sent * _BLOCK_BYTES / 2**20, 1),
         "hub_mib": round(sizes[0], 1),
         "hub_most_mib": round(max(sizes), 1),
         "hub_last_mib": round(sizes[-1], 1),
@@ -58,12 +54,12 @@ def measure_hub_memory(
 
 
 def _block(number: int) -> Audio:
-    samples = AUDIO_BLOCK_BYTES // 2
+    samples = _BLOCK_BYTES // 2
     return Audio(
         session="bench",
         source="mic.bench",
         first_sample=number * samples,
         sample_rate_hz=16_000,
         start_ns=number * 100_000_000,
-        payload=bytes(AUDIO_BLOCK_BYTES),
+        payload=bytes(_BLOCK_BYTES),
     )

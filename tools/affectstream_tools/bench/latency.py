@@ -1,12 +1,9 @@
-"""How long from the end of an utterance to its first estimate, in somebody else's process.
+"""The time from an utterance's end to its first estimate, as another process sees it.
 
-Knows: four processes (fusion node with its hub, worker, subscriber, and this one), the load, and
-percentiles.
-Refuses to know: how an estimate is made.
-
-All processes run on one host and so share its monotonic clock: the worker notes it just before
-it sends ``utterance.ended``, the subscriber when the SDK hands it the utterance's ``provisional``
-estimate. ZeroMQ, MessagePack, alignment, the model and the subscriber's decoding are all inside.
+Four processes: the fusion node with its hub, a worker, a subscriber, and this one. All run on one
+host and share its monotonic clock: the worker notes it just before it sends ``utterance.ended``,
+the subscriber when it receives the utterance's ``provisional`` estimate. So ZeroMQ, MessagePack,
+alignment, the model and the subscriber's decoding are all included.
 """
 
 from __future__ import annotations
@@ -33,10 +30,10 @@ from affectstream_tools.bench.latency_processes import (
     subscribe_and_time,
 )
 
-ALONE_S = 0.06
+_ALONE_S = 0.06
 """Seconds between the utterances of a dialogue that is alone (3 s would take an hour)."""
 
-BENCH_LIMIT_S = 900.0
+_BENCH_LIMIT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ def measure_latency(
         AffectstreamError: a process failed or did not answer.
     """
     address = free_address()
-    between_s = every_s / dialogues if dialogues > 1 else ALONE_S
+    between_s = every_s / dialogues if dialogues > 1 else _ALONE_S
     plan = LatencyPlan(address, dialogues, utterances + warm_up, between_s, seed)
     spawn = multiprocessing.get_context("spawn")
     sent: Queue[Any] = spawn.Queue()
@@ -120,7 +117,7 @@ def measure_latency(
 
 def _next(results: Queue[Any], processes: Processes, on_progress: Callable[[int], None]) -> Stamps:
     """Return a process's result; numbers before it say how far it has come."""
-    for _ in range(int(BENCH_LIMIT_S)):
+    for _ in range(int(_BENCH_LIMIT_S)):
         processes.check()
         try:
             found = results.get(timeout=1.0)
@@ -129,7 +126,7 @@ def _next(results: Queue[Any], processes: Processes, on_progress: Callable[[int]
         if isinstance(found, dict):
             return found
         on_progress(found)
-    raise AffectstreamError(f"no result within {BENCH_LIMIT_S:.0f} s; run it on a quieter machine")
+    raise AffectstreamError(f"no result within {_BENCH_LIMIT_S:.0f} s; run it on a quieter machine")
 
 
 def _figures(plan: LatencyPlan, departures: Stamps, arrivals: Stamps, warm_up: int) -> Latency:

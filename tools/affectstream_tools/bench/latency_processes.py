@@ -1,8 +1,4 @@
-"""The worker and the subscriber of the latency benchmark, each the whole of a process.
-
-Knows: when each utterance is due, and the monotonic clock at sending and at receiving.
-Refuses to know: percentiles.
-"""
+"""The worker and the subscriber of the latency benchmark; each runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -27,9 +23,9 @@ STAGES = ("there", "node", "model", "back")
 Stamps = dict[tuple[str, str], tuple[int, tuple[float, ...]]]
 """(session, utterance) -> monotonic ns, and the milliseconds of each of ``STAGES``."""
 
-PROGRESS_NS = 100 * NS_PER_MS
-SUBSCRIBED_NS = NS_PER_S
-LAST_EVENT_WAIT_S = 10.0
+_PROGRESS_NS = 100 * NS_PER_MS
+_SUBSCRIBED_NS = NS_PER_S
+_LAST_EVENT_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +72,11 @@ def _schedule(
     reports progress ten times a second, one after the other.
     """
     random = np.random.default_rng(plan.seed)
-    start_ns = time.monotonic_ns() + SUBSCRIBED_NS
+    start_ns = time.monotonic_ns() + _SUBSCRIBED_NS
     gaps_s = random.exponential(plan.every_s, size=plan.utterances)
     due_ns = start_ns + np.cumsum(gaps_s * NS_PER_S).astype(np.int64)
     speaks = random.integers(plan.dialogues, size=plan.utterances)
-    beat_ns, beats, spoken = PROGRESS_NS // plan.dialogues, 0, 0
+    beat_ns, beats, spoken = _PROGRESS_NS // plan.dialogues, 0, 0
     first_beat_ns = time.monotonic_ns()
     while spoken < plan.utterances:
         next_beat_ns = first_beat_ns + beats * beat_ns
@@ -105,7 +101,7 @@ def subscribe_and_time(plan: LatencyPlan, results: Queue[Any]) -> None:
         results.put({})
         gc.freeze()
         while len(stamps) < plan.utterances:
-            event = subscriber.receive(timeout_s=LAST_EVENT_WAIT_S)
+            event = subscriber.receive(timeout_s=_LAST_EVENT_WAIT_S)
             if event is None:
                 break
             if isinstance(event, Emotion) and event.revision == 0:

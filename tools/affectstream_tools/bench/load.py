@@ -1,9 +1,6 @@
-"""The load of the benchmarks: made-up dialogues, as workers would publish them.
+"""Made-up dialogues for benchmarks and trials: the messages that workers would publish.
 
-Knows: which messages one utterance is, and in which order they are sent.
-Refuses to know: sockets, clocks, and what is measured.
-
-The words and statistics are random: what is measured is time and memory, never recognition.
+Words and statistics are random: time and memory are measured with them, never recognition.
 """
 
 from __future__ import annotations
@@ -23,12 +20,12 @@ from affectstream.messages import (
 )
 from affectstream.timebase import NS_PER_MS
 
-SPOKEN_WORDS = (
+_SPOKEN_WORDS = (
     *("i", "you", "we", "it", "that", "this", "not", "do", "know", "want", "think", "tell", "why"),
     *("what", "never", "always", "sorry", "please", "stop", "good", "bad", "fine", "happy", "sad"),
     *("angry", "home", "work", "mother", "friend", "money", "today", "again", "really", "love"),
 )
-STATISTICS = 47
+_STATISTICS = 47
 HEARING_NS = 300 * NS_PER_MS
 """A microphone says that an utterance is over once it has heard this much silence."""
 
@@ -78,8 +75,8 @@ class DialogueLoad:
             "start_ns": start_ns,
         }
         self.count += 1
-        words = " ".join(self._random.choice(SPOKEN_WORDS, size=int(self._random.integers(3, 15))))
-        statistics = self._random.normal(size=STATISTICS).astype("<f4")
+        words = " ".join(self._random.choice(_SPOKEN_WORDS, size=int(self._random.integers(3, 15))))
+        statistics = self._random.normal(size=_STATISTICS).astype("<f4")
         return [
             UtteranceStarted(source="mic.room", **name),
             Observation(
@@ -88,7 +85,7 @@ class DialogueLoad:
                 modality="acoustic",
                 front_end="egemaps47",
                 rows=1,
-                columns=STATISTICS,
+                columns=_STATISTICS,
                 payload=statistics.tobytes(),
                 **name,
             ),

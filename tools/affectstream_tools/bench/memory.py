@@ -1,8 +1,4 @@
-"""What the processes of a long dialogue hold in memory.
-
-Knows: processes, their resident memory, and a load that waits for the node's answers.
-Refuses to know: time.
-"""
+"""What a fusion node and a microphone's worker hold in memory during a long dialogue."""
 
 from __future__ import annotations
 
@@ -20,9 +16,10 @@ from affectstream.run.processes import Processes, free_address
 from affectstream.timebase import WallClock
 from affectstream_tools.bench.load import DialogueLoad
 
-IN_FLIGHT = 20
-START_WAIT_S = 30.0
-SETTLED = 10
+_IN_FLIGHT = 20
+_START_WAIT_S = 30.0
+_SETTLED = 10
+_SPEED = 60.0
 
 
 class _Driver:
@@ -52,11 +49,11 @@ class _Driver:
         """
         while self._load.count < count:
             self._send(self._load.utterance(self._now()))
-            self._wait(lambda: self._load.count - self.answered < IN_FLIGHT)
+            self._wait(lambda: self._load.count - self.answered < _IN_FLIGHT)
         self._wait(lambda: self.answered >= count)
 
     def _wait(self, done: Callable[[], bool], again: Callable[[], None] | None = None) -> None:
-        end = time.monotonic() + START_WAIT_S
+        end = time.monotonic() + _START_WAIT_S
         if again is not None:
             again()
         while True:
@@ -66,9 +63,8 @@ class _Driver:
             if done():
                 return
             if time.monotonic() > end:
-                raise AffectstreamError(
-                    f"the node has not answered for {START_WAIT_S:.0f} s; see `affectstream doctor`"
-                )
+                waited = f"the node has not answered for {_START_WAIT_S:.0f} s"
+                raise AffectstreamError(f"{waited}; see `affectstream doctor`")
             self._inlet.sockets[0].poll(5)
 
     def close(self) -> None:
@@ -80,7 +76,7 @@ class _Driver:
 def measure_fusion_memory(
     utterances: int, *, seed: int, on_progress: Callable[[int], None] = lambda _: None
 ) -> dict[str, object]:
-    """Return the node's resident memory (MiB) after ``SETTLED`` utterances, halfway and at the end.
+    """Return the node's resident memory (MiB) after 10 utterances, halfway and at the end.
 
     Raises:
         AffectstreamError: the node did not start, or stopped answering.
@@ -92,7 +88,7 @@ def measure_fusion_memory(
         driver = _Driver(address, seed)
         try:
             sizes = []
-            for count in (SETTLED, max(SETTLED, utterances // 2), utterances):
+            for count in (_SETTLED, max(_SETTLED, utterances // 2), utterances):
                 for part in range(1, 21):
                     driver.speak_until(max(1, count * part // 20))
                     on_progress(count * part // 20)
@@ -106,7 +102,7 @@ def measure_fusion_memory(
     }
 
 
-def measure_microphone_memory(minutes: int, speed: float = 60.0) -> dict[str, object]:
+def measure_microphone_memory(minutes: int) -> dict[str, object]:
     """Return a microphone worker's resident memory (MiB) near the start, the middle and the end.
 
     The worker is the real one; its microphone is the bundled dialogue, again and again.
@@ -124,9 +120,9 @@ def measure_microphone_memory(minutes: int, speed: float = 60.0) -> dict[str, ob
         try:
             processes.start(
                 "microphone", "play", str(path), "--address", address,
-                "--session", "long", "--speed", str(speed),
+                "--session", "long", "--speed", str(_SPEED),
             )  # fmt: skip
-            heard, sizes = _listen(inlet, processes, minutes * 60.0 / speed + START_WAIT_S)
+            heard, sizes = _listen(inlet, processes, minutes * 60.0 / _SPEED + _START_WAIT_S)
         finally:
             inlet.close()
     return {

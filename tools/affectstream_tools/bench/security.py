@@ -1,10 +1,8 @@
-"""What keys cost: the same messages through three hubs, one after the other, in turns.
+"""What keys cost: the same messages through three hubs, one after the other, several times.
 
-Knows: a hub without keys (ZeroMQ's proxy, in C), the same proxy with encryption, and the hub with
-keys, which also reads each message's sender and header and holds it to limits.
-Refuses to know: what the messages mean; they are transcripts of about the size of an estimate.
-
-Each hub is a process of its own; publisher and subscriber are here, and cost the same each time.
+``proxy`` is a hub without keys, ``proxy, encrypted`` is ZeroMQ's own proxy with CURVE encryption
+and nothing else, ``guarded`` is a hub with keys. Each hub is a process of its own; publisher and
+subscriber are in this one. The messages are transcripts of about the size of an estimate.
 """
 
 from __future__ import annotations
@@ -32,10 +30,10 @@ from affectstream.messages import Transcript
 from affectstream.run.processes import free_address
 
 HUBS = ("proxy", "proxy, encrypted", "guarded")
-MESSAGES_IN_FLIGHT = 200
+_MESSAGES_IN_FLIGHT = 200
 """So many messages are under way while throughput is measured: far below any high-water mark."""
 
-NO_LIMIT = PeerLimits(messages_per_s=1e9, bytes_per_s=1e15)
+_NO_LIMIT = PeerLimits(messages_per_s=1e9, bytes_per_s=1e15)
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -113,9 +111,9 @@ def _row(name: str, rates: list[float], waits_ms: list[float]) -> dict[str, obje
 
 def _rate(wire: _Wire, messages: int) -> float:
     began = time.perf_counter()
-    for _ in range(messages // MESSAGES_IN_FLIGHT):
-        wire.pass_on(MESSAGES_IN_FLIGHT)
-    return (messages // MESSAGES_IN_FLIGHT) * MESSAGES_IN_FLIGHT / (time.perf_counter() - began)
+    for _ in range(messages // _MESSAGES_IN_FLIGHT):
+        wire.pass_on(_MESSAGES_IN_FLIGHT)
+    return (messages // _MESSAGES_IN_FLIGHT) * _MESSAGES_IN_FLIGHT / (time.perf_counter() - began)
 
 
 def _waits_ms(wire: _Wire, messages: int) -> list[float]:
@@ -182,7 +180,7 @@ def _run(name: str, address: str, folder: str, ready: Event, done: Event) -> Non
         done.wait()
         context.term()
         return
-    with Hub(address if name == "proxy" else endpoint, limits=NO_LIMIT):
+    with Hub(address if name == "proxy" else endpoint, limits=_NO_LIMIT):
         ready.set()
         done.wait()
 

@@ -1,8 +1,4 @@
-"""What bad subscribers do to the others: latency beside them, and the memory of who serves them.
-
-Knows: the company that is kept, round by round, and what the node's process holds meanwhile.
-Refuses to know: how latency is measured, and what makes a subscriber a bad one.
-"""
+"""What bad subscribers do to the others: latency beside them, and the memory of node and hub."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ COMPANY: Mapping[str, Mapping[str, int]] = {
     "1 that never reads": {"unread_by": 1},
     "1 that asks without end": {"greedy_ones": 1},
 }
-LOOK_S = 0.25
+_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ def _watched(
     over, pid = threading.Event(), processes.pid("fusion")
 
     def look() -> None:
-        while not over.wait(LOOK_S):
+        while not over.wait(_LOOK_S):
             node.looks.append(footprint(pid))
 
     with bad_subscribers(address, processes, **company):

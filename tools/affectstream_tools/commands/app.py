@@ -1,20 +1,15 @@
 """The command ``affectstream-lab``: train, evaluate and measure.
 
-Knows: options and how results are printed. Refuses to know: how anything is computed. Every
-command imports what it needs when it runs, so that ``--help`` is quick and a command works
+Every command imports what it needs when it runs, so that ``--help`` is quick and a command works
 without the libraries of the others.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from affectstream.commands.extras import explain_missing
-from affectstream.commands.options import AsJson, ShowVersion
+from affectstream.commands.options import ShowVersion
 from affectstream_tools.commands.corpora.prepare import prepare
 from affectstream_tools.commands.corpora.synthesise import synthesise
 from affectstream_tools.commands.house import house
@@ -23,6 +18,7 @@ from affectstream_tools.commands.models.context import evaluate_app, train_app
 from affectstream_tools.commands.models.live import live
 from affectstream_tools.commands.models.network import evaluate_network, train_network
 from affectstream_tools.commands.models.sentences import train_sentence_encoder
+from affectstream_tools.commands.studies.agreement import agreement
 from affectstream_tools.commands.studies.context import context
 from affectstream_tools.commands.studies.ordering import ordering
 from affectstream_tools.commands.studies.tables import tables
@@ -31,7 +27,6 @@ from affectstream_tools.commands.trials.faults import faults
 from affectstream_tools.commands.trials.fuzz import fuzz
 from affectstream_tools.commands.trials.link import link
 from affectstream_tools.commands.trials.soak import soak
-from affectstream_tools.terminal import fail, progress_bar
 
 lab = typer.Typer(
     name="affectstream-lab",
@@ -46,55 +41,16 @@ evaluate_app.command("classifier")(evaluate_classifier)
 lab.add_typer(train_app, name="train")
 lab.add_typer(evaluate_app, name="evaluate")
 lab.add_typer(bench_app, name="bench")
-lab.command()(context)
-lab.command()(faults)
-lab.command()(fuzz)
-lab.command()(house)
-lab.command()(link)
-lab.command()(live)
-lab.command()(prepare)
-lab.command()(synthesise)
-lab.command()(ordering)
-lab.command()(soak)
-lab.command()(tables)
+for command in (
+    *(agreement, context, faults, fuzz, house, link, live),
+    *(ordering, prepare, soak, synthesise, tables),
+):
+    lab.command()(command)
 
 
 @lab.callback()
 def _root(version: ShowVersion = False) -> None:
     """Take the options that stand before a command."""
-
-
-@lab.command()
-def agreement(
-    audio: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="A folder of recordings at 16 kHz.")
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Derived IEMOCAP set: score a classifier on RAVDESS too."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Compare the front ends with openSMILE, Praat and pyAudioAnalysis."""
-    from affectstream.errors import AffectstreamError
-    from affectstream_tools.evaluate.agreement_table import print_agreement
-    from affectstream_tools.evaluate.opensmile_agreement import measure_agreement
-
-    try:
-        with progress_bar() as bar:
-            task = bar.add_task("agreement")
-            found = measure_agreement(
-                audio,
-                data,
-                lambda what, done, total: bar.update(
-                    task, description=what, completed=done, total=total
-                ),
-            )
-    except AffectstreamError as error:
-        fail(str(error), status=1)
-    print_agreement(found)
-    if as_json:
-        typer.echo(json.dumps(found.to_dict()))
 
 
 def run_lab() -> None:

@@ -1,7 +1,4 @@
-"""What the commands that run many experiments share: options, and progress on a terminal.
-
-Knows: how such options are named, and how jobs are run and shown. Refuses to know: which jobs.
-"""
+"""Options that several commands share, and how a command runs experiments."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
 """What happens to a microphone's timeline when its device is disturbed.
 
-Knows: a worker with the real PortAudio, the virtual microphone, and noise in which every 100 ms can
-be found again, so that it is known where each block lies in what was played.
-Refuses to know: how the worker recovers.
-
-The player goes on through every disturbance. Where a block was played, less where the worker says
-that it lies, is the same before and after: what it differs by is the timeline's error.
+A real worker with the real PortAudio records a virtual microphone that plays noise. Every 100 ms
+of the noise can be found again, so it is known where in it each published block lies. That place
+must differ from the block's time stamp by the same amount before and after a disturbance; what it
+differs by more is the timeline's error.
 """
 
 from __future__ import annotations
@@ -29,10 +27,10 @@ from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.microphone.virtual import VirtualMicrophone
 
 RATE_HZ = 16_000
-WATCHED_PREFIXES = ("audio/", "gap/", "progress/", "stream.")
-SETTLED_S = 4.0
-AFTER_S = 5.0
-PLAYED_S = 60
+_WATCHED_PREFIXES = ("audio/", "gap/", "progress/", "stream.")
+_SETTLED_S = 4.0
+_AFTER_S = 5.0
+_PLAYED_S = 60
 _PINNED, _OTHER = "desk", "headset"
 WORKER = (
     "import logging; logging.basicConfig(level=logging.WARNING, format='%(message)s'); "
@@ -146,17 +144,17 @@ DISTURBANCES = (
 )
 
 
-def measure_disturbance(disturbance: Disturbance, *, seed: int = 0) -> DisturbanceOutcome:
+def measure_disturbance(disturbance: Disturbance) -> DisturbanceOutcome:
     """Disturb a worker once and return what happened."""
-    noise = np.random.default_rng(seed).normal(0, 3000, PLAYED_S * RATE_HZ).astype(np.int16)
+    noise = np.random.default_rng(0).normal(0, 3000, _PLAYED_S * RATE_HZ).astype(np.int16)
     with _stage(noise, follows=disturbance.follows) as stage:
         while stage.count(Audio) < 5:
             stage.listen(0.1)
-        stage.listen(SETTLED_S)
+        stage.listen(_SETTLED_S)
         before_ns = time.time_ns()
         disturbance.do(stage)
         ready_ns = time.time_ns()
-        stage.listen(0.5 if disturbance.hangs else AFTER_S)
+        stage.listen(0.5 if disturbance.hangs else _AFTER_S)
         stopping = time.monotonic()
         stage.worker.send_signal(signal.SIGTERM)
         stage.worker.wait(timeout=30)
@@ -175,7 +173,7 @@ def _stage(noise: NDArray[np.int16], *, follows: bool) -> Iterator[Stage]:
         microphone.set_default(_PINNED)
         helpers = [microphone.keep_warm(), microphone.play(noise)]
         with Hub(address):
-            inlet = Inlet(address, WATCHED_PREFIXES, from_start=True)
+            inlet = Inlet(address, _WATCHED_PREFIXES, from_start=True)
             worker = subprocess.Popen(
                 [sys.executable, "-c", WORKER, "microphone", "--address", address],
                 env=microphone.environment,

@@ -1,8 +1,7 @@
-"""A real microphone without a sound card: PulseAudio's null sink, recorded by PortAudio.
+"""A real microphone without a sound card: a PulseAudio daemon with a null sink.
 
-Knows: a daemon with a runtime folder of its own, which is stopped with us; what is played into its
-sink comes out of the sink's monitor, and out of inputs that are remapped from that.
-Refuses to know: who listens, and what is said.
+What is played into the sink comes out of its monitor, and out of inputs that are remapped from it;
+PortAudio records those. The daemon has a runtime folder of its own and ends with ``close``.
 """
 
 from __future__ import annotations
@@ -17,14 +16,12 @@ import tempfile
 import time
 import wave
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-SINK = "virtmic"
-PROTOCOL = ("-L", "module-native-protocol-unix")
+_SINK = "virtmic"
 
 
 def missing_packages() -> list[str]:
@@ -48,7 +45,7 @@ class VirtualMicrophone:
         rate_hz: the sink's; a null sink at 44.1 kHz runs slow by some 600 parts in a million.
     """
 
-    def __init__(self, source: str | None = f"{SINK}.monitor", *, rate_hz: int = 44_100) -> None:
+    def __init__(self, source: str | None = f"{_SINK}.monitor", *, rate_hz: int = 44_100) -> None:
         self._rate_hz = rate_hz
         self._inputs: dict[str, str] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="virtmic-"))
@@ -66,14 +63,8 @@ class VirtualMicrophone:
         self._log = (self._folder / "pulseaudio.log").open("w")
         self._daemon = subprocess.Popen(
             [
-                "pulseaudio",
-                "-n",
-                "--daemonize=no",
-                "--exit-idle-time=-1",
-                "-L",
-                "module-native-protocol-unix",
-                "-L",
-                "module-cli-protocol-unix",
+                *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1"),
+                *("-L", "module-native-protocol-unix", "-L", "module-cli-protocol-unix"),
             ],
             env=self.environment,
             stdout=self._log,
@@ -104,7 +95,7 @@ class VirtualMicrophone:
 
     def plug(self) -> None:
         """Plug the microphone in."""
-        self._module = self._load("module-null-sink", f"sink_name={SINK}", f"rate={self._rate_hz}")
+        self._module = self._load("module-null-sink", f"sink_name={_SINK}", f"rate={self._rate_hz}")
 
     def unplug(self) -> None:
         """Pull the microphone out."""
@@ -113,7 +104,7 @@ class VirtualMicrophone:
     def add_input(self, name: str) -> None:
         """Plug in one more input that hears the same; the sink is not touched."""
         self._inputs[name] = self._load(
-            "module-remap-source", f"master={SINK}.monitor", f"source_name={name}"
+            "module-remap-source", f"master={_SINK}.monitor", f"source_name={name}"
         )
 
     def remove_input(self, name: str) -> None:
@@ -139,7 +130,7 @@ class VirtualMicrophone:
     def keep_warm(self) -> subprocess.Popen[bytes]:
         """Start a listener that wants low delay: without one, a null sink begins 2 s late."""
         return subprocess.Popen(
-            ["parec", "--latency-msec=20", "-d", f"{SINK}.monitor"],
+            ["parec", "--latency-msec=20", "-d", f"{_SINK}.monitor"],
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -159,7 +150,7 @@ class VirtualMicrophone:
         """Speak into the microphone; return the player, which ends with the sound."""
         path = self._folder / f"{time.monotonic_ns()}.wav"
         write_samples(path, samples, rate_hz)
-        return subprocess.Popen(["paplay", "-d", SINK, str(path)], env=self.environment)
+        return subprocess.Popen(["paplay", "-d", _SINK, str(path)], env=self.environment)
 
     def python(self, code: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a Python process that hears this microphone."""
@@ -185,12 +176,7 @@ class VirtualMicrophone:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -1,11 +1,8 @@
-"""What a microphone worker costs: seconds of its work per second of audio.
+"""What a microphone's worker costs: seconds of processor time per second of audio.
 
-Knows: a worker of its own process that hears a recording at its own pace, a hub, and a reader of
-all that the worker says.
-Refuses to know: what the worker does with the audio.
-
-The worker's processor time is counted, all its threads included, from before its first sample to
-after its last message; loading the program is not.
+The worker is a process of its own that plays a recording at its own pace; everything that it
+publishes is read. Its processor time is counted, all threads included, from before its first
+sample to after its last message; loading the program is not.
 """
 
 from __future__ import annotations
@@ -25,8 +22,9 @@ from affectstream.errors import AffectstreamError
 from affectstream.run.processes import free_address
 from affectstream.sources.audio_file import run_audio_file
 
-ALL = ("stream.", "utterance.", "audio/", "acoustic/", "progress/", "gap/")
-WARM_UP_S = 0.5
+_ALL = ("stream.", "utterance.", "audio/", "acoustic/", "progress/", "gap/")
+_SPEED = 4.0  # of the recording; its blocks are as long as in real time
+_VOICE_DETECTOR = "webrtc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +46,20 @@ class MicrophoneWork:
         return asdict(self) | {"rtf": round(self.rtf, 5), "audio_s": round(self.audio_s, 2)}
 
 
-def microphone_work(
-    path: Path | None = None, *, speed: float = 4.0, vad: str = "webrtc"
-) -> MicrophoneWork:
-    """Play a recording into a worker, with a reader of everything, and return what it cost.
-
-    Args:
-        path: a wav file; None is one side of the bundled dialogue, speech and pauses.
-        speed: how fast it is played; the blocks are as long as in real time.
-        vad: the voice detector.
+def microphone_work() -> MicrophoneWork:
+    """Play one side of the bundled dialogue into a worker, read all it says, return what it cost.
 
     Raises:
         AffectstreamError: the worker failed.
     """
-    path = path or demo_folder() / "dialogue.wav"
+    path = demo_folder() / "dialogue.wav"
     spawn = multiprocessing.get_context("spawn")
     results: Queue[Any] = spawn.Queue()
     address = free_address()
     counts: dict[str, int] = {}
     with Hub(address):
-        inlet = Inlet(address, ALL, from_start=True)
-        worker = spawn.Process(
-            target=_work, args=(str(path), address, speed, vad, results), daemon=True
-        )
+        inlet = Inlet(address, _ALL, from_start=True)
+        worker = spawn.Process(target=_work, args=(str(path), address, results), daemon=True)
         worker.start()
         try:
             while worker.is_alive():
@@ -87,9 +76,16 @@ def microphone_work(
     return MicrophoneWork(results.get() / audio_s, audio_s, counts)
 
 
-def _work(path: str, address: str, speed: float, vad: str, results: Queue[Any]) -> None:
+def _work(path: str, address: str, results: Queue[Any]) -> None:
     before_s = _processor_s()
-    run_audio_file(path, address=address, session="bench", speaker="you", speed=speed, vad=vad)
+    run_audio_file(
+        path,
+        address=address,
+        session="bench",
+        speaker="you",
+        speed=_SPEED,
+        vad=_VOICE_DETECTOR,
+    )
     results.put(_processor_s() - before_s)
 
 

@@ -1,8 +1,4 @@
-"""The demo dialogue's sound: every turn spoken, one channel per speaker.
-
-Knows: espeak-ng, levels, and where each word lies.
-Refuses to know: faces and files.
-"""
+"""The demo dialogue's sound: every turn spoken by espeak-ng, one channel for each speaker."""
 
 from __future__ import annotations
 

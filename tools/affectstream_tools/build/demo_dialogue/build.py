@@ -1,8 +1,5 @@
 """Writes the bundled demo dialogue: ``python -m affectstream_tools.build.demo_dialogue.build``.
 
-Knows: the folder's files.
-Refuses to know: how speech and faces are made.
-
 The same espeak-ng, seed and library versions give the same bytes.
 """
 

@@ -1,10 +1,7 @@
-"""The demo dialogue's faces: synthetic motion in OpenFace's form, 30 frames a second.
+"""The demo dialogue's faces: made-up motion in OpenFace's form, 30 frames a second.
 
-Knows: which action units a feeling moves, and that a jaw follows the voice.
-Refuses to know: real faces. Nothing here was measured on a person; it has the shape of a
-tracker's output and follows the dialogue's intended feelings, and that is all it is for.
-
-The action units of each feeling are those of Ekman & Friesen's EMFACS prototypes.
+Nothing here was measured on a person. The action units of each emotion are those of Ekman and
+Friesen's EMFACS prototypes; the jaw follows the voice.
 """
 
 from __future__ import annotations
@@ -22,9 +19,9 @@ from affectstream_tools.build.demo_dialogue.audio import (
 from affectstream_tools.build.demo_dialogue.script import SPEAKERS
 
 FRAME_RATE_HZ = 30
-KEYS = ("frame", "timestamp", "confidence", "success")
-POSE = ("gaze_angle_x", "gaze_angle_y", "pose_Rx", "pose_Ry", "pose_Rz")
-UNITS = tuple(
+_KEYS = ("frame", "timestamp", "confidence", "success")
+_POSE = ("gaze_angle_x", "gaze_angle_y", "pose_Rx", "pose_Ry", "pose_Rz")
+_UNITS = tuple(
     f"AU{number:02d}_r" for number in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 )
 
@@ -42,13 +39,13 @@ _BLINK = np.array([0.8, 2.4, 3.2, 2.0, 0.7])
 
 
 def face_motion(audio: DialogueAudio, speaker: str, seed: int) -> NDArray[np.float64]:
-    """Return the speaker's frames, shape (frames, 4 + 5 + 17): ``KEYS``, ``POSE``, ``UNITS``."""
+    """Return the speaker's frames, shape (frames, 4 + 5 + 17): ``_KEYS``, ``_POSE``, ``_UNITS``."""
     channel = list(SPEAKERS).index(speaker)
     generator = np.random.default_rng((seed, channel))
     voice = _loudness(audio.samples[:, channel])
     count = len(voice)
     times_s = np.arange(count) / FRAME_RATE_HZ
-    units = {name: np.zeros(count) for name in UNITS}
+    units = {name: np.zeros(count) for name in _UNITS}
     nod = np.zeros(count)
     for feeling, strength in _strengths(audio.turns, speaker, times_s).items():
         for name, value in _FEELINGS[feeling].items():
@@ -59,18 +56,18 @@ def face_motion(audio: DialogueAudio, speaker: str, seed: int) -> NDArray[np.flo
     units["AU20_r"] += 0.5 * voice
     for start in _blinks(generator, count):
         units["AU45_r"][start : start + len(_BLINK)] += _BLINK[: count - start]
-    intensities = np.stack([units[name] for name in UNITS], axis=1)
+    intensities = np.stack([units[name] for name in _UNITS], axis=1)
     intensities += 0.06 * np.abs(_drift(generator, intensities.shape, 0.3))
-    pose = 0.03 * _drift(generator, (count, len(POSE)), 1.5)
-    pose[:, POSE.index("pose_Rx")] += nod + 0.03 * voice
-    pose[:, POSE.index("gaze_angle_y")] += 1.5 * np.maximum(nod, 0.0)
+    pose = 0.03 * _drift(generator, (count, len(_POSE)), 1.5)
+    pose[:, _POSE.index("pose_Rx")] += nod + 0.03 * voice
+    pose[:, _POSE.index("gaze_angle_y")] += 1.5 * np.maximum(nod, 0.0)
     keys = np.stack([np.arange(1, count + 1), times_s, np.full(count, 0.98), np.ones(count)], 1)
     return np.concatenate([keys, pose, np.clip(intensities, 0.0, 5.0)], axis=1)
 
 
 def csv_lines(frames: NDArray[np.float64]) -> Iterable[str]:
     """Yield the lines of OpenFace's csv."""
-    yield ",".join((*KEYS, *POSE, *UNITS)) + "\n"
+    yield ",".join((*_KEYS, *_POSE, *_UNITS)) + "\n"
     for row in frames:
         frame, time_s, confidence, success = row[:4]
         values = ",".join(f"{value:.3f}" for value in np.round(row[4:], 3) + 0.0)  # no -0.000

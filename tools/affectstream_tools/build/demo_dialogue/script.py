@@ -1,8 +1,4 @@
-"""What is said in the demo dialogue, and how.
-
-Knows: the turns, and the emotion that each is meant to carry.
-Refuses to know: how speech and faces are made.
-"""
+"""What is said in the demo dialogue, how, and with which intended emotion."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""``am/final.mdl``: the transition model and the network.
-
-Knows: Kaldi's TransitionModel and nnet3 layouts.
-Refuses to know: how the weights came about.
+"""Writes ``am/final.mdl``: Kaldi's transition model and nnet3 network.
 
 Every phone is one emitting state with a self-loop. Phone 1 is silence; every other phone comes in
 the four word positions, which share one output of the network. Transition ids are 2i - 1 for the

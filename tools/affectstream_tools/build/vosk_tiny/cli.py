@@ -1,8 +1,4 @@
-"""``python -m affectstream_tools.build.vosk_tiny``: build and evaluate.
-
-Knows: the command line.
-Refuses to know: everything that the other modules know.
-"""
+"""The commands ``build`` and ``evaluate`` of ``python -m affectstream_tools.build.vosk_tiny``."""
 
 from __future__ import annotations
 

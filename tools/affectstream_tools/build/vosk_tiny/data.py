@@ -1,8 +1,4 @@
-"""The training data: frames and the phone that each output frame belongs to.
-
-Knows: the sentences, how they are varied, and how phone times become frame labels.
-Refuses to know: networks, and the files of a Vosk model.
-"""
+"""The training data: spoken sentences as frames, and the phone of each output frame."""
 
 from __future__ import annotations
 
@@ -29,6 +25,7 @@ from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice
 SUBSAMPLING = 3  # libvosk takes an output frame to be 30 ms
 _OUTPUT_FRAME_S = 0.03
 _WINDOW_CENTRE_S = 0.0125
+_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +72,13 @@ def known_sentences(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def make_data(texts: list[str], amount: Amount, seed: int = 1) -> TrainingData:
+def make_data(texts: list[str], amount: Amount) -> TrainingData:
     """Speak ``texts`` in many voices and label every frame.
 
     Raises:
         SynthesisError: espeak-ng is missing, or lacks a voice.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_SEED)
     espeak = Espeak()
     vocabulary = sorted({word for text in texts for word in text.split()})
     jobs = [text for text in texts for _ in range(amount.copies)]

@@ -1,10 +1,7 @@
-"""``graph/HCLG.fst``: the decoding graph.
+"""Builds ``graph/HCLG.fst``, the decoding graph: a bigram with back-off, and the lexicon.
 
-Knows: OpenFst's binary vector format, a bigram with back-off, and the lexicon.
-Refuses to know: audio and networks.
-
-The graph is built directly, one state per word history plus the back-off state, and is not
-determinised, so it needs no disambiguation symbols.
+The graph is built directly, one state for each word history and one for backing off, and is not
+determinised, so it needs no disambiguation symbols. It is written in OpenFst's vector format.
 """
 
 from __future__ import annotations
@@ -23,14 +20,9 @@ _FST_MAGIC = 2125659606
 _FST_VERSION = 2
 _EXPANDED_MUTABLE = 3
 _SILENCE_LEAVES, _SILENCE_STAYS = 2, 1  # the transition ids of phone 1
-
-
-@dataclass(frozen=True, slots=True)
-class GraphOptions:
-    """Chances and costs in the graph."""
-
-    silence: float = 0.3
-    word_cost: float = 0.5
+_SILENCE_CHANCE = 0.3  # that silence follows a word
+_WORD_COST = 0.5  # of each word, besides the cost of its chance
+_DISCOUNT = 0.5  # taken from each count of two words, for words that never followed each other
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,7 +80,7 @@ class Bigram:
     backoff: dict[str, float]
 
 
-def bigram(sentences: list[str], vocabulary: list[str], discount: float = 0.5) -> Bigram:
+def bigram(sentences: list[str], vocabulary: list[str]) -> Bigram:
     """Return the interpolated, absolutely discounted bigram of ``sentences``."""
     singles: Counter[str] = Counter()
     pairs: dict[str, Counter[str]] = defaultdict(Counter)
@@ -103,9 +95,10 @@ def bigram(sentences: list[str], vocabulary: list[str], discount: float = 0.5) -
     after, backoff = {}, {}
     for history, counts in pairs.items():
         seen = sum(counts.values())
-        rest = discount * len(counts) / seen
+        rest = _DISCOUNT * len(counts) / seen
         after[history] = {
-            word: (count - discount) / seen + rest * unigram[word] for word, count in counts.items()
+            word: (count - _DISCOUNT) / seen + rest * unigram[word]
+            for word, count in counts.items()
         }
         backoff[history] = rest
     return Bigram(unigram, after, backoff)
@@ -116,15 +109,14 @@ def word_ids(vocabulary: list[str]) -> dict[str, int]:
     return {word: index for index, word in enumerate(["<eps>", *vocabulary, _START, _END])}
 
 
-def build_graph(data: TrainingData, options: GraphOptions) -> Fst:
+def build_graph(data: TrainingData) -> Fst:
     """Return the decoding graph of the data's sentences and lexicon."""
-    return _GraphBuilder(data, options).build()
+    return _GraphBuilder(data).build()
 
 
 class _GraphBuilder:
-    def __init__(self, data: TrainingData, options: GraphOptions) -> None:
+    def __init__(self, data: TrainingData) -> None:
         self._data = data
-        self._options = options
         self._chances = bigram(data.sentences, data.vocabulary)
         self._phones = {p.name: i for i, p in enumerate(phone_table(data.phones), 1)}
         self._words = word_ids(data.vocabulary)
@@ -158,7 +150,7 @@ class _GraphBuilder:
         return states
 
     def _optional_silence(self, source: int, target: int) -> None:
-        chance, silence = self._options.silence, self._fst.state()
+        chance, silence = _SILENCE_CHANCE, self._fst.state()
         self._fst.arc(source, 0, 0, -math.log(1 - chance), target)
         self._fst.arc(source, _SILENCE_LEAVES, 0, -math.log(chance), silence)
         self._fst.arc(silence, _SILENCE_STAYS, 0, 0.0, silence)
@@ -171,7 +163,7 @@ class _GraphBuilder:
         return self._after_word[word]
 
     def _add_word(self, source: int, word: str, chance: float) -> None:
-        cost = self._options.word_cost - math.log(chance)
+        cost = _WORD_COST - math.log(chance)
         for phones, frequency in self._data.lexicon[word]:
             state = source
             for place, phone in enumerate(phones):

@@ -1,8 +1,6 @@
-"""Kaldi's binary object format, as far as a model needs it.
+"""Writes Kaldi's binary format, as far as a model needs it.
 
-Knows: how tokens, numbers, vectors and matrices are written (kaldi/src/base/io-funcs-inl.h,
-matrix/kaldi-matrix.cc, matrix/compressed-matrix.h).
-Refuses to know: what the objects mean.
+After kaldi/src/base/io-funcs-inl.h, matrix/kaldi-matrix.cc and matrix/compressed-matrix.h.
 """
 
 from __future__ import annotations

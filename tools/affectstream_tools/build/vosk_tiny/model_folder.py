@@ -1,8 +1,4 @@
-"""The folder that libvosk reads.
-
-Knows: which files a Vosk model has, and the decoder's options.
-Refuses to know: where the weights came from.
-"""
+"""Writes the folder that libvosk reads: network, graph, word list, and the decoder's options."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from pathlib import Path
 
 from affectstream_tools.build.vosk_tiny.acoustic_model import acoustic_model, phone_table
 from affectstream_tools.build.vosk_tiny.data import TrainingData
-from affectstream_tools.build.vosk_tiny.graph import GraphOptions, build_graph, word_ids
+from affectstream_tools.build.vosk_tiny.graph import build_graph, word_ids
 from affectstream_tools.build.vosk_tiny.training import AcousticNetwork
 
 _MFCC = """\
@@ -50,7 +46,7 @@ def write_model(folder: Path, data: TrainingData, network: AcousticNetwork) -> i
     positions = [phone.position for phone in phone_table(data.phones)]
     contents: dict[str, bytes] = {
         "am/final.mdl": acoustic_model(data.phones, network),
-        "graph/HCLG.fst": build_graph(data, GraphOptions()).to_bytes(),
+        "graph/HCLG.fst": build_graph(data).to_bytes(),
         "graph/words.txt": "".join(f"{word} {i}\n" for word, i in words.items()).encode(),
         "graph/phones/word_boundary.int": "".join(
             f"{index} {position}\n" for index, position in enumerate(positions, 1)

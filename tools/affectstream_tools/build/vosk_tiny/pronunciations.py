@@ -1,8 +1,6 @@
-"""How the words of the training sentences are pronounced.
+"""How the words of the training sentences are pronounced, counted from what espeak-ng said.
 
-Knows: the phones that were heard for each word, and how to cut a run of words that espeak-ng
-spoke as one.
-Refuses to know: audio.
+Where espeak-ng ran words together, the run is cut into its words.
 """
 
 from __future__ import annotations
@@ -13,8 +11,8 @@ from collections.abc import Sequence
 
 from affectstream_tools.build.vosk_tiny.speech import SpokenSentence
 
-Pronunciation = tuple[str, ...]
-Lexicon = dict[str, list[tuple[Pronunciation, float]]]
+_Pronunciation = tuple[str, ...]
+Lexicon = dict[str, list[tuple[_Pronunciation, float]]]
 """Word -> pronunciations, each with its frequency relative to the word's commonest."""
 
 _MOST = 5
@@ -25,8 +23,8 @@ class PronunciationCounter:
     """Counts pronunciations over sentences."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, Counter[Pronunciation]] = defaultdict(Counter)
-        self._runs: list[tuple[list[str], Pronunciation]] = []
+        self._counts: dict[str, Counter[_Pronunciation]] = defaultdict(Counter)
+        self._runs: list[tuple[list[str], _Pronunciation]] = []
 
     def add(self, text: str, sentence: SpokenSentence) -> None:
         """Count what was heard for each word of ``text``."""
@@ -69,9 +67,9 @@ class PronunciationCounter:
 
 
 def _best_cut(
-    words: Sequence[str], heard: Pronunciation, alone: dict[str, list[Pronunciation]]
-) -> list[Pronunciation]:
-    best: list[Pronunciation] = []
+    words: Sequence[str], heard: _Pronunciation, alone: dict[str, list[_Pronunciation]]
+) -> list[_Pronunciation]:
+    best: list[_Pronunciation] = []
     lowest = float("inf")
     for cut in itertools.combinations(range(1, len(heard)), len(words) - 1):
         edges = (0, *cut, len(heard))

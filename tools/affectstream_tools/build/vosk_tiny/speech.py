@@ -1,8 +1,4 @@
-"""Speech as the model's training sees it: samples at 16 kHz, phones and word starts with times.
-
-Knows: espeak-ng's phone names, the noise that training adds, and the feature extraction.
-Refuses to know: sentences, networks and graphs.
-"""
+"""Speech as training sees it: samples at 16 kHz, and phones and word starts with their times."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from numpy.typing import NDArray
 from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice, WordEvent
 
 ESPEAK_RATE_HZ = 16_000
-COEFFICIENTS = 40
+_COEFFICIENTS = 40
 SILENCE = "SIL"
 
 # espeak-ng writes allophones that sound alike, or that are too rare to learn.
@@ -159,13 +155,13 @@ def coefficients(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     options.mel_opts.num_bins = 40
     options.mel_opts.low_freq = 20
     options.mel_opts.high_freq = 7600
-    options.num_ceps = COEFFICIENTS
+    options.num_ceps = _COEFFICIENTS
     options.use_energy = False
     extractor = kaldi_native_fbank.OnlineMfcc(options)
     extractor.accept_waveform(ESPEAK_RATE_HZ, samples.tolist())
     extractor.input_finished()
     frames = [extractor.get_frame(index) for index in range(extractor.num_frames_ready)]
-    return np.array(frames, dtype=np.float32).reshape(-1, COEFFICIENTS)
+    return np.array(frames, dtype=np.float32).reshape(-1, _COEFFICIENTS)
 
 
 def _word_places(text: str) -> dict[int, int]:

@@ -1,8 +1,4 @@
-"""The acoustic network: a small time-delay network, trained on frame labels.
-
-Knows: the layers, their context, and how normalisation is folded into the weights.
-Refuses to know: speech, and Kaldi's formats.
-"""
+"""The acoustic network: a small time-delay network, trained on frame labels."""
 
 from __future__ import annotations
 

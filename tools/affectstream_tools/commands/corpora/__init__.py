@@ -1,0 +1,1 @@
+"""``prepare`` extracts a corpus's features; ``synthesise`` writes a synthetic corpus."""

@@ -1,7 +1,4 @@
-"""``affectstream-lab prepare``: a corpus's features, extracted once and kept.
-
-Knows: options and how results are printed. Refuses to know: how anything is computed.
-"""
+"""``affectstream-lab prepare``: a corpus's features, extracted once and kept."""
 
 from __future__ import annotations
 

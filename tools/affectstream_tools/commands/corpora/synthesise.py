@@ -1,7 +1,4 @@
-"""``affectstream-lab synthesise``: a corpus whose best possible scores are known.
-
-Knows: options and how results are printed. Refuses to know: how anything is computed.
-"""
+"""``affectstream-lab synthesise``: a corpus whose best possible scores are known."""
 
 from __future__ import annotations
 

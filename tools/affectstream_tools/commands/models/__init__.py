@@ -1,0 +1,1 @@
+"""``train``, ``evaluate`` and ``live``: models trained, scored, and played clips."""

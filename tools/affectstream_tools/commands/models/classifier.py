@@ -1,7 +1,4 @@
-"""``affectstream-lab evaluate classifier``: the classifiers of Woellmer et al., fold by fold.
-
-Knows: options and how results are printed. Refuses to know: how anything is computed.
-"""
+"""``affectstream-lab evaluate classifier``: the classifiers of Woellmer et al., fold by fold."""
 
 from __future__ import annotations
 

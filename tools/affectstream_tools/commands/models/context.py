@@ -1,6 +1,6 @@
-"""``affectstream-lab train`` and ``evaluate_dialogues``: the context model's commands.
+"""``train context``, ``evaluate context`` and ``evaluate context-scenarios``.
 
-Knows: options and how results are printed. Refuses to know: how anything is computed.
+They train the context model and score it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""``affectstream-lab live``: clips through the live path, beside the same model offline.
-
-Knows: options and how results are printed. Refuses to know: how anything is computed.
-"""
+"""``affectstream-lab live``: clips through the live path, beside the same model offline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""``affectstream-lab train network`` and ``evaluate network``: the networks of Tripathi and Beigi.
-
-Knows: options and how results are printed. Refuses to know: how anything is computed.
-"""
+"""``train network`` and ``evaluate network``: the networks of Tripathi and Beigi."""
 
 from __future__ import annotations
 

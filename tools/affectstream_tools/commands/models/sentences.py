@@ -1,7 +1,4 @@
-"""``affectstream-lab train sentences``: the sentence encoder's changes towards emotion.
-
-Knows: options and how results are printed. Refuses to know: how anything is computed.
-"""
+"""``affectstream-lab train sentences``: tunes the sentence encoder to emotion."""
 
 from __future__ import annotations
 

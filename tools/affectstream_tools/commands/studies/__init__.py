@@ -1,0 +1,1 @@
+"""``agreement``, ``context``, ``ordering`` and ``tables``: studies, and the papers' tables."""

@@ -1,7 +1,4 @@
-"""``affectstream-lab context``: what context is worth to the context model, on real labels.
-
-Knows: options and how the report is printed. Refuses to know: how anything is computed.
-"""
+"""``affectstream-lab context``: what context is worth to the context model, on real labels."""
 
 from __future__ import annotations
 

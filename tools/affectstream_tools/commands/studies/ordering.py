@@ -1,7 +1,4 @@
-"""``affectstream-lab ordering``: what context is worth, beside the best that it could be.
-
-Knows: options and how results are printed. Refuses to know: how anything is computed.
-"""
+"""``affectstream-lab ordering``: what context is worth, beside the best that it could be."""
 
 from __future__ import annotations
 

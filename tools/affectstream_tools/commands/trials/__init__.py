@@ -1,0 +1,1 @@
+"""``bench``, ``faults``, ``fuzz``, ``link`` and ``soak``: the system measured, and under stress."""

@@ -1,7 +1,4 @@
-"""``affectstream-lab bench``: latency, what a long dialogue costs, and the front ends' speed.
-
-Knows: options and how results are printed. Refuses to know: how anything is measured.
-"""
+"""``affectstream-lab bench``: latency, growth, front ends, security, subscribers."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import typer
 from affectstream.commands.options import AsJson
 from affectstream_tools.commands.options import Seed
 from affectstream_tools.commands.trials.microphone import bench_microphone
-from affectstream_tools.terminal import fail, progress_bar
+from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -206,30 +203,18 @@ def _counts(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _print(title: str, rows: list[dict[str, object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for _ in rows:
-        table.add_column(justify="right")
-    for name in rows[0]:
-        table.add_row(name, *(str(row[name]) for row in rows))
-    Console(stderr=True).print(table)
+def _print(title: str, runs: list[dict[str, object]]) -> None:
+    """Print a column for each run, and a row for each of its figures."""
+    rows = [(name, *(str(run[name]) for run in runs)) for name in runs[0]]
+    print_table(title, [""] * (1 + len(runs)), rows, width=80)
 
 
 def _print_speeds(speeds: dict[str, object]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="seconds of work per second of audio, one core", title_justify="left")
-    table.add_column("")
-    for heading in ("streaming", "batch"):
-        table.add_column(heading, justify="right")
+    rows = []
     for name, values in speeds.items():
         if isinstance(values, dict) and name != "measured":
             live = "rtf" if name == "microphone" else "streaming_rtf"
             whole = "" if name == "microphone" else values.get("batch_rtf", values.get("rtf", ""))
-            table.add_row(name, str(values.get(live, "")), str(whole))
-    Console(stderr=True).print(table)
+            rows.append((name, str(values.get(live, "")), str(whole)))
+    title = "seconds of work per second of audio, one core"
+    print_table(title, ("", "streaming", "batch"), rows, width=80)

@@ -1,7 +1,4 @@
-"""``affectstream-lab faults``: kill the processes of a replay, and count what is lost.
-
-Knows: options and how results are printed. Refuses to know: how anything is done.
-"""
+"""``affectstream-lab faults``: kills the processes of a replay and counts what is lost."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""``affectstream-lab fuzz``: what nobody should send, into the real parts.
-
-Knows: options and how results are printed. Refuses to know: how input is made and watched.
-"""
+"""``affectstream-lab fuzz``: generated and spoiled input into codec, bus, node and readers."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.trials.fuzzing.coverage_guided import Guided
+    from affectstream_tools.trials.fuzzing.coverage_guided import GuidedRun
     from affectstream_tools.trials.fuzzing.report import FuzzReport
-    from affectstream_tools.trials.fuzzing.watching import Found
+    from affectstream_tools.trials.fuzzing.runs import TargetOutcome
 
-CASES_FOLDER = Path("fuzz-cases")
+_CASES_FOLDER = Path("fuzz-cases")
 
 
 def fuzz(
@@ -43,7 +40,7 @@ def fuzz(
     again: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Run one saved case again.")
     ] = None,
-    cases: Annotated[Path, typer.Option(help="Folder for the cases of defects.")] = CASES_FOLDER,
+    cases: Annotated[Path, typer.Option(help="Folder for the cases of defects.")] = _CASES_FOLDER,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,27 +75,27 @@ def fuzz(
 
 def _again(path: Path) -> None:
     from affectstream_tools.trials.fuzzing.all_targets import TARGETS
-    from affectstream_tools.trials.fuzzing.watching import again, load_failure
+    from affectstream_tools.trials.fuzzing.runs import load_failure, run_again
 
     failure = load_failure(path)
-    said = again(failure, TARGETS[failure.target].make())
+    said = run_again(failure, TARGETS[failure.target].make())
     typer.echo(f"{failure.target}: {said}; it was {failure.error}")
 
 
 def _compute(
     names: tuple[str, ...], messages: int, seed: int, workers: int
-) -> tuple[list[Found], list[Guided]]:
+) -> tuple[list[TargetOutcome], list[GuidedRun]]:
     from affectstream_tools.trials.fuzzing.all_targets import run_apart
     from affectstream_tools.trials.fuzzing.coverage_guided import (
         GUIDED,
         SHARE,
-        available,
+        atheris_installed,
         run_guided,
     )
 
     with progress_bar() as bar, ThreadPoolExecutor(workers) as pool:
 
-        def run(name: str) -> Found:
+        def run(name: str) -> TargetOutcome:
             task = bar.add_task(name)
 
             def show(done: int, count: int) -> None:
@@ -106,14 +103,14 @@ def _compute(
 
             return run_apart(name, messages, seed, show)
 
-        def guide(name: str) -> Guided:
+        def guide(name: str) -> GuidedRun:
             task = bar.add_task(f"{name}, guided by coverage", total=None)
             found = run_guided(name, max(100, round(SHARE * messages)), seed)
             bar.update(task, total=1, completed=1)
             return found
 
         found = pool.map(run, names)
-        guided = pool.map(guide, [n for n in names if n in GUIDED] if available() else [])
+        guided = pool.map(guide, [n for n in names if n in GUIDED] if atheris_installed() else [])
         return list(found), list(guided)
 
 

@@ -1,7 +1,4 @@
-"""``affectstream-lab link``: two hosts, a bad link, and clocks that differ.
-
-Knows: options and how results are printed. Refuses to know: how anything is done.
-"""
+"""``affectstream-lab link``: two hosts, a bad link, and clocks that differ."""
 
 from __future__ import annotations
 

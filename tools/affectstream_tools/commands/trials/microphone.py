@@ -1,7 +1,4 @@
-"""``affectstream-lab bench microphone``: a real worker, disturbed.
-
-Knows: options and how results are printed. Refuses to know: how anything is measured.
-"""
+"""``affectstream-lab bench microphone``: a real worker whose device is disturbed."""
 
 from __future__ import annotations
 

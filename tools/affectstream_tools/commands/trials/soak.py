@@ -1,7 +1,4 @@
-"""``affectstream-lab soak``: a day of the live path, replayed fast.
-
-Knows: options and how results are printed. Refuses to know: how anything is measured.
-"""
+"""``affectstream-lab soak``: a day through the live path, played fast."""
 
 from __future__ import annotations
 

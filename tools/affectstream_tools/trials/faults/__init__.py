@@ -1,1 +1,4 @@
-"""Fault injection: what a replay comes to when its processes are killed at random moments."""
+"""Kills the processes of a replay at random moments, and compares what a subscriber was told.
+
+``injection`` plays and kills, ``events`` compares, ``report`` counts and saves.
+"""

@@ -1,7 +1,4 @@
-"""What a subscriber was told, beside what it should have been told.
-
-Knows: events of a file, their numbers, finals. Refuses to know: processes, and who was killed.
-"""
+"""Compares the events that a subscriber wrote to a file with those of an undisturbed replay."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A replay whose processes are killed at random moments.
-
-Knows: the three processes of a replay, how each is started so that it can go on, SIGKILL.
-Refuses to know: how they go on, and what the outcome should be (``events``).
-"""
+"""Plays a replay whose processes are killed (SIGKILL) at random moments and started again."""
 
 from __future__ import annotations
 
@@ -21,13 +17,13 @@ from affectstream.errors import AffectstreamError
 from affectstream.run.processes import Processes, free_address
 from affectstream_tools.trials.faults.events import EventLine, closed_dialogues, read_events
 
-KILLED_ROLES = ("fusion", "replay", "subscriber")
+_KILLED_ROLES = ("fusion", "replay", "subscriber")
 """The hub lives in the fusion node's process, and dies with it, unless it has its own."""
-HUB_ROLE = "hub"
-MEAN_WAIT_S = 1.2
+_HUB_ROLE = "hub"
+_MEAN_WAIT_S = 1.2
 """Between two deaths, on average; the times are exponential, so that no moment is spared."""
 
-REPLAY_LIMIT_S = 600.0
+_REPLAY_LIMIT_S = 600.0
 """For one replay; it takes some seconds where nobody is killed."""
 
 
@@ -54,7 +50,7 @@ class Replay:
     @property
     def roles(self) -> tuple[str, ...]:
         """Who may die."""
-        return (*KILLED_ROLES, HUB_ROLE) if self.hub_alone else KILLED_ROLES
+        return (*_KILLED_ROLES, _HUB_ROLE) if self.hub_alone else _KILLED_ROLES
 
 
 @dataclass(slots=True)
@@ -67,12 +63,12 @@ class Deaths:
 
     random: random.Random
     left: int
-    mean_wait_s: float = MEAN_WAIT_S
+    mean_wait_s: float = _MEAN_WAIT_S
     counts: Counter[str] = field(default_factory=Counter)
 
     def wait_s(self) -> float:
         """How long until the next one."""
-        return self.random.expovariate(1 / self.mean_wait_s) if self.left else REPLAY_LIMIT_S
+        return self.random.expovariate(1 / self.mean_wait_s) if self.left else _REPLAY_LIMIT_S
 
     def note(self, role: str) -> None:
         """One has died."""
@@ -94,7 +90,7 @@ class _Running:
         self._commands = {
             "fusion": ("fusion", *where, "--checkpoint", replay.checkpoint, "--journal", str(node),
                        *(("--no-hub",) if replay.hub_alone else ())),
-            HUB_ROLE: ("hub", *where),
+            _HUB_ROLE: ("hub", *where),
             "subscriber": ("subscribe", *where, "--to", str(self.events)),
             "replay": ("replay", str(replay.corpus), *where, *dialogues,
                        "--journal", str(folder / "replay.journal")),
@@ -102,7 +98,7 @@ class _Running:
         self._processes = processes
         self._pids: dict[str, int] = {}
         if replay.hub_alone:
-            self.start(HUB_ROLE)
+            self.start(_HUB_ROLE)
         self.start("fusion")
         self.start("subscriber")
         processes.wait_for_hub(address)
@@ -149,14 +145,14 @@ def play_disturbed(
     folder.mkdir(parents=True)
     with Processes() as processes:
         running = _Running(processes, replay, folder)
-        end_s = time.monotonic() + REPLAY_LIMIT_S
+        end_s = time.monotonic() + _REPLAY_LIMIT_S
         death_s = time.monotonic() + deaths.wait_s()
         wanted = set(replay.dialogues)
         while not (running.played and wanted <= closed_dialogues(running.told)):
             processes.check()
             if time.monotonic() > end_s:
                 raise FaultError(
-                    f"the replay has not ended in {REPLAY_LIMIT_S:.0f} s; see what is in {folder}"
+                    f"the replay has not ended in {_REPLAY_LIMIT_S:.0f} s; see what is in {folder}"
                 )
             if time.monotonic() >= death_s:
                 role = deaths.random.choice(replay.roles)

@@ -1,8 +1,4 @@
-"""What fault injection found: made, saved and read again.
-
-Knows: how many deaths are shared out among replays, and what is said of the outcome.
-Refuses to know: how processes are killed (``injection``) and events compared (``events``).
-"""
+"""Kills processes over many replays, and reports what was lost, doubled or changed."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from affectstream_tools.jobs.saved_reports import ReportFile, markdown_table
 from affectstream_tools.trials.faults.events import Comparison, compare_events, holes
 from affectstream_tools.trials.faults.injection import Deaths, Replay, play_disturbed
 
-DEATHS_PER_REPLAY = 25
+_DEATHS_PER_REPLAY = 25
 _HEADINGS = (
     *("replay", "hub", "killed", "events", "lost", "doubled", "finals changed", "gaps", "s"),
 )
@@ -100,7 +96,7 @@ def inject(
     while left > 0:
         began_s, number = time.monotonic(), len(done)
         alone = Replay(replay.corpus, replay.dialogues, replay.checkpoint, bool(number % 2))
-        deaths = Deaths(random.Random(seed + 1 + number), min(left, DEATHS_PER_REPLAY))
+        deaths = Deaths(random.Random(seed + 1 + number), min(left, _DEATHS_PER_REPLAY))
         found = play_disturbed(alone, folder / f"disturbed-{number}", deaths, on_death)
         left -= deaths.counts.total()
         wall_s = round(time.monotonic() - began_s, 1)

@@ -1,8 +1,6 @@
-"""Every target by its name, and how many of the cases it gets.
+"""Every target by its name, and its share of the cases.
 
-Knows: names, shares, and that each target runs in a process of its own, so that what it holds is
-its own and a crash of a library is noticed.
-Refuses to know: what a target does.
+A target runs in a process of its own: its memory is then its own, and a library's crash is noticed.
 """
 
 from __future__ import annotations
@@ -15,10 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.trials.fuzzing.watching import Failure, Found, Target, run_target
-
-MESSAGES = ("codec", "inlet", "node")
-READERS = ("wav", "mocap", "emo-evaluation", "toml")
+from affectstream_tools.trials.fuzzing.runs import Failure, Target, TargetOutcome, run_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,69 +25,69 @@ class Entry:
 
 
 def _codec() -> Target:
-    from affectstream_tools.trials.fuzzing.wire_targets import CodecTarget
+    from affectstream_tools.trials.fuzzing.targets.wire import CodecTarget
 
     return CodecTarget()
 
 
 def _inlet() -> Target:
-    from affectstream_tools.trials.fuzzing.wire_targets import InletTarget
+    from affectstream_tools.trials.fuzzing.targets.wire import InletTarget
 
     return InletTarget()
 
 
 def _node() -> Target:
-    from affectstream_tools.trials.fuzzing.wire_targets import NodeTarget
+    from affectstream_tools.trials.fuzzing.targets.node import NodeTarget
 
     return NodeTarget()
 
 
 def _shipped_node() -> Target:
     from affectstream.fusion.pretrained import PretrainedModel
-    from affectstream_tools.trials.fuzzing.wire_targets import NodeTarget
+    from affectstream_tools.trials.fuzzing.targets.node import NodeTarget
 
     model = PretrainedModel()
     return NodeTarget(model, model.look_ahead)
 
 
 def _bus() -> Target:
-    from affectstream_tools.trials.fuzzing.bus_targets import BusTarget
+    from affectstream_tools.trials.fuzzing.targets.bus import BusTarget
 
     return BusTarget()
 
 
 def _wav() -> Target:
-    from affectstream_tools.trials.fuzzing.reader_targets import AudioTarget
+    from affectstream_tools.trials.fuzzing.targets.media import AudioTarget
 
     return AudioTarget()
 
 
 def _mocap() -> Target:
-    from affectstream_tools.trials.fuzzing.reader_targets import MotionTarget
+    from affectstream_tools.trials.fuzzing.targets.media import MotionTarget
 
     return MotionTarget()
 
 
 def _emo_evaluation() -> Target:
-    from affectstream_tools.trials.fuzzing.reader_targets import TextsTarget
+    from affectstream_tools.trials.fuzzing.targets.corpus import TextsTarget
 
     return TextsTarget()
 
 
 def _toml() -> Target:
-    from affectstream_tools.trials.fuzzing.reader_targets import DeploymentTarget
+    from affectstream_tools.trials.fuzzing.targets.settings import DeploymentTarget
 
     return DeploymentTarget()
 
 
 def _derived() -> Target:
-    from affectstream_tools.trials.fuzzing.reader_targets import DerivedTarget
+    from affectstream_tools.trials.fuzzing.targets.corpus import DerivedTarget
 
     return DerivedTarget()
 
 
 def _checkpoint() -> Target:
-    from affectstream_tools.trials.fuzzing.reader_targets import CheckpointTarget
+    from affectstream_tools.trials.fuzzing.targets.settings import CheckpointTarget
 
     return CheckpointTarget()
 
@@ -116,7 +111,7 @@ TARGETS = {
 
 def run_apart(
     name: str, messages: int, seed: int, on_progress: Callable[[int, int], None]
-) -> Found:
+) -> TargetOutcome:
     """Fuzz one target in a process of its own.
 
     Args:
@@ -130,12 +125,12 @@ def run_apart(
     there.close()
     done = 0
     try:
-        while not isinstance(said := here.recv(), Found):
+        while not isinstance(said := here.recv(), TargetOutcome):
             done = said
             on_progress(done, count)
     except EOFError:
         child.join()
-        found = Found(name, cases=done)
+        found = TargetOutcome(name, cases=done)
         error = f"the process ended with status {child.exitcode}"
         found.failures.append(Failure(name, seed, 0, done, error))
         return found

@@ -1,8 +1,6 @@
-"""Bytes that reach new code, by atheris, in a process of its own.
+"""Cases guided by coverage: atheris searches bytes that reach new code, in a process of its own.
 
-Knows: how atheris is called, and that it ends its process. It is optional: where it is not
-installed nothing is guided, and the report says nothing of it.
-Refuses to know: what the decoder and the readers should make of the bytes.
+Atheris is optional. Where it is not installed nothing is guided.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ _DONE = re.compile(r"Done (\d+) runs")
 
 
 @dataclass(frozen=True, slots=True)
-class Guided:
+class GuidedRun:
     """What became of one target's guided cases; ``said`` is the end of what a crash wrote."""
 
     target: str
@@ -30,12 +28,12 @@ class Guided:
     said: str = ""
 
 
-def available() -> bool:
+def atheris_installed() -> bool:
     """Return whether atheris is installed."""
     return importlib.util.find_spec("atheris") is not None
 
 
-def run_guided(name: str, runs: int, seed: int) -> Guided:
+def run_guided(name: str, runs: int, seed: int) -> GuidedRun:
     """Let atheris try ``runs`` inputs on one target."""
     with TemporaryDirectory() as corpus:
         command = [sys.executable, "-m", "affectstream_tools.trials.fuzzing.coverage_guided", name]
@@ -50,7 +48,7 @@ def run_guided(name: str, runs: int, seed: int) -> Guided:
     done = _DONE.search(ended.stderr)
     count = int(done.group(1)) if done else 0
     crashed = ended.returncode != 0 or done is None
-    return Guided(name, count, crashed, ended.stderr[-2_000:] if crashed else "")
+    return GuidedRun(name, count, crashed, ended.stderr[-2_000:] if crashed else "")
 
 
 def _main(name: str, options: list[str]) -> None:
@@ -59,10 +57,10 @@ def _main(name: str, options: list[str]) -> None:
 
     with atheris.instrument_imports(include=["affectstream", "tomllib"]):
         from affectstream_tools.trials.fuzzing.all_targets import TARGETS
-        from affectstream_tools.trials.fuzzing.watching import random_of
+        from affectstream_tools.trials.fuzzing.runs import episode_random
 
         target = TARGETS[name].make()
-    good = next(target.cases(random_of(name, 0, 0)))
+    good = next(target.cases(episode_random(name, 0, 0)))
 
     def give(data: bytes) -> None:
         parts = data.split(b"\n\n\n") if name != "codec" else _frames(data)

@@ -1,8 +1,4 @@
-"""Messages of every kind with random content, and the frames of what is no message.
-
-Knows: the twelve kinds, what each field may hold, and how a header is confused.
-Refuses to know: sockets, and what a reader makes of it.
-"""
+"""Makes messages of all twelve kinds with random content; the codec must accept each of them."""
 
 from __future__ import annotations
 
@@ -10,10 +6,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-import msgpack
 import numpy as np
 
-from affectstream.codec import MAX_PAYLOAD_BYTES, encode
 from affectstream.messages import (
     Acoustic,
     Audio,
@@ -33,13 +27,12 @@ from affectstream.messages import (
     UtteranceStarted,
     Word,
 )
-from affectstream_tools.trials.fuzzing.spoiling import ODD_VALUES, spoiled_bytes
 
 _NEAR_NS = 1_700_000_000_000_000_000
 _INSTANTS = (0, 1, 2**61, 2**62 - 1)
 _STATUSES: tuple[Status, ...] = ("partial", "provisional", "revised", "final")
 _REASONS = ("silence", "maximum length", "stream closed", "gap", "corpus")
-_COMMON = ("session", "source", "epoch", "seq", "sent_ns")
+_SESSIONS, _UTTERANCES = 12, 60  # so many names; one session in a thousand has a new one
 
 
 class MessageMaker:
@@ -47,13 +40,10 @@ class MessageMaker:
 
     Args:
         random: all its choices.
-        sessions, utterances: how many different names there are; one time in a thousand a name is
-            new.
     """
 
-    def __init__(self, random: Random, sessions: int = 12, utterances: int = 60) -> None:
+    def __init__(self, random: Random) -> None:
         self._random = random
-        self._sessions, self._utterances = sessions, utterances
 
     def any(self) -> Message:
         """Return a message of any kind."""
@@ -63,7 +53,7 @@ class MessageMaker:
         random = self._random
         fresh = random.random() < 0.001
         return {
-            "session": f"d{random.getrandbits(40) if fresh else random.randrange(self._sessions)}",
+            "session": f"d{random.getrandbits(40) if fresh else random.randrange(_SESSIONS)}",
             "source": f"mic.{random.getrandbits(40) if fresh else random.randrange(4)}",
             "epoch": random.randrange(1, 2**61) if fresh else random.randrange(1, 5),
             "seq": random.randrange(2**62) if fresh else random.randrange(200),
@@ -83,7 +73,7 @@ class MessageMaker:
         random = self._random
         speaker = random.getrandbits(40) if random.random() < 0.01 else random.randrange(3)
         return {
-            "utterance": f"u{random.randrange(self._utterances)}",
+            "utterance": f"u{random.randrange(_UTTERANCES)}",
             "speaker": f"s{speaker}",
         }
 
@@ -221,96 +211,3 @@ _MAKERS: Sequence[Callable[[MessageMaker, dict[str, Any]], Message]] = (
     MessageMaker._emotion,
     MessageMaker._gap,
 )
-
-
-class FrameSpoiler:
-    """Frames of messages, most of them spoiled, drawn from a stock that was encoded once."""
-
-    def __init__(self, random: Random, stock: int = 600) -> None:
-        self._random = random
-        maker = MessageMaker(random)
-        self._stock = [encode(maker.any()) for _ in range(stock)]
-        self._headers = [msgpack.unpackb(packed) for _, packed, _ in self._stock]
-
-    def good(self) -> list[bytes]:
-        """Return the frames of a message, as they are."""
-        return list(self._random.choice(self._stock))
-
-    def next(self) -> list[bytes]:
-        """Return three frames or another number of them, of which little is right."""
-        random = self._random
-        kind = random.randrange(16)
-        if kind < 2:
-            return self.good()
-        if kind < 9:
-            return self._confused()
-        if kind < 13:
-            frames = self.good()
-            at = random.randrange(3)
-            frames[at] = spoiled_bytes(frames[at], random)
-            return frames
-        if kind == 13:
-            return self._shuffled()
-        if kind == 14:
-            return [self.good()[0], self.good()[1], self.good()[2]]
-        return self._resized()
-
-    def _confused(self) -> list[bytes]:
-        """A field is another value, is missing, or is there under another name."""
-        random = self._random
-        index = random.randrange(len(self._stock))
-        header, (topic, _, payload) = dict(self._headers[index]), self._stock[index]
-        for _ in range(random.choice((1, 1, 2))):
-            key = random.choice(list(header))
-            kind = random.randrange(8)
-            if kind == 0:
-                del header[key]
-                header["v"] = header.get("v", 1)
-            elif kind == 1:
-                header[random.choice(("more", "payload", "é", key.upper()))] = header.pop(key)
-            elif kind == 2 and isinstance(header[key], dict | list) and header[key]:
-                header[key] = self._confused_inside(header[key])
-            elif kind == 3:
-                header["v"] = random.choice((0, 2, 99, -1, "1", 1.0, True, None, 2**63))
-            else:
-                header[key] = random.choice(ODD_VALUES)
-        if random.random() < 0.7 and isinstance(header.get("kind"), str):
-            names = (header.get("kind"), header.get("session"), header.get("source"))
-            topic = "/".join(str(name)[:300] for name in names).encode(errors="replace")
-        return [topic, msgpack.packb(header), payload]
-
-    def _confused_inside(self, value: Any) -> Any:
-        odd = self._random.choice(ODD_VALUES)
-        if isinstance(value, dict):
-            key = self._random.choice(list(value))
-            return {**value, key: odd} if self._random.random() < 0.7 else {**value, "more": odd}
-        at = self._random.randrange(len(value))
-        return [*value[:at], odd, *value[at + 1 :]]
-
-    def _shuffled(self) -> list[bytes]:
-        random, frames = self._random, self.good()
-        kind = random.randrange(4)
-        if kind == 0:
-            random.shuffle(frames)
-        elif kind == 1:
-            del frames[random.randrange(3)]
-        elif kind == 2:
-            frames.insert(random.randrange(4), random.choice(frames))
-        else:
-            frames = frames * random.choice((0, 2, 30))
-        return frames
-
-    def _resized(self) -> list[bytes]:
-        random, frames = self._random, self.good()
-        size = random.choice((0, 1, 2, 3, 4, 4_096, 4_096, 4_097))
-        frames[2] = bytes(size)
-        if random.random() < 0.01:
-            frames[2] = bytes(MAX_PAYLOAD_BYTES + random.choice((0, 1)))
-        return frames
-
-    def renumbered(self, epoch: int, seq: int) -> list[bytes]:
-        """Return a message of one outlet's, with the number given."""
-        index = self._random.randrange(len(self._stock))
-        topic, _, payload = self._stock[index]
-        header = {**self._headers[index], "epoch": epoch, "seq": seq}
-        return [topic, msgpack.packb(header), payload]

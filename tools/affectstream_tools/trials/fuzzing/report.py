@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from affectstream_tools.jobs.saved_reports import ReportFile, ReportTable, markdown_table
-from affectstream_tools.trials.fuzzing.coverage_guided import Guided
-from affectstream_tools.trials.fuzzing.watching import Failure, Found
+from affectstream_tools.trials.fuzzing.coverage_guided import GuidedRun
+from affectstream_tools.trials.fuzzing.runs import Failure, TargetOutcome
 
 _MOST_REASONS = 12
 _HEADINGS = (
@@ -27,8 +27,8 @@ _HEADINGS = (
 class FuzzReport:
     """One run."""
 
-    found: list[Found]
-    guided: list[Guided]
+    found: list[TargetOutcome]
+    guided: list[GuidedRun]
     seed: int
     command: str
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -68,7 +68,7 @@ def fuzz_table(report: FuzzReport) -> ReportTable:
     return ReportTable("What nobody should send", _HEADINGS, rows, remarks)
 
 
-def _cells(found: Found) -> tuple[str, ...]:
+def _cells(found: TargetOutcome) -> tuple[str, ...]:
     return (
         found.target,
         f"{found.cases:,}",
@@ -95,7 +95,7 @@ def _page(report: FuzzReport) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _reasons(found: Found) -> str:
+def _reasons(found: TargetOutcome) -> str:
     """Say what a target's cases were refused for, the commonest reason first."""
     most = sorted(found.refused.items(), key=lambda item: -item[1])[:_MOST_REASONS]
     return ", ".join(f"{reason} {count:,}" for reason, count in most)

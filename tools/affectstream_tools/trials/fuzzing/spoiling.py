@@ -1,7 +1,6 @@
-"""How input is spoiled: bytes, lines and values, each in the ways that programs get wrong.
+"""Spoils bytes, lines of text and values in the ways that programs get wrong.
 
-Knows: bit flips, cuts, repeats, splices, and values of every odd type and size.
-Refuses to know: what the input was, and what should become of it.
+Bits flipped, pieces cut, repeated or inserted, numbers overwritten, values of every odd type.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def nested(depth: int) -> Any:
     return value
 
 
-INTEGERS = (
+_INTEGERS = (
     0,
     1,
     -1,
@@ -36,7 +35,7 @@ INTEGERS = (
     2**64 - 1,
     -(2**63),
 )
-FLOATS = (math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, -0.0, 0.5)
+_FLOATS = (math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, -0.0, 0.5)
 TEXTS = (
     "",
     " ",
@@ -54,13 +53,13 @@ TEXTS = (
 ODD_VALUES: tuple[Any, ...] = (
     *(None, True, False, b"", b"\xff\xfe", [], {}, [[], []], {"a": {"b": {}}}),
     *(msgpack.ExtType(5, b""), {b"key": 1}, [None] * 50, nested(5), nested(7), nested(400)),
-    *INTEGERS,
-    *FLOATS,
+    *_INTEGERS,
+    *_FLOATS,
     *TEXTS,
 )
 """What a field of any type may be confused with."""
 
-NUMBERS = (
+_NUMBERS = (
     *(
         "0",
         "-1",
@@ -129,7 +128,7 @@ def _integer(data: bytes, random: Random) -> bytes:
     if len(data) < size:
         return data
     at = random.randrange(len(data) - size + 1)
-    value = random.choice(INTEGERS) & ((1 << 8 * size) - 1)
+    value = random.choice(_INTEGERS) & ((1 << 8 * size) - 1)
     order: Literal["little", "big"] = "little" if random.random() < 0.7 else "big"
     return data[:at] + value.to_bytes(size, order) + data[at + size :]
 
@@ -172,5 +171,5 @@ def _spoiled_line(lines: Sequence[str], at: int, random: Random) -> str:
     elif kind == 5:
         fields[field] = fields[field] * random.choice((2, 40, 2_000))
     else:
-        fields[field] = random.choice(NUMBERS)
+        fields[field] = random.choice(_NUMBERS)
     return separator.join(fields)[:_LONGEST]

@@ -1,7 +1,4 @@
-"""What a link and two clocks are put through, and what must stay the same.
-
-Knows: the cases, and what each outcome is compared with. Refuses to know: how a trial is run.
-"""
+"""The cases that a link and two clocks are put through, each compared with the undisturbed one."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ LINK_CASES = (
         at_least_s=120,
     ),
 )
-SAME_WITHIN = 1e-5
+_SAME_WITHIN = 1e-5
 """Finals closer than this are the same: a batch of other size rounds otherwise."""
 
 
@@ -94,7 +91,7 @@ def compare_trials(case: LinkCase, outcome: TrialOutcome, undisturbed: TrialOutc
     differences = {name: _apart(outcome.finals[name], undisturbed.finals[name]) for name in both}
     return LinkRow(
         name=case.name,
-        same=sum(difference < SAME_WITHIN for difference in differences.values()),
+        same=sum(difference < _SAME_WITHIN for difference in differences.values()),
         finals=len(undisturbed.finals),
         difference=max(differences.values(), default=None),
         gaps=outcome.gaps,

@@ -1,9 +1,7 @@
-"""A bad link: packets are delayed, lost, overtaken, and at times nothing gets through.
+"""A bad link: packets are delayed, lost or overtaken, and at times nothing gets through.
 
-Knows: when each packet is to come out at the other end, by chance that a seed decides.
-Refuses to know: where packets come from and what is in them (``namespaces`` joins two hosts).
-
-Packets are whole IP packets, so what is lost here is sent again by the hosts' own TCP.
+It says when each packet comes out at the other end, by chance that a seed decides. Packets are
+whole IP packets, so the hosts' own TCP sends again what is lost.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""A program of its own: hears estimates over the link, and says what time it takes it to be.
-
-Knows: a subscriber, a clock that follows the hub's, and the lines that it prints for ``trial``.
-Refuses to know: what the link does, and what the right estimates and the right time are.
+"""A subscriber's program on the second host: it prints estimates, and the time as it knows it.
 
     python -m affectstream_tools.trials.link.listener ADDRESS DIALOGUES
 
 Each line is JSON: ``{"time": [hub, own]}`` in ns every 20 ms, ``{"final": NUMBER}`` as they come,
-and at last, when as many dialogues were closed and standard input too, ``{"heard": ...}``.
+and last ``{"heard": ...}``, once that many dialogues and standard input are closed.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from affectstream.client import Subscriber
 from affectstream.messages import Emotion, Gap, StreamClosed
 from affectstream.timebase import WallClock
 
-TELL_S = 0.02
+_TELL_S = 0.02
 
 
 def listen(address: str, dialogues: int) -> dict[str, Any]:
@@ -36,7 +33,7 @@ def listen(address: str, dialogues: int) -> dict[str, Any]:
         while len(closed) < dialogues or not _told_to_end():
             clock.service()
             _say({"time": [clock.now_ns(), own()]})
-            event = subscriber.receive(timeout_s=TELL_S)
+            event = subscriber.receive(timeout_s=_TELL_S)
             if isinstance(event, Emotion) and event.status == "final":
                 finals[f"{event.session}/{event.utterance}"] = {
                     **event.categorical,

@@ -1,10 +1,8 @@
 """Two hosts: network namespaces whose only connection is a link of ours.
 
-Knows: ``ip``, TUN devices, ``faketime``, and how packets are carried from one to the other.
-Refuses to know: what happens to a packet (``link``), and what runs on the hosts.
-
-The first host's loopback is the second's only way out: on both of them ``127.0.0.1`` is the first
-host, so that a hub without keys, which binds to loopback alone, is reached from either.
+Two TUN devices, and a thread that carries packets between them as the link says. On both hosts
+``127.0.0.1`` is the first host, so that a hub without keys, which binds to loopback alone, is
+reached from either.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from affectstream.errors import AffectstreamError
 from affectstream.timebase import NS_PER_MS
 from affectstream_tools.trials.link.link import Impairment, LinkScheduler
 
-TUN = Path("/dev/net/tun")
+_TUN = Path("/dev/net/tun")
 _TUNSETIFF = 0x400454CA
 _IFF_TUN_NO_PI = 0x0001 | 0x1000
 _ADDRESSES = ("10.87.0.1", "10.87.0.2")
@@ -41,8 +39,8 @@ def missing() -> str | None:
     """Return what this machine lacks for two hosts, in one sentence, or None."""
     if os.geteuid() != 0:
         return "network namespaces need root; run it as root"
-    if not TUN.exists():
-        return f"there is no {TUN}; load the kernel's tun module"
+    if not _TUN.exists():
+        return f"there is no {_TUN}; load the kernel's tun module"
     for command, package in (("ip", "iproute2"), ("faketime", "faketime")):
         if shutil.which(command) is None:
             return f"there is no `{command}`; install {package}"
@@ -148,7 +146,7 @@ class TwoHosts:
 
 def _tun(device: str) -> int:
     """Return a descriptor that reads and writes the IP packets of a new device."""
-    end = os.open(TUN, os.O_RDWR)
+    end = os.open(_TUN, os.O_RDWR)
     fcntl.ioctl(end, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _IFF_TUN_NO_PI))
     return end
 

@@ -1,8 +1,4 @@
-"""One trial: a replay and a listener on one host, the fusion node and the hub on the other.
-
-Knows: which processes run where, when the link is cut, and how far the listener's time was off.
-Refuses to know: how packets are carried (``namespaces``), and what a trial is compared with.
-"""
+"""One trial: the fusion node and the hub on one host, a replay and a listener on the other."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ from affectstream_tools.trials.link.link import Impairment
 from affectstream_tools.trials.link.namespaces import HostsError, TwoHosts
 
 ADDRESS = "tcp://127.0.0.1:5570"
-TRIAL_LIMIT_S = 600.0
+_TRIAL_LIMIT_S = 600.0
 _WINDOW_S = 1.0
 
 
@@ -155,10 +151,10 @@ def run_trial(
             hosts.cut(True)
             time.sleep(case.cut_s)
             hosts.cut(False)
-        if replay.wait(TRIAL_LIMIT_S) != 0:
+        if replay.wait(_TRIAL_LIMIT_S) != 0:
             raise HostsError(f"the replay failed: {_last(words)}")
         time.sleep(max(0.0, began_s + case.at_least_s - time.monotonic()))
-        found = listener.end(TRIAL_LIMIT_S)
+        found = listener.end(_TRIAL_LIMIT_S)
         if found is None:
             raise HostsError(f"the listener failed: {_last(words)}")
         off_ms = listener.off_ms()
@@ -179,7 +175,7 @@ def _on(hosts: TwoHosts, host: int, case: LinkCase, arguments: Sequence[str]) ->
 
 
 def _wait(event: threading.Event, words: IO[bytes], otherwise: str) -> None:
-    if not event.wait(TRIAL_LIMIT_S / 10):
+    if not event.wait(_TRIAL_LIMIT_S / 10):
         raise HostsError(f"{otherwise} within a minute: {_last(words)}")
 
 

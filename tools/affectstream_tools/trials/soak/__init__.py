@@ -1,1 +1,5 @@
-"""A day of the live path, in minutes: what it holds, and whether it still hears as well."""
+"""A day through the live path, played fast: does memory grow, is speech still recognised as well?
+
+``recording`` is what is heard, ``day`` runs the processes, ``scoring`` compares what came with
+what was said, ``measures`` computes, ``words`` and ``plot`` show, ``report`` saves.
+"""

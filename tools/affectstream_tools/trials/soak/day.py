@@ -1,11 +1,8 @@
-"""One day of the live path in real processes: fusion node, microphone, words, a subscriber.
-
-Knows: which processes a deployment is, how they are fed without end, and when to look at them.
-Refuses to know: what the figures mean (``measures``).
+"""One day in real processes: fusion node, microphone, transcripts, a subscriber.
 
 The microphone's process is what ``affectstream play --speed max`` runs, with a recording that
-never ends in place of a file: voice detector, eGeMAPS, segmenter, its own outlet. The others are
-the commands themselves. Each is looked at every few minutes of event time, from outside.
+never ends in place of a file. The others are the commands themselves. Every few minutes of event
+time each process is looked at from outside.
 """
 
 from __future__ import annotations
@@ -27,13 +24,13 @@ from affectstream.sources.backpressure import HeldBack, HeldInput
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, WallClock
 from affectstream_tools.bench.footprint import Footprint, footprint
-from affectstream_tools.trials.soak.hearing import HOUR_NS, HeardSentences, Hour
 from affectstream_tools.trials.soak.recording import EndlessRecording, spoken_sentences, turns
+from affectstream_tools.trials.soak.scoring import HOUR_NS, HeardSentences, Hour
 
 _SESSION, _SPEAKER = "soak", "you"
 MICROPHONE = f"mic.{_SPEAKER}"
-HEARD_KINDS = ("utterance.ended", "transcript", "emotion", "gap", "progress", "stream.closed")
-PROGRESS_WAIT_S = 300.0
+_HEARD_KINDS = ("utterance.ended", "transcript", "emotion", "gap", "progress", "stream.closed")
+_PROGRESS_WAIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ def live_through(plan: DayPlan, on_progress: Callable[[float], None] = lambda _:
     began = time.monotonic()
     with Processes() as processes:
         pids = _start(processes, address)
-        inlet = Inlet(address, [f"{kind}/{_SESSION}/" for kind in HEARD_KINDS], from_start=True)
+        inlet = Inlet(address, [f"{kind}/{_SESSION}/" for kind in _HEARD_KINDS], from_start=True)
         spawn = multiprocessing.get_context("spawn")
         microphone = spawn.Process(
             target=_speak, args=(plan, address, start_ns, os.getpid()), daemon=True
@@ -187,9 +184,9 @@ def _listen(
             found = {name: footprint(pid) for name, pid in pids.items()}
             looks.append(Look(passed_ns / HOUR_NS, time.monotonic() - began, found))
             on_progress(passed_ns / HOUR_NS)
-        if time.monotonic() - heard_s > PROGRESS_WAIT_S:
+        if time.monotonic() - heard_s > _PROGRESS_WAIT_S:
             alive.check()
             raise AffectstreamError(
-                f"nothing was heard for {PROGRESS_WAIT_S:.0f} s; run it on a quieter machine"
+                f"nothing was heard for {_PROGRESS_WAIT_S:.0f} s; run it on a quieter machine"
             )
     return looks

@@ -1,8 +1,6 @@
-"""What a day has shown: does memory grow, and does the system hear as well at its end?
+"""What a day has shown: how memory and open files grew, and the first hours beside the last.
 
-The answers are slopes over the day with their standard errors, and the first hours beside the
-last. Here are the values and how they are computed; ``words`` and ``plot`` show them, ``report``
-saves them.
+The values, and how they are computed; ``words`` and ``plot`` show them, ``report`` saves them.
 """
 
 from __future__ import annotations
@@ -16,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from affectstream_tools.trials.soak.day import Day, Look
-from affectstream_tools.trials.soak.hearing import Hour
+from affectstream_tools.trials.soak.scoring import Hour
 
 WARM_UP = 0.1
 """Share of the day that no slope is fitted to: libraries and the bounded rings fill."""
-COMPARED = 0.25
+_COMPARED = 0.25
 """Share of the hours that are "the first" and "the last"."""
 
 
@@ -130,7 +128,7 @@ def _day(day: Day) -> DayReport:
         name: {figure: _slope(settled, partial(_figure, name, figure)) for figure in figures}
         for name in names
     }
-    compared = max(1, round(COMPARED * len(day.hours)))
+    compared = max(1, round(_COMPARED * len(day.hours)))
     return DayReport(
         hours_long=round(day.looks[-1].event_h, 1),
         share_of_speech=day.plan.share,

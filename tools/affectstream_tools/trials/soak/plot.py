@@ -1,7 +1,4 @@
-"""A picture of a day: memory, descriptors, and what was heard, over event time.
-
-Knows: matplotlib. Refuses to know: how the numbers were found.
-"""
+"""Draws a day: memory, open files and threads, and what was heard, over event time."""
 
 from __future__ import annotations
 

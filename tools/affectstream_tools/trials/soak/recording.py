@@ -1,10 +1,7 @@
-"""A recording without end: sentences whose words are known, and the noise of a room between them.
+"""A recording without end: known sentences, and a room's noise between them.
 
-Knows: when which sentence is said, and how it sounds there.
-Refuses to know: who listens.
-
-The sentences are the bundled dialogue's, voices of espeak-ng, which the tiny recogniser knows. Each
-is said at a level of its own, over noise that never repeats in step with them.
+The sentences are the bundled dialogue's, voices of espeak-ng, which the tiny recogniser knows.
+Each is said at a level of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from affectstream.core.capture.audio import CapturedAudio
 from affectstream.data import demo_folder
 from affectstream.timebase import SAMPLE_RATE_HZ
 
-SOAK_BLOCK_SAMPLES = SAMPLE_RATE_HZ
+_SOAK_BLOCK_SAMPLES = SAMPLE_RATE_HZ
 _MARGIN_S = 0.05
 _NOISE_SAMPLES = 60 * SAMPLE_RATE_HZ + 7_919  # a prime more, so that it is never in step
 _NOISE_SD = 95.0  # about 20 dB below the voices: a few words in a hundred are misheard
@@ -135,7 +132,7 @@ class EndlessRecording:
         if self.exhausted:
             return []
         first = self._position
-        self._position += SOAK_BLOCK_SAMPLES
+        self._position += _SOAK_BLOCK_SAMPLES
         places = np.arange(first, self._position) % len(self._noise)
         block = self._noise[places].astype(np.int32)
         while self._ahead and self._ahead[0].start < self._position:

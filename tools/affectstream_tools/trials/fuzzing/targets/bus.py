@@ -1,7 +1,6 @@
-"""The bus over real sockets: a hub, an inlet, a subscriber and an outlet, and strangers on it.
+"""Fuzzes the bus over real sockets: a hub, an inlet, a subscriber, an outlet, and strangers.
 
-Knows: which sockets a stranger may open, what is sent on them, and that good news comes through.
-Refuses to know: how input is spoiled (``messages``, ``wire_targets``).
+What the outlet publishes must reach both readers, whatever the strangers send.
 """
 
 from __future__ import annotations
@@ -17,13 +16,17 @@ from affectstream.bus import Hub, Inlet, Outlet, measure_clock_offset, ports
 from affectstream.client import Subscriber
 from affectstream.messages import Emotion
 from affectstream.run.processes import free_address
-from affectstream_tools.trials.fuzzing.good_stream import GOOD_SESSION, Following, good_message
-from affectstream_tools.trials.fuzzing.messages import FrameSpoiler
-from affectstream_tools.trials.fuzzing.watching import FuzzCase
-from affectstream_tools.trials.fuzzing.wire_targets import wrong_answer, wrong_request
+from affectstream_tools.trials.fuzzing.frames import FrameSpoiler
+from affectstream_tools.trials.fuzzing.runs import FuzzCase
+from affectstream_tools.trials.fuzzing.targets.good_stream import (
+    GOOD_SESSION,
+    Following,
+    good_message,
+)
+from affectstream_tools.trials.fuzzing.targets.wire import wrong_answer, wrong_request
 
-GOOD_EVERY = 50
-ANSWER_WAIT_S = 15.0
+_GOOD_EVERY = 50
+_ANSWER_WAIT_S = 15.0
 
 
 class BusTarget:
@@ -89,7 +92,7 @@ class BusTarget:
             except zmq.Again:
                 return "not sent"
         self._given += 1
-        if self._given % GOOD_EVERY == 0:
+        if self._given % _GOOD_EVERY == 0:
             self._publish()
         return "accepted"
 
@@ -119,7 +122,7 @@ class BusTarget:
         """All good news has come, and the hub still switches."""
         try:
             self._settle()
-            measure_clock_offset(self._hub.address, timeout_s=ANSWER_WAIT_S)
+            measure_clock_offset(self._hub.address, timeout_s=_ANSWER_WAIT_S)
         finally:
             self._context.destroy(linger=0)
             self._subscriber.close()
@@ -131,7 +134,7 @@ class BusTarget:
         estimates = sum(isinstance(good_message(n), Emotion) for n in range(self._published))
         vouched = sum(good_message(n).kind != "progress" for n in range(self._published))
         self._outlet.publish(good_message(5 * self._published + 4))  # vouches for all
-        until = time.monotonic() + ANSWER_WAIT_S
+        until = time.monotonic() + _ANSWER_WAIT_S
         while self._following.taken < vouched or self._estimates < estimates:
             self._turn()
             missing = f"{self._following.taken} of {vouched}, {self._estimates} of {estimates}"

@@ -1,8 +1,4 @@
-"""Codec, inlet and outlet, and the fusion node, given what nobody should send.
-
-Knows: how each is fed without a network, and what must hold whatever it was fed.
-Refuses to know: real sockets (``bus_targets``), and how input is spoiled.
-"""
+"""Fuzzes the codec, and an inlet and an outlet that are joined by queues in place of sockets."""
 
 from __future__ import annotations
 
@@ -12,25 +8,24 @@ from random import Random
 from typing import Any
 
 import msgpack
-import msgspec
 import zmq
 
 from affectstream.bus import Endpoint, Inlet, Outlet
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.codec import DecodeError, decode, encode
-from affectstream.core.dialogue.model import ContextModel
-from affectstream.fusion.node import NODE_PREFIXES, FusionNode
-from affectstream.messages import Emotion, Message
+from affectstream.fusion.node import NODE_PREFIXES
 from affectstream.timebase import NS_PER_MS, NS_PER_S
-from affectstream_tools.bench.load import DialogueLoad
-from affectstream_tools.trials.fuzzing.good_stream import GOOD_SESSION, Following, good_message
-from affectstream_tools.trials.fuzzing.light_model import LightModel
-from affectstream_tools.trials.fuzzing.messages import FrameSpoiler, MessageMaker
+from affectstream_tools.trials.fuzzing.frames import FrameSpoiler
+from affectstream_tools.trials.fuzzing.runs import FuzzCase, checked_sentence
 from affectstream_tools.trials.fuzzing.spoiling import ODD_VALUES, spoiled_bytes
-from affectstream_tools.trials.fuzzing.watching import FuzzCase, checked_sentence
+from affectstream_tools.trials.fuzzing.targets.good_stream import (
+    GOOD_SESSION,
+    Following,
+    good_message,
+)
 
-BEGIN_NS = 1_700_000_000 * NS_PER_S
-NOWHERE = "tcp://127.0.0.1:9"
+_BEGIN_NS = 1_700_000_000 * NS_PER_S
+_NOWHERE = "tcp://127.0.0.1:9"
 """Nobody answers there; the sockets are replaced by queues."""
 
 
@@ -59,10 +54,6 @@ class CodecTarget:
         """Nothing is held."""
 
 
-BATCH_TOLERANCE = 1e-5
-"""A dialogue's estimates are the same in every batch but for the last digits."""
-
-
 class _Queue:
     """Stands where a socket stood: what is put in comes out, what is sent is kept."""
 
@@ -84,11 +75,11 @@ class InletTarget:
 
     stateful = True
 
-    def __init__(self, *, from_start: bool = True) -> None:
-        self._now_ns = BEGIN_NS
+    def __init__(self) -> None:
+        self._now_ns = _BEGIN_NS
         prefixes = (*NODE_PREFIXES, "emotion/", "audio/")
-        self._inlet = Inlet(NOWHERE, prefixes, from_start=from_start, clock=self._now)
-        self._outlet = Outlet(NOWHERE, clock=self._now)
+        self._inlet = Inlet(_NOWHERE, prefixes, from_start=True, clock=self._now)
+        self._outlet = Outlet(_NOWHERE, clock=self._now)
         self._inlet.close()
         self._outlet.close(linger_ms=0)
         self._heard, self._control = _Queue(), _Queue()
@@ -96,7 +87,7 @@ class InletTarget:
         self._inlet._subscriber, self._inlet._requests = self._heard, self._control  # type: ignore[assignment]
         self._outlet._publisher, self._outlet.socket = self._said, self._asked  # type: ignore[assignment]
         # No connection is made, so there is none to watch.
-        self._inlet._watch = self._outlet._watch = HandshakeWatch(Endpoint(NOWHERE), ())
+        self._inlet._watch = self._outlet._watch = HandshakeWatch(Endpoint(_NOWHERE), ())
         self._strangers: deque[tuple[bytes, dict[str, Any]]] = deque(maxlen=64)
         self._following = Following(self._outlet.epoch)
         self._published = 0
@@ -260,104 +251,3 @@ def wrong_request(random: Random) -> list[bytes]:
     if random.random() < 0.2:
         packed = spoiled_bytes(packed, random)
     return [b"reader", packed][: random.choice((2, 2, 2, 2, 1))]
-
-
-class NodeTarget:
-    """The fusion node: messages that the codec accepts, in no order, with no sense."""
-
-    stateful = True
-    wake_every = 8
-    good_every = 100
-
-    def __init__(self, model: ContextModel | None = None, look_ahead: int = 8) -> None:
-        tried: ContextModel = LightModel() if model is None else model
-        self._node = FusionNode(tried, look_ahead, stopwatch=lambda: 0)
-        self._alone = FusionNode(tried, look_ahead, stopwatch=lambda: 0)
-        self._load = DialogueLoad(GOOD_SESSION, seed=1)
-        self._now_ns = BEGIN_NS
-        self._said: dict[str, list[Emotion]] = {"beside": [], "alone": []}
-        self._given = 0
-        self._speak(self._load.opening(self._now_ns))
-
-    def cases(self, random: Random) -> Iterator[FuzzCase]:
-        """Yield frames; few are spoiled, for those do not get as far as the node."""
-        spoiler, maker = FrameSpoiler(random, stock=50), MessageMaker(random)
-        stock = [encode(maker.any()) for _ in range(3_000)]
-        while True:
-            kind = random.randrange(20)
-            if kind == 0:
-                yield spoiler.next()
-            elif kind < 4:
-                yield encode(maker.any())
-            else:
-                yield random.choice(stock)
-
-    def give(self, case: FuzzCase) -> str:
-        """Let the node receive it, and wake every now and then."""
-        self._given += 1
-        self._now_ns += 2 * NS_PER_MS
-        if self._given % self.good_every == 0:
-            self._speak(self._load.utterance(self._now_ns))
-        try:
-            message = decode(list(case))
-        except DecodeError as error:
-            return error.reason
-        self._check(self._node.receive(message, self._now_ns))
-        if self._given % self.wake_every == 0:
-            self._check(list(self._node.wake(self._now_ns)))
-        return "accepted"
-
-    def _speak(self, messages: list[Message]) -> None:
-        """Let the good dialogue say something, beside the others and alone."""
-        for message in messages:
-            self._check(self._node.receive(message, self._now_ns))
-            self._keep("alone", self._alone.receive(message, self._now_ns))
-        self._check(list(self._node.wake(self._now_ns)))
-        self._keep("alone", list(self._alone.wake(self._now_ns)))
-
-    def _check(self, said: list[Message]) -> None:
-        """All that the node says can be sent, and read by others."""
-        for message in said:
-            assert decode(encode(message)) == message, "nobody could read it"
-        self._keep("beside", said)
-
-    def _keep(self, where: str, said: list[Message]) -> None:
-        kept = self._said[where]
-        kept += [m for m in said if isinstance(m, Emotion) and m.session == GOOD_SESSION]
-
-    def finish(self) -> None:
-        """The good dialogue's finals are what they would have been without the others."""
-        self._check(self._node.close(self._now_ns))
-        self._keep("alone", self._alone.close(self._now_ns))
-        beside, alone = (_finals(self._said[where]) for where in ("beside", "alone"))
-        assert _same(beside, alone), "what others sent has changed a final of the good dialogue"
-        _check_revisions(self._said["beside"])
-
-
-def _same(found: Any, expected: Any) -> bool:
-    """Return whether nothing differs by more than a batch of other company may change it."""
-    if isinstance(expected, dict):
-        same_keys = bool(found.keys() == expected.keys())
-        return same_keys and all(_same(found[key], expected[key]) for key in expected)
-    if isinstance(expected, list | tuple):
-        return len(found) == len(expected) and all(map(_same, found, expected))
-    if isinstance(expected, float):
-        return bool(abs(found - expected) <= BATCH_TOLERANCE)
-    return bool(found == expected)
-
-
-def _finals(said: list[Emotion]) -> dict[str, dict[str, Any]]:
-    return {
-        emotion.utterance: msgspec.to_builtins(emotion) | {"latency_ms": None, "revision": None}
-        for emotion in said
-        if emotion.status == "final"
-    }
-
-
-def _check_revisions(said: list[Emotion]) -> None:
-    latest: dict[str, Emotion] = {}
-    for emotion in said:
-        before = latest.get(emotion.utterance)
-        assert emotion.revision == (0 if before is None else before.revision + 1), emotion
-        assert before is None or before.status != "final", emotion
-        latest[emotion.utterance] = emotion

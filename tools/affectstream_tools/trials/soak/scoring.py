@@ -1,8 +1,4 @@
-"""What came of a day's speech, hour by hour: found, understood, estimated.
-
-Knows: what was said (``recording.turns``), and how transcripts and estimates are held against it.
-Refuses to know: sockets and processes.
-"""
+"""Scores a day hour by hour: which sentences were found, and how their words were recognised."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ from affectstream_tools.build.vosk_tiny.pronunciations import edit_distance
 from affectstream_tools.trials.soak.recording import RecordedTurn
 
 HOUR_NS = 3600 * NS_PER_S
-SETTLED_NS = 10 * NS_PER_S
+_SETTLED_NS = 10 * NS_PER_S
 """When transcripts have come this far beyond a sentence, no more will come for it."""
 
 
@@ -99,7 +95,7 @@ class HeardSentences:
             case Gap():
                 self.gaps[f"{message.lost} of {message.of}: {message.reason}"] += message.count
             case Progress() if message.source.startswith("asr."):
-                self._settle(message.watermark_ns - SETTLED_NS)
+                self._settle(message.watermark_ns - _SETTLED_NS)
                 self.reached_ns = max(self.reached_ns, message.watermark_ns)
             case StreamClosed() if message.source == "fusion":
                 self._settle(self.reached_ns)

@@ -1,8 +1,4 @@
-"""Runs a target over its cases and watches: what it says, how long it takes, what it holds.
-
-Knows: clocks, alarms, resident memory, and how a case that failed is kept.
-Refuses to know: what a case is, and what should become of it (the targets).
-"""
+"""Gives a target its cases: notes what it answers, its time and its memory, and keeps defects."""
 
 from __future__ import annotations
 
@@ -29,8 +25,8 @@ HANG_S = 20.0
 SLOW_S = 1.0
 """Processor time that no case may take."""
 
-LONGEST_SENTENCE = 600
-EPISODE = 100_000
+_LONGEST_SENTENCE = 600
+_EPISODE = 100_000
 MOST_FAILURES = 20
 
 FuzzCase = Sequence[bytes]
@@ -82,7 +78,7 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Found:
+class TargetOutcome:
     """What became of one target's cases."""
 
     target: str
@@ -107,14 +103,14 @@ def run_target(
     seed: int,
     *,
     on_progress: Callable[[int], None] = lambda _: None,
-) -> Found:
-    """Give ``count`` cases to targets that ``make`` makes, a new one every ``EPISODE`` cases."""
-    found = Found(name)
+) -> TargetOutcome:
+    """Give ``count`` cases to targets that ``make`` makes, a new one every ``_EPISODE`` cases."""
+    found = TargetOutcome(name)
     began_s = time.process_time()
     memory: list[float] = []
-    for episode in range(-(-count // EPISODE)):
+    for episode in range(-(-count // _EPISODE)):
         target = make()
-        size = min(EPISODE, count - found.cases)
+        size = min(_EPISODE, count - found.cases)
         if len(found.failures) < MOST_FAILURES:
             _episode(found, target, seed, episode, size, memory, on_progress)
     found.seconds = round(time.process_time() - began_s, 1)
@@ -123,12 +119,12 @@ def run_target(
     return found
 
 
-def random_of(name: str, seed: int, episode: int) -> Random:
+def episode_random(name: str, seed: int, episode: int) -> Random:
     """Return the source of all of one episode's choices."""
     return Random(f"{name}/{seed}/{episode}")
 
 
-def again(failure: Failure, target: Target) -> str:
+def run_again(failure: Failure, target: Target) -> str:
     """Give a saved case again, and all before it where they matter; return what became of it.
 
     Raises:
@@ -136,7 +132,7 @@ def again(failure: Failure, target: Target) -> str:
     """
     if not target.stateful:
         return _give(target, [base64.b64decode(part) for part in failure.case])
-    random = random_of(failure.target, failure.seed, failure.episode)
+    random = episode_random(failure.target, failure.seed, failure.episode)
     said = ""
     for number, case in enumerate(target.cases(random)):
         said = _give(target, case)
@@ -147,7 +143,7 @@ def again(failure: Failure, target: Target) -> str:
 
 
 def _episode(
-    found: Found,
+    found: TargetOutcome,
     target: Target,
     seed: int,
     episode: int,
@@ -160,7 +156,9 @@ def _episode(
     number = 0
     try:
         with _alarm():
-            for number, case in enumerate(target.cases(random_of(found.target, seed, episode))):
+            for number, case in enumerate(
+                target.cases(episode_random(found.target, seed, episode))
+            ):
                 if number >= size:
                     break
                 found.cases += 1
@@ -180,7 +178,7 @@ def _episode(
             _note(found, error, seed, episode, number, case)
 
 
-def _count(found: Found, target: Target, case: FuzzCase) -> None:
+def _count(found: TargetOutcome, target: Target, case: FuzzCase) -> None:
     began_s = time.thread_time()
     said = _give(target, case)
     took_s = time.thread_time() - began_s
@@ -202,7 +200,7 @@ def _give(target: Target, case: FuzzCase) -> str:
 
 
 def _note(
-    found: Found, error: Exception, seed: int, episode: int, number: int, case: FuzzCase
+    found: TargetOutcome, error: Exception, seed: int, episode: int, number: int, case: FuzzCase
 ) -> None:
     where = traceback.extract_tb(error.__traceback__)[-1]
     encoded = [base64.b64encode(part).decode() for part in case]
@@ -214,7 +212,7 @@ def _note(
             seed=seed,
             episode=episode,
             number=number,
-            error=f"{type(error).__name__}: {error}"[:LONGEST_SENTENCE],
+            error=f"{type(error).__name__}: {error}"[:_LONGEST_SENTENCE],
             where=f"{Path(where.filename).name}:{where.lineno}",
             case=encoded,
         )
@@ -257,7 +255,7 @@ def checked_sentence(error: Exception) -> str:
     said = str(error)
     assert said, f"a {type(error).__name__} that says nothing"
     assert len(said.splitlines()) == 1, f"several lines: {said[:200]!r}"
-    assert len(said) <= LONGEST_SENTENCE, f"{len(said)} characters: {said[:200]!r}"
+    assert len(said) <= _LONGEST_SENTENCE, f"{len(said)} characters: {said[:200]!r}"
     return said
 
 

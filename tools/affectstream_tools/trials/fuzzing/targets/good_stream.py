@@ -1,8 +1,4 @@
-"""A stream that must come through whatever else is sent, and how it is followed.
-
-Knows: what its outlet says, in which order, and what a reader must have been given.
-Refuses to know: sockets, and what is sent beside it.
-"""
+"""A stream that must arrive whole and in order whatever else is sent, and its check."""
 
 from __future__ import annotations
 
@@ -21,12 +17,12 @@ from affectstream.messages import (
 )
 
 GOOD_SESSION = "good"
-GOOD_SOURCE = "mic.good"
+_GOOD_SOURCE = "mic.good"
 
 
 def good_message(number: int) -> Message:
     """Return the ``number``-th message of the stream, before its outlet has numbered it."""
-    name: dict[str, Any] = {"session": GOOD_SESSION, "source": GOOD_SOURCE}
+    name: dict[str, Any] = {"session": GOOD_SESSION, "source": _GOOD_SOURCE}
     if number == 0:
         return StreamOpened(**name, modality="speech")
     if number % 5 == 4:

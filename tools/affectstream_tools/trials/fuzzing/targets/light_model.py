@@ -1,7 +1,7 @@
-"""A context model that computes next to nothing, so that the node around it is what is tried.
+"""A context model that costs next to nothing, so that the node around it is what is tried.
 
-Knows: the verbs of ``core.model``, answered by hashes of everything seen.
-Refuses to know: emotions. One wrong byte of context, evidence or order gives another estimate.
+It answers with hashes of all that it has seen: one wrong byte of context, evidence or order
+gives another estimate.
 """
 
 from __future__ import annotations

@@ -1,0 +1,54 @@
+"""What the targets that read files share: a folder, and the check of what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from affectstream.codec import decode, encode
+from affectstream.errors import AffectstreamError
+from affectstream.messages import Message, Progress
+from affectstream_tools.trials.fuzzing.runs import FuzzCase, checked_sentence
+
+
+class FileTarget:
+    """A folder in memory where there is one, and what all readers share."""
+
+    stateful = False
+
+    def __init__(self) -> None:
+        memory = Path("/dev/shm")
+        self._kept = TemporaryDirectory(dir=memory if memory.is_dir() else None)
+        self.folder = Path(self._kept.name)
+
+    def finish(self) -> None:
+        """Remove the folder."""
+        self._kept.cleanup()
+
+    def give(self, case: FuzzCase) -> str:
+        """Let the reader read; a refusal must be one sentence."""
+        try:
+            self.read(case)
+        except AffectstreamError as error:
+            said = checked_sentence(error)
+            return _reason(said)
+        return "accepted"
+
+    def read(self, case: FuzzCase) -> None:
+        """Read the case's files."""
+        raise NotImplementedError
+
+
+def _reason(said: str) -> str:
+    """Return the first words of a refusal, without what differs from file to file."""
+    words = [word for word in said.split() if word.isalpha() and word.isascii()]
+    return " ".join(words[:5])
+
+
+def check_published(messages: Iterable[Message]) -> None:
+    """All that a reader publishes can be sent, and read by others."""
+    for message in messages:
+        if isinstance(message, Progress):
+            continue  # there are many, and they hold a number
+        assert decode(encode(message)) == message, "nobody could read it"
