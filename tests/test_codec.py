@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -311,8 +312,29 @@ def test_what_nests_absurdly_deep_is_refused_without_recursion(depth: int) -> No
         b"\x81\xa1",
         b"\xc7\x05\x01hello",
         b"\x81\x01\x02",
+        b"\x81\xc4\x01a\x02",
+        b"\x81\xa1a\x81\x01\x02",
+        b"\x81\xa1a\x81\xc4\x01x\x02",
+        b"\x81\xa1a\x91\xc7\x00\x05",
+        b"\x81\xa1a\xd6\xff\x00\x00\x00\x05",
+        b"\x81\xa1a\xa1\xff",
     ],
-    ids=["empty", "reserved", "number", "list", "two", "cut", "extension", "number key"],
+    ids=[
+        "empty",
+        "reserved",
+        "number",
+        "list",
+        "two",
+        "cut",
+        "extension",
+        "number key",
+        "bytes key",
+        "number key within",
+        "bytes key within",
+        "extension within",
+        "timestamp within",
+        "no UTF-8",
+    ],
 )
 def test_what_is_not_one_messagepack_map_is_refused(packed: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
@@ -320,8 +342,21 @@ def test_what_is_not_one_messagepack_map_is_refused(packed: bytes) -> None:
     assert caught.value.reason == "not MessagePack"
 
 
-def test_a_header_that_claims_a_gigantic_map_is_refused() -> None:
-    assert refusal([b"t", b"\xdf\xff\xff\xff\xff", b""]).reason == "not MessagePack"
+@pytest.mark.parametrize("start", [b"\xdf", b"\x81\xa1a\xdd", b"\x81\xa1a\xdb", b"\x81\xa1a\xc6"])
+def test_a_header_that_claims_a_gigantic_value_is_refused(start: bytes) -> None:
+    """A map, a list, a text and bytes."""
+    assert refusal([b"t", start + b"\xff\xff\xff\xff", b""]).reason == "not MessagePack"
+
+
+def test_lists_that_claim_more_and_more_take_no_memory() -> None:
+    packed = b"\x81\xa1a" + b"\xdd\x7f\xff\xff\xff" * 900
+    tracemalloc.start()
+    try:
+        assert refusal([b"t", packed, b""]).reason == "not MessagePack"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -439,6 +474,17 @@ def test_a_payload_where_none_belongs_is_refused() -> None:
 def test_a_topic_that_does_not_belong_to_its_header_is_refused(topic: bytes) -> None:
     _, packed, payload = frames_of("progress", HEADER)
     assert refusal([topic, packed, payload]).reason == "topic"
+
+
+@pytest.mark.parametrize("kind", list(MESSAGES), ids=lambda kind: kind.__name__)
+def test_a_header_is_the_bytes_that_another_messagepack_writes(kind: type[Message]) -> None:
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(MESSAGES[kind])
+    def check(message: Message) -> None:
+        _, packed, _ = encode(message)
+        assert packed == msgpack.packb(msgpack.unpackb(packed))
+
+    check()
 
 
 def test_what_a_reader_would_refuse_for_its_size_is_not_even_encoded() -> None:

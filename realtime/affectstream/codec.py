@@ -1,8 +1,8 @@
 """Topic + header + payload <-> message.
 
 Knows: the three frames of a message, the version of the wire, and the limits of what is accepted.
-Refuses to know: sockets, sequence numbers' meaning, and what to do about a bad message: it raises,
-the shell counts.
+Refuses to know: sockets, what sequence numbers mean, and what to do about a bad message: it raises,
+and whoever called it counts.
 
 Nothing is ever unpickled: a header is a MessagePack map of bounded size and depth, checked field
 by field into a frozen struct, and a payload is raw little-endian numbers.
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import NoneType
 from typing import Any
 
-import msgpack
 import msgspec
 import numpy as np
 
@@ -35,6 +35,7 @@ MAX_TOPIC_BYTES = 512
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 6
+"""How deep the maps and lists of a header may nest; the header itself is the first."""
 
 
 class DecodeError(ValueError):
@@ -51,10 +52,9 @@ def encode(message: Message) -> list[bytes]:
     Raises:
         DecodeError: the message is larger than a reader would accept.
     """
-    header: dict[str, Any] = {"v": WIRE_VERSION, "kind": message.kind}
-    header.update(msgspec.to_builtins(message, builtin_types=(bytes,)))
-    payload: bytes = header.pop("payload", b"")
-    packed = msgpack.packb(header)
+    fields = msgspec.structs.asdict(message)
+    payload: bytes = fields.pop("payload", b"")
+    packed = pack_map({"v": WIRE_VERSION, "kind": message.kind, **fields})
     topic = message.topic.encode()
     if len(packed) > MAX_HEADER_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
         raise DecodeError(
@@ -114,8 +114,15 @@ def read_header(frames: Sequence[bytes]) -> dict[str, Any]:
     return header
 
 
+def pack_map(fields: dict[str, Any]) -> bytes:
+    """Return a MessagePack map: a header, or the body of a request or an answer."""
+    return msgspec.msgpack.encode(fields)
+
+
 def unpack_map(packed: bytes, most_bytes: int = MAX_HEADER_BYTES) -> dict[str, Any]:
     """Return the MessagePack map in ``packed``, of bounded size and depth.
+
+    All its keys are text, and it has no extension types.
 
     Args:
         packed: a header, or the body of a request or an answer.
@@ -127,29 +134,34 @@ def unpack_map(packed: bytes, most_bytes: int = MAX_HEADER_BYTES) -> dict[str, A
     if len(packed) > most_bytes:
         raise DecodeError("too large", f"a header of {len(packed)} bytes")
     try:
-        header = msgpack.unpackb(packed, raw=False, strict_map_key=True, max_ext_len=0)
-    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+        header = _MAP.decode(packed)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DecodeError("not MessagePack", str(error) or type(error).__name__) from error
-    if not isinstance(header, dict):
-        raise DecodeError("not MessagePack", f"the header is a {type(header).__name__}, not a map")
-    if _depth(header) > MAX_DEPTH:
-        raise DecodeError("too large", f"the header nests deeper than {MAX_DEPTH}")
+    _check_nesting(header)
     return header
 
 
-def _depth(header: dict[str, Any]) -> int:
-    """Return how deep maps and arrays nest, level by level; no deeper than is refused."""
-    depth = 0
+_MAP = msgspec.msgpack.Decoder(dict[str, Any])
+_SCALARS = frozenset({NoneType, bool, int, float, str, bytes})
+_TEXT = frozenset({str})
+
+
+def _check_nesting(header: dict[str, Any]) -> None:
+    """Refuse what nests too deep, keys that are not text, and extension types; level by level."""
     level: list[Any] = [header]
-    while level and depth <= MAX_DEPTH:
-        depth += 1
-        level = [
-            item
-            for value in level
-            for item in (value.values() if isinstance(value, dict) else value)
-            if isinstance(item, dict | list)
-        ]
-    return depth
+    for _ in range(MAX_DEPTH):
+        below = []
+        for value in level:
+            if type(value) is dict:
+                if not _TEXT.issuperset(map(type, value)):
+                    raise DecodeError("not MessagePack", "a map has a key that is not text")
+                value = value.values()
+            elif type(value) is not list:
+                raise DecodeError("not MessagePack", "it has an extension type")
+            below += [item for item in value if type(item) not in _SCALARS]
+        level = below
+    if level:
+        raise DecodeError("too large", f"the header nests deeper than {MAX_DEPTH}")
 
 
 def _check_times(message: Message) -> None:

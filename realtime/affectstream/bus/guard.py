@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-import msgpack
 import zmq
 
 from affectstream.bus.endpoint import AddressInUseError, Endpoint
@@ -24,6 +23,7 @@ from affectstream.bus.handshakes import failure_name, failures
 from affectstream.bus.keys import HUB_FILE, Keys
 from affectstream.bus.outlet import Outlet
 from affectstream.bus.sockets import bind_all, close
+from affectstream.codec import pack_map
 from affectstream.core.peers import HUB_SESSION, PeerGuard, PeerLimits
 from affectstream.errors import BusError, worth_logging
 from affectstream.messages import Gap, Progress
@@ -234,10 +234,10 @@ def switch(router: zmq.Socket[bytes], frames: list[bytes], clock: Callable[[], i
     """Pass ``[sender, to, *body]`` on to ``to``, or answer what is for the hub."""
     sender, to, *body = frames if len(frames) >= 2 else [*frames, b""]
     if not to:
-        answer = [sender, b"", msgpack.packb({"op": "clock", "now_ns": clock()})]
+        answer = [sender, b"", pack_map({"op": "clock", "now_ns": clock()})]
         _send(router, [*answer, *body[1:]])
     elif not _send(router, [to, sender, *body]):
-        _send(router, [sender, to, msgpack.packb({"op": "unreachable"})])
+        _send(router, [sender, to, pack_map({"op": "unreachable"})])
 
 
 def _send(router: zmq.Socket[bytes], frames: list[bytes]) -> bool:

@@ -10,13 +10,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-import msgpack
 import zmq
 
 from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.bus.sockets import close, connect
-from affectstream.codec import MAX_PAYLOAD_BYTES, DecodeError, decode, unpack_map
+from affectstream.codec import MAX_PAYLOAD_BYTES, DecodeError, decode, pack_map, unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.reassembler import Positions, Reassembler
 from affectstream.core.delivery.requests import AskHistory, Request, Resend
@@ -169,7 +168,7 @@ class Inlet:
         else:
             body = {"op": "state", "prefixes": list(request.prefixes)}
         try:
-            frames = [str(request.epoch).encode(), msgpack.packb(body)]
+            frames = [str(request.epoch).encode(), pack_map(body)]
             self._requests.send_multipart(frames, zmq.DONTWAIT)
         except zmq.Again:
             self.counts["requests not sent"] += 1  # it will be repeated

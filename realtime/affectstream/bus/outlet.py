@@ -12,14 +12,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import msgpack
 import msgspec
 import zmq
 
 from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.bus.sockets import close, connect
-from affectstream.codec import MAX_HEADER_BYTES, encode, unpack_map
+from affectstream.codec import MAX_HEADER_BYTES, encode, pack_map, unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.fairness import FairQueue
 from affectstream.core.delivery.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
@@ -265,7 +264,7 @@ class Outlet:
             ] + self._ring.find(topic, first, last)
             answer = {"op": "resent", "epoch": self.epoch, "topic": topic}
             return [
-                msgpack.packb(answer | {"first": first, "last": last}),
+                pack_map(answer | {"first": first, "last": last}),
                 *(frame for frames in found for frame in frames),
             ]
         prefixes = request["prefixes"]
@@ -282,7 +281,7 @@ class Outlet:
             }
             messages = self._state.messages(prefixes)
             return [
-                msgpack.packb({"op": "state", "epoch": self.epoch, "heads": heads}),
+                pack_map({"op": "state", "epoch": self.epoch, "heads": heads}),
                 *(frame for message in messages for frame in encode(message)),
             ]
         raise ValueError(f"no such request: {request['op']!r}")
@@ -301,7 +300,7 @@ class Outlet:
             ] + found
         answer = {"op": "history", "epoch": self.epoch, "position": position}
         return [
-            msgpack.packb(answer | {"next": next_position}),
+            pack_map(answer | {"next": next_position}),
             *(frame for frames in found for frame in frames),
         ]
 

@@ -15,10 +15,10 @@ from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from typing import Any
 
-import msgpack
 import zmq
 
 from affectstream.bus import ports
+from affectstream.codec import pack_map, unpack_map
 from affectstream.run.processes import Processes
 
 _CONNECT_SETTLE_S = 1.0
@@ -62,7 +62,7 @@ def greedy(address: str, ready: Queue[Any]) -> None:
                 {"op": "history", "prefixes": [""], "position": 0},
                 {"op": "resend", "topic": topic, "first": max(0, head - 200), "last": head},
             ):
-                requests.send_multipart([str(epoch).encode(), msgpack.packb(body)])
+                requests.send_multipart([str(epoch).encode(), pack_map(body)])
                 if requests.poll(200):
                     requests.recv_multipart()
 
@@ -73,7 +73,7 @@ def _meet(subscriber: zmq.Socket[bytes], heads: dict[int, dict[str, int]]) -> No
         if not subscriber.poll(0):
             return
         topic, header, _ = subscriber.recv_multipart()
-        said = msgpack.unpackb(header)
+        said = unpack_map(header)
         heads.setdefault(said["epoch"], {})[topic.decode()] = said["seq"]
 
 
