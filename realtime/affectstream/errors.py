@@ -20,6 +20,10 @@ class BusError(AffectstreamError):
     """The bus cannot be used as asked."""
 
 
+class SourceError(AffectstreamError):
+    """A device, file or model cannot be used."""
+
+
 def brief(said: object, most: int = MAX_REPEATED) -> str:
     """Return what a stranger, a file or a library has said: on one line, printable, and cut."""
     text = str(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import wave
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affectstream.corpus.dialogues import CorpusError, Vote, read_derived
-from affectstream.corpus.raw import open_corpus, read_raw
+from affectstream.corpus.derived import read_derived
+from affectstream.corpus.dialogues import CorpusError, CorpusUtterance, Vote
+from affectstream.corpus.raw import read_raw
 from affectstream.corpus.raw_media import (
     MocapBlock,
     audio_blocks,
     find_channels,
     mocap_blocks,
 )
+from affectstream.corpus.reader import open_corpus
 from affectstream.sources.mocap.frames import MocapLoss
 from iemocap_copy import DIALOGUES, RATE_HZ, write_copy, write_sentences
 
@@ -102,10 +105,10 @@ def test_audio_comes_in_blocks_within_the_bounds(copy: Path) -> None:
     assert np.array_equal(np.concatenate([b.samples for b in part]), whole[8_000:19_360])
 
 
-def test_motion_joins_the_three_files_within_the_bounds(copy: Path) -> None:
+def test_motion_joins_the_three_files(copy: Path) -> None:
     dialogue = read_raw(copy).dialogues[0]
 
-    blocks = list(mocap_blocks(dialogue, start_ns=50_000_000, end_ns=1_000_000_000))
+    blocks = list(mocap_blocks(dialogue))
 
     assert all(isinstance(block, MocapBlock) for block in blocks)
     motion = [block for block in blocks if isinstance(block, MocapBlock)]
@@ -114,7 +117,6 @@ def test_motion_joins_the_three_files_within_the_bounds(copy: Path) -> None:
     assert motion[0].layout.name == "iemocap.rotated+hand+head"
     assert values.shape == (len(times_ns), 165 + 18 + 6)
     assert times_ns == sorted(set(times_ns))
-    assert 50_000_000 <= times_ns[0] < times_ns[-1] < 1_000_000_000
     lost = np.isnan(values).all(1)
     assert lost.sum() == 2, "frames 10 and 11 were lost by the tracker and stay NaN"
     assert values[-1, 0] == values[-1, 165] == values[-1, 183], "rows of one frame are joined"
@@ -283,6 +285,11 @@ def test_a_missing_or_impossible_alignment_is_named_and_the_rest_is_used(copy: P
     assert f"{folder} is missing: words have no times" in read_raw(copy, alignment=True).warnings
 
 
+def emotions_heard(utterance: CorpusUtterance) -> Counter[str]:
+    """Count the annotators' votes, without the actors' own."""
+    return Counter(vote.emotion for vote in utterance.votes if vote.annotator.startswith("E"))
+
+
 def test_every_annotators_vote_is_kept_the_actors_own_apart(copy: Path) -> None:
     path = session(copy) / "EmoEvaluation" / "Ses01F_impro01.txt"
     path.write_text(path.read_text().replace("C-E4:\tFrustration", "C-E4:\tHunger"))
@@ -290,8 +297,8 @@ def test_every_annotators_vote_is_kept_the_actors_own_apart(copy: Path) -> None:
     corpus = read_raw(copy)
 
     neutral, angry, torn, _ = corpus.dialogues[0].utterances
-    assert angry.vote_counts() == {"ang": 2}
-    assert torn.vote_counts() == {"ang": 1, "fru": 1, "sad": 1, "neu": 1}
+    assert emotions_heard(angry) == {"ang": 2}
+    assert emotions_heard(torn) == {"ang": 1, "fru": 1, "sad": 1, "neu": 1}
     assert neutral.votes[-1] == Vote("F1", "sur")
     assert any("3 votes for 'Hunger'" in warning for warning in corpus.warnings)
 

@@ -11,8 +11,8 @@ import pytest
 from affectstream.core.pacing import Pacer
 from affectstream.corpus.replay import NODE_WAIT_NS, CorpusReplay
 from affectstream.corpus.script import CLOCK, SPEECH, TEXT, ScriptInstant, closing
+from affectstream.errors import SourceError
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
-from affectstream.sources.errors import SourceError
 from fakes import S, closed, progress
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affectstream.corpus.dialogues import CLASSES, CorpusUtterance
+from affectstream.core.dialogue.model import CLASSES
+from affectstream.corpus.dialogues import CorpusUtterance
 from affectstream.corpus.scoring import Confusion, LiveScore
 from affectstream.messages import Emotion, ModelIdentity
 

@@ -10,7 +10,7 @@ import pytest
 
 from affectstream.codec import decode, encode
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance, dialogue_order
-from affectstream.corpus.raw import open_corpus
+from affectstream.corpus.reader import open_corpus
 from affectstream.corpus.script import (
     CLOCK,
     GRID_NS,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from affectstream.features.text import (
     TOKENS,
-    UNKNOWN,
+    UNKNOWN_ID,
     TranscriptTokens,
     learn_vocabulary,
     read_word_vectors,
@@ -41,7 +41,7 @@ def test_a_text_is_cut_as_word_vectors_have_it(text: str, tokens: list[str]) -> 
 
 def test_numbers_fill_up_in_front_and_keep_the_last_tokens() -> None:
     vocabulary = {"a": 2, "b": 3}
-    assert token_ids("a b c", vocabulary, 5).tolist() == [0, 0, 2, 3, UNKNOWN]
+    assert token_ids("a b c", vocabulary, 5).tolist() == [0, 0, 2, 3, UNKNOWN_ID]
     assert token_ids("a a a b b", vocabulary, 3).tolist() == [2, 3, 3]
     assert token_ids("", vocabulary).tolist() == [0] * TOKENS
 
@@ -123,5 +123,5 @@ def test_most_words_of_dialogues_have_a_vector(data_folder: Path) -> None:
     with (data_folder / "iemocap-derived" / "utterances.csv").open(newline="") as lines:
         texts = [row["text"] for row in csv.DictReader(lines)]
     ids = np.concatenate([token_ids(text, vectors.vocabulary) for text in texts[:2_000]])
-    known = ids[ids != 0] != UNKNOWN
+    known = ids[ids != 0] != UNKNOWN_ID
     assert known.mean() > 0.9

@@ -18,6 +18,7 @@ from affectstream.commands import analyze as analyzing
 from affectstream.commands.analyze import AnalysisPlan, run_analysis
 from affectstream.core.speech.recognition import HeardWord
 from affectstream.data import demo_folder
+from affectstream.errors import SourceError
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.fusion.pipeline import (
     RECORDING_SESSION,
@@ -29,7 +30,6 @@ from affectstream.fusion.pipeline import (
 from affectstream.messages import Emotion, StreamClosed
 from affectstream.run.loop import run
 from affectstream.sources.audio_file import run_audio_file
-from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.microphone.virtual import write_samples
 from bus_listener import Listener, free_address

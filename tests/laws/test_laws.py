@@ -19,7 +19,8 @@ from affectstream.commands import replay as replaying
 from affectstream.commands.replay import ReplayPlan, ScoredListener, play_corpus
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser
-from affectstream.corpus.dialogues import CorpusDialogue, read_derived
+from affectstream.corpus.derived import read_derived
+from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.script import CLOCK, ScriptInstant, derived_script
 from affectstream.fusion.node import FusionNode
 from affectstream.fusion.pretrained import PretrainedModel

@@ -15,9 +15,9 @@ from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.core.speech.voice_activity import VoiceActivity
+from affectstream.errors import SourceError
 from affectstream.messages import Message, Transcript
 from affectstream.sources.asr import find_model, load_vosk, run_transcriber
-from affectstream.sources.errors import SourceError
 from affectstream.sources.webrtc import WebRtcDetector
 from espeak import Espeak
 

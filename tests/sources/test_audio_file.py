@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from affectstream.bus import Hub
 from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio
+from affectstream.errors import SourceError
 from affectstream.messages import Audio, StreamClosed, UtteranceEnded
 from affectstream.sources.audio_file import AudioFile, run_audio_file
-from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
 from affectstream_tools.bench.microphone.virtual import write_samples
 from bus_listener import Listener, free_address

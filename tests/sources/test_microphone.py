@@ -227,7 +227,7 @@ def test_without_portaudio_the_remedy_is_named(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from affectstream.sources.devices import input_devices\n"
-        "from affectstream.sources.errors import SourceError\n"
+        "from affectstream.errors import SourceError\n"
         "try: input_devices()\n"
         "except SourceError as error: sys.exit(str(error))\n"
     )

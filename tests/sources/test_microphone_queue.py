@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio, DeviceLost
+from affectstream.errors import SourceError
 from affectstream.sources import device_keeper, devices, microphone
 from affectstream.sources.default_input import DefaultInput
-from affectstream.sources.errors import SourceError
 from affectstream.sources.microphone import Microphone
 
 START_NS = 1_700_000_000_000_000_000

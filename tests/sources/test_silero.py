@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.voice_activity import VoiceActivity
+from affectstream.errors import SourceError
 from affectstream.messages import Message, UtteranceEnded
 from affectstream.sources import silero
-from affectstream.sources.errors import SourceError
 from affectstream.sources.silero import SileroDetector
 
 

@@ -22,8 +22,8 @@ from affectstream import __version__
 from affectstream.bus import Endpoint, NoHubError, measure_clock_offset, ports
 from affectstream.bus.keys import open_keys, read_allowed
 from affectstream.commands.extras import EXTRAS, install_line
+from affectstream.errors import SourceError
 from affectstream.sources.devices import input_devices, load_portaudio
-from affectstream.sources.errors import SourceError
 
 _NEEDED = ("fusion", "mic")
 """Extras without which the demo and the microphone do not work."""

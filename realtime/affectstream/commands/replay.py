@@ -22,17 +22,16 @@ from affectstream.bus.journal import Journal
 from affectstream.core.dialogue.revision_book import RevisionBook
 from affectstream.core.pacing import Pacer
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue
-from affectstream.corpus.raw import open_corpus
+from affectstream.corpus.reader import open_corpus
 from affectstream.corpus.replay import SLACK_NS, CorpusReplay
 from affectstream.corpus.scoring import LiveScore
 from affectstream.corpus.script import Script, derived_script, raw_script
-from affectstream.errors import UsageError
+from affectstream.errors import SourceError, UsageError
 from affectstream.messages import Emotion, Gap, Message, StreamClosed
 from affectstream.run.loop import run
 from affectstream.run.processes import Processes, free_address, stop_when_told
 from affectstream.show.wording import event_line
 from affectstream.sources.asr import HOW_TO_GET_A_MODEL, find_model
-from affectstream.sources.errors import SourceError
 
 HUB_S = 5.0
 """How long a hub that is to run already may take to answer, over whatever link."""

@@ -1,32 +1,21 @@
-"""A corpus as dialogues of utterances, and IEMOCAP's derived set in that shape.
+"""What a corpus is read into: dialogues of labelled utterances, whatever corpus they come from.
 
-Knows: what an utterance and a dialogue are, whatever corpus they come from; the derived set
-(statistics and transcripts in two files) and its labels.
-Refuses to know: models, the bus, what is done with the labels, and IEMOCAP's own layout
-(``iemocap_raw``, ``iemocap_texts``, ``iemocap_media``).
+Knows: the values that hold a corpus, a dialogue, an utterance and its labels.
+Refuses to know: files, models, and what is done with the labels.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tokenize import TokenError
-from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.errors import brief
+from affectstream.errors import SourceError
 from affectstream.messages import Word
-from affectstream.sources.errors import SourceError
-from affectstream.timebase import seconds_to_ns
-
-CLASSES = ("anger", "happiness", "neutral", "sadness")
-"""The four classes of the literature, in the order of every probability vector here."""
 
 _FOUR_CLASSES = {
     "ang": "anger",
@@ -37,30 +26,17 @@ _FOUR_CLASSES = {
 }
 
 
-_LONGEST_DIALOGUE_S = 86_400.0
-_NO_ARRAY = (
-    SyntaxError,
-    OSError,
-    ValueError,
-    EOFError,
-    TokenError,
-    OverflowError,
-    MemoryError,
-    UserWarning,
-)
-
-
 class CorpusError(SourceError):
-    """A corpus that cannot be read, said in one sentence with a remedy."""
+    """A corpus that cannot be read; the message is one sentence that says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One emotion that one annotator heard in an utterance; some name several.
+    """One emotion that one annotator gave an utterance. An annotator may give several.
 
     Attributes:
-        annotator: such as ``E2``; ``F1`` and ``M1`` are the actors, judging themselves.
-        emotion: as in ``CorpusUtterance``.
+        annotator: ``E1``, ``E2``, ...; ``F1`` and ``M1`` are the actors, who judged themselves.
+        emotion: written as in ``CorpusUtterance.emotion``.
     """
 
     annotator: str
@@ -72,12 +48,14 @@ class CorpusUtterance:
     """One labelled utterance.
 
     Attributes:
-        emotion: the annotators' majority (``neu``, ``fru``, ..., ``xxx`` where they disagree).
+        start_ns, end_ns: since the start of the dialogue.
+        emotion: what most annotators chose (``neu``, ``fru``, ...); ``xxx`` where none has the
+            majority, or where a raw copy lacks the annotations.
         valence, activation, dominance: the annotators' means, clipped to 1..5; NaN where a raw
-            copy lacks the annotations (``emotion`` is ``xxx`` then).
-        acoustic: 47 eGeMAPS statistics, float32, or None.
-        words: the words with their times, where the corpus was aligned and that was asked for.
-        votes: of the single annotators, where the corpus tells them.
+            copy lacks the annotations.
+        acoustic: the 47 eGeMAPS statistics, float32, shape (47,); None where the corpus has none.
+        words: the words with their times; empty unless they were read from the forced alignment.
+        votes: what each annotator chose; empty where the corpus does not say.
     """
 
     id: str
@@ -96,27 +74,23 @@ class CorpusUtterance:
 
     @property
     def label(self) -> str | None:
-        """One of ``CLASSES``, or None where the utterance is context only."""
-        return _FOUR_CLASSES.get(self.emotion)
+        """One of ``core.dialogue.model.CLASSES``; None where the emotion is none of the four.
 
-    def vote_counts(self) -> dict[str, int]:
-        """How often each emotion was heard: a soft label; the actors' own votes do not count.
-
-        They do not enter the corpus's majority and means either.
+        An utterance without a label is not scored, but belongs to the context of the others.
         """
-        return dict(Counter(v.emotion for v in self.votes if v.annotator.startswith("E")))
+        return _FOUR_CLASSES.get(self.emotion)
 
 
 @dataclass(frozen=True, slots=True)
 class DialogueRecording:
-    """The files of one dialogue; ``iemocap_media`` reads those of the whole dialogue.
+    """The files of one dialogue. ``raw_media`` reads ``wav`` and ``mocap``.
 
     Attributes:
-        wav: both speakers, one channel each, or None where the copy lacks it.
-        mocap: those of the rotated, hand and head files that are there, in this order.
+        wav: both speakers, one channel each; None where the copy lacks it.
+        mocap: the rotated, hand and head files, in this order, without those that are missing.
         mocap_speaker: who wore the markers; empty where nobody did.
-        clips: utterance -> a recording of it alone, where there is no ``wav``.
-        mocap_clips: utterance -> its own motion files, as ``mocap``, where that is empty.
+        clips: utterance -> its own recording. Filled only where ``wav`` is None.
+        mocap_clips: utterance -> its own motion files. Filled only where ``mocap`` is empty.
     """
 
     wav: Path | None
@@ -128,10 +102,12 @@ class DialogueRecording:
 
 @dataclass(frozen=True, slots=True)
 class CorpusDialogue:
-    """One dialogue; ``utterances`` are ordered by the end of the utterance.
+    """One dialogue.
 
-    That is the order in which a stream can know them: an utterance exists once it has ended.
-    ``recording`` is None where there are texts and statistics only.
+    Attributes:
+        session: number of the recording session.
+        utterances: ordered by their ends, which is the order in which a stream gets to know them.
+        recording: None where the corpus has texts and statistics only.
     """
 
     id: str
@@ -141,12 +117,16 @@ class CorpusDialogue:
 
     @property
     def improvised(self) -> bool:
-        """Whether the actors improvised (the rest are read from plays)."""
+        """Whether the actors improvised; the other dialogues are scenes from plays."""
         return "impro" in self.id
 
     @property
     def scenario(self) -> str:
-        """The scenario that recurs in every session, such as ``impro03`` or ``script01``."""
+        """The scenario, such as ``impro03`` or ``script01``. Every session plays the same ones.
+
+        Raises:
+            CorpusError: the dialogue's id names none.
+        """
         match = re.search(r"(impro\d\d|script\d\d)", self.id)
         if match is None:
             raise CorpusError(
@@ -160,8 +140,8 @@ class Corpus:
     """A corpus that was opened.
 
     Attributes:
-        kind: ``derived`` or ``raw`` (IEMOCAP); the lab has others.
-        warnings: what a copy lacks or what in it could not be read, one sentence each.
+        kind: ``derived`` or ``raw``, the two forms of IEMOCAP; the laboratory adds others.
+        warnings: what is missing or could not be read, one sentence each.
     """
 
     path: Path
@@ -171,106 +151,5 @@ class Corpus:
 
 
 def dialogue_order(utterance: CorpusUtterance) -> tuple[int, int, str]:
-    """Sort key of utterances within a dialogue: by end, then start, then speaker."""
+    """Return the sort key of an utterance in its dialogue: end, then start, then speaker."""
     return (utterance.end_ns, utterance.start_ns, utterance.speaker)
-
-
-def read_derived(path: Path) -> list[CorpusDialogue]:
-    """Read the derived set: ``utterances.csv`` and ``egemaps47.npy`` in the folder ``path``.
-
-    Raises:
-        CorpusError: a file is missing, the two files have different numbers of rows, or a row
-            is no utterance.
-    """
-    table_path, statistics_path = path / "utterances.csv", path / "egemaps47.npy"
-    for needed in (table_path, statistics_path):
-        if not needed.is_file():
-            raise CorpusError(
-                f"{needed} is missing; a derived set has utterances.csv and egemaps47.npy"
-            )
-    statistics, rows = _statistics(statistics_path), _table(table_path)
-    if len(rows) != len(statistics):
-        raise CorpusError(
-            f"{table_path.name} has {len(rows)} rows but {statistics_path.name} has "
-            f"{len(statistics)}; copy both files again from the same source"
-        )
-    dialogues: dict[str, list[CorpusUtterance]] = defaultdict(list)
-    sessions: dict[str, int] = {}
-    for line, row in enumerate(rows, 2):
-        try:
-            utterance = _derived_utterance(row, statistics)
-            sessions[utterance.dialogue] = int(row["session"])
-        except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
-            raise CorpusError(
-                f"{table_path}, line {line} is no utterance ({brief(error)}); copy both files "
-                "again from the same source"
-            ) from error
-        dialogues[utterance.dialogue].append(utterance)
-    return [
-        CorpusDialogue(name, sessions[name], tuple(sorted(utterances, key=dialogue_order)))
-        for name, utterances in sorted(dialogues.items())
-    ]
-
-
-def _statistics(path: Path) -> NDArray[np.float32]:
-    """Return the statistics, (n, 47). Nothing is made room for that the file does not hold."""
-    try:
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)  # an archive of arrays is none
-        with catch_warnings(action="error"):  # such as of headers that no current numpy writes
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if found.ndim != 2 or found.dtype.kind != "f":
-            raise ValueError("no table of numbers")
-        with np.errstate(over="ignore"):  # what is too large is infinite, and refused below
-            statistics = np.array(found, np.float32)
-        if not (finite := np.isfinite(statistics).all(axis=1)).all():
-            raise ValueError(f"row {int(np.argmin(finite))} is not finite")
-        return statistics
-    except _NO_ARRAY as error:
-        raise CorpusError(
-            f"{path} holds no statistics ({brief(error)}); copy it again from the same source"
-        ) from error
-
-
-def _table(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as table:
-            return list(csv.DictReader(table))
-    except (OSError, ValueError, csv.Error) as error:
-        raise CorpusError(
-            f"{path} is no table of utterances ({brief(error)}); copy it again from the same source"
-        ) from error
-
-
-def _derived_utterance(row: dict[str, str], statistics: NDArray[np.float32]) -> CorpusUtterance:
-    def scale(name: str) -> float:
-        return min(5.0, max(1.0, float(row[name])))
-
-    _check_row(row, len(statistics))
-    return CorpusUtterance(
-        id=row["id"],
-        dialogue=row["dialog"],
-        speaker=row["speaker"],
-        start_ns=seconds_to_ns(float(row["start"])),
-        end_ns=seconds_to_ns(float(row["end"])),
-        emotion=row["emotion"],
-        valence=scale("valence"),
-        activation=scale("activation"),
-        dominance=scale("dominance"),
-        text=row["text"],
-        acoustic=statistics[int(row["row"])],
-    )
-
-
-def _check_row(row: dict[str, str], statistics: int) -> None:
-    """Refuse what could not be said on the wire, or would be another row's."""
-    for name in ("id", "dialog", "speaker"):
-        if not re.match(r"[^/\s]{1,120}\Z", row[name]):
-            raise ValueError(f"{brief(row[name], 60)!r} is no {name}")
-    if len(row["text"]) > 16_384:
-        raise ValueError(f"{len(row['text'])} characters of text")
-    if not 0 <= int(row["row"]) < statistics:
-        raise ValueError(f"there is no row {brief(row['row'], 60)} of statistics")
-    start_s, end_s = float(row["start"]), float(row["end"])
-    if not 0 <= start_s <= end_s <= _LONGEST_DIALOGUE_S:
-        raise ValueError(f"it lasts from {start_s} s to {end_s} s")

@@ -1,20 +1,19 @@
-"""IEMOCAP in its own layout.
+"""IEMOCAP in its own layout of folders.
 
 Knows: the corpus's folders, which files belong to a dialogue, and what a partial copy lacks.
-Refuses to know: what is in the files (``iemocap_texts``, ``iemocap_media``), and what is done with
-the labels.
+Refuses to know: what is in the files (``raw_texts``, ``raw_media``), and what is done with the
+labels.
 
-A copy has ``Session1`` to ``Session5``, each with ``dialog/EmoEvaluation``, ``transcriptions``,
-``wav``, ``MOCAP_rotated``, ``MOCAP_hand`` and ``MOCAP_head``, one file per dialogue in each, and
-``sentences``, which holds each utterance alone: ``wav``, the three of motion, and
-``ForcedAlignment``. The utterances' labels and times come from EmoEvaluation, the words from
-transcriptions. In a dialogue named ``Ses01F_...`` the woman wore the markers. Copies without the
-dialogues' sound or motion, but with ``sentences``, are in use: there, the utterances' own files
-stand in.
+A copy has the folders ``Session1`` to ``Session5``. In each, ``dialog`` has ``EmoEvaluation``,
+``transcriptions``, ``wav``, ``MOCAP_rotated``, ``MOCAP_hand`` and ``MOCAP_head``, with one file per
+dialogue; ``sentences`` has one file per utterance: ``wav``, the three of motion, and
+``ForcedAlignment``. An utterance's labels and times come from EmoEvaluation, its words from
+transcriptions. In a dialogue named ``Ses01F_...`` the woman wore the markers. Some copies lack a
+dialogue's sound or motion but have ``sentences``; then the utterances' own files are used.
 
-The release itself lacks the motion of ``Ses05M_script01_1b`` and the alignment of
-``Ses03F_impro07_M030`` and ``Ses03M_impro03_M001``. Tripathi and Beigi's program took the motion of
-``Ses05M_script01_1`` for the former; that is another take, with other times, and is not borrowed.
+The release itself lacks the alignment of ``Ses03F_impro07_M030`` and ``Ses03M_impro03_M001``, and
+the motion of ``Ses05M_script01_1b``. Tripathi and Beigi's program used that of
+``Ses05M_script01_1`` in its place. That is another take with other times, so it is not used here.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from affectstream.corpus.dialogues import (
     CorpusUtterance,
     DialogueRecording,
     dialogue_order,
-    read_derived,
 )
 from affectstream.corpus.raw_texts import (
     Evaluation,
@@ -49,35 +47,20 @@ _FOLDERS = {"EmoEvaluation": ".txt", "transcriptions": ".txt", "wav": ".wav"} | 
 )
 
 
-def open_corpus(path: Path) -> Corpus:
-    """Open a derived set or a raw copy, whichever ``path`` holds.
-
-    Raises:
-        CorpusError: it is neither, or a derived set that cannot be read.
-    """
-    if is_derived(path):
-        return Corpus(path, "derived", tuple(read_derived(path)))
-    return read_raw(path)
-
-
-def is_derived(path: Path) -> bool:
-    """Return whether a folder holds a derived set, or a part of one."""
-    return any((path / name).is_file() for name in ("utterances.csv", "egemaps47.npy"))
-
-
 def find_sessions(path: Path) -> dict[int, Path]:
-    """Return the session folders of a raw copy; none where ``path`` holds no copy."""
+    """Return session number -> folder of a raw copy; empty where ``path`` holds no copy."""
     root = path / "IEMOCAP_full_release" if (path / "IEMOCAP_full_release").is_dir() else path
     return {n: root / f"Session{n}" for n in range(1, 6) if (root / f"Session{n}").is_dir()}
 
 
 def read_raw(path: Path, *, alignment: bool = False) -> Corpus:
-    """Read a raw copy: labels, words, and where the recordings are; no samples are read.
+    """Read a raw copy: labels, words, and the paths of recordings. No samples are read.
+
+    What a partial copy lacks is said in the corpus's ``warnings``.
 
     Args:
-        path: the folder of ``Session1`` to ``Session5``, or one that holds
-            ``IEMOCAP_full_release``.
-        alignment: read the words' times too, from some 10,000 small files.
+        path: the folder that has ``Session1`` to ``Session5``, or the one above it.
+        alignment: also read the words' times, from some 10,000 small files.
 
     Raises:
         CorpusError: there is no dialogue in it.
@@ -138,7 +121,7 @@ def _read_session(
 
 
 def _files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return name -> file; ``._`` files are what macOS leaves in archives."""
+    """Return name -> file, without the ``._`` files that macOS leaves in archives."""
     return {
         path.stem: path
         for path in sorted(folder.glob(f"*{suffix}"))
@@ -154,7 +137,7 @@ def _recording(
     utterances: list[CorpusUtterance],
     warnings: list[str],
 ) -> DialogueRecording:
-    """Return the dialogue's files, and the single utterances' where those are missing."""
+    """Return the dialogue's files, or its utterances' own where the dialogue's are missing."""
     wav, mocap = paths.get("wav"), tuple(paths[kind] for kind in _MOCAP if kind in paths)
     ids = [utterance.id for utterance in utterances]
     clips: dict[str, Path] = {}

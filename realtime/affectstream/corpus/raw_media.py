@@ -1,10 +1,10 @@
 """The recordings of one dialogue of a raw IEMOCAP copy: sound and motion, in blocks.
 
-Knows: which channel is whose, and how to read a stretch without holding the file.
+Knows: which channel is whose, and how to read a part of a file without loading all of it.
 Refuses to know: labels, pace, and the bus.
 
-The corpus does not say which channel of a dialogue's wav is which speaker's, so it is heard: each
-speaker's own microphone is the louder one while that speaker talks.
+The corpus does not say which channel of a dialogue's wav belongs to which speaker. It is found by
+loudness: while a speaker talks, that speaker's own microphone is the louder one.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from affectstream.sources.mocap.formats import MocapLayout
 from affectstream.sources.mocap.frames import MocapFrame, MocapLoss, MocapRecording
 from affectstream.timebase import NS_PER_MS, Interval, ns_to_samples, samples_to_ns
 
+_MOCAP_BLOCK_NS = 100 * NS_PER_MS
 _UTTERANCES_TO_HEAR = 20
-_LONGEST_HEARD_NS = 5_000 * NS_PER_MS
+_LONGEST_HEARD_NS = 5_000 * NS_PER_MS  # of each of these utterances
 
 
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
-    """A stretch of one speaker's channel.
+    """A block of one speaker's channel.
 
     Attributes:
-        first_sample: position in the recording.
+        first_sample: position of its first sample in the recording.
         samples: int16, shape (n,).
     """
 
@@ -44,13 +45,13 @@ class AudioBlock:
 
     @property
     def start_ns(self) -> int:
-        """Since the start of the recording."""
+        """Time of the first sample since the start of the recording."""
         return samples_to_ns(self.first_sample, self.sample_rate_hz)
 
 
 @dataclass(frozen=True, slots=True)
 class MocapBlock:
-    """Frames of motion capture.
+    """A block of frames of motion capture.
 
     Attributes:
         times_ns: since the start of the recording, strictly increasing.
@@ -64,12 +65,12 @@ class MocapBlock:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Who is on which channel.
+    """Which channel belongs to which speaker.
 
     Attributes:
         of: speaker -> channel, counted from 0.
-        margin_db: how much louder the own channel is, on average over both speakers; 0 where
-            there is one channel only, or nothing to hear.
+        margin_db: how much louder speakers are on their own channel, on average over both; 0
+            where there is only one channel, or nothing to compare.
     """
 
     of: dict[str, int]
@@ -77,10 +78,10 @@ class Channels:
 
 
 def find_channels(dialogue: CorpusDialogue) -> Channels:
-    """Return which channel is whose, by listening to up to 20 utterances of each speaker.
+    """Return which channel is whose, from the loudness of up to 20 utterances of each speaker.
 
-    Where it cannot be heard (a mono file, one speaker only, equal loudness), the woman is taken
-    to be on the left, or both on the only channel, with ``margin_db`` 0.
+    In a mono file both are on channel 0. Where the loudness decides nothing, the woman is taken to
+    be on channel 0 and the man on channel 1. In both cases ``margin_db`` is 0.
 
     Raises:
         CorpusError: the copy lacks the wav, or it cannot be read.
@@ -118,7 +119,7 @@ def audio_blocks(
         if channel >= wav.getnchannels():
             raise CorpusError(
                 f"{_wav_path(dialogue)} has {wav.getnchannels()} channels, no channel {channel}; "
-                "ask find_channels"
+                "find_channels says which there are"
             )
         rate_hz = wav.getframerate()
         position = min(ns_to_samples(start_ns, rate_hz), wav.getnframes())
@@ -134,16 +135,8 @@ def audio_blocks(
             position += len(frames)
 
 
-def mocap_blocks(
-    dialogue: CorpusDialogue,
-    *,
-    start_ns: int = 0,
-    end_ns: int | None = None,
-    block_ms: int = 100,
-) -> Iterator[MocapBlock | MocapLoss]:
-    """Yield the motion between two instants, the dialogue's files joined, and what was lost.
-
-    The files are text and are read from their start: ask for long stretches.
+def mocap_blocks(dialogue: CorpusDialogue) -> Iterator[MocapBlock | MocapLoss]:
+    """Yield a dialogue's motion, its files joined, and what was lost.
 
     Raises:
         CorpusError: the copy lacks the motion files.
@@ -159,14 +152,9 @@ def mocap_blocks(
         frames: list[MocapFrame] = []
         for item in opened.frames():
             if isinstance(item, MocapLoss):
-                if item.end_ns > start_ns and (end_ns is None or item.start_ns < end_ns):
-                    yield item
+                yield item
                 continue
-            if item.time_ns < start_ns:
-                continue
-            if end_ns is not None and item.time_ns >= end_ns:
-                break
-            if frames and item.time_ns >= frames[0].time_ns + block_ms * NS_PER_MS:
+            if frames and item.time_ns >= frames[0].time_ns + _MOCAP_BLOCK_NS:
                 yield _block(opened.layout, frames)
                 frames = []
             frames.append(item)
@@ -218,7 +206,10 @@ def _frames(wav: wave.Wave_read, count: int) -> NDArray[np.int16]:
 
 
 def _clear(utterances: tuple[CorpusUtterance, ...], speaker: str) -> list[Interval]:
-    """Return where ``speaker`` talks and the other one does not."""
+    """Return the speaker's first 20 utterances during which nobody else talks.
+
+    Where there is no such utterance, the speaker's first 20 whatever the others do.
+    """
     spans = {u.id: Interval(u.start_ns, u.end_ns) for u in utterances}
     others = [spans[u.id] for u in utterances if u.speaker != speaker]
     own = [spans[u.id] for u in utterances if u.speaker == speaker]
@@ -227,6 +218,7 @@ def _clear(utterances: tuple[CorpusUtterance, ...], speaker: str) -> list[Interv
 
 
 def _left_over_right_db(wav: wave.Wave_read, spans: list[Interval]) -> float | None:
+    """Return by how many dB the left channel is louder: the median over ``spans``."""
     rate_hz, values = wav.getframerate(), []
     for span in spans:
         start = ns_to_samples(span.start_ns, rate_hz)

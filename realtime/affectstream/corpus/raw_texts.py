@@ -1,14 +1,14 @@
 """The text files of one dialogue of a raw IEMOCAP copy: labels, votes, words, and words' times.
 
-Knows: EmoEvaluation, transcriptions and ForcedAlignment, line by line, and what is wrong in them.
-Refuses to know: folders, and which files belong together (``iemocap_raw``).
+Knows: the lines of EmoEvaluation, transcriptions and ForcedAlignment, and which are unusable.
+Refuses to know: folders, and which files belong together (``raw``).
 
-EmoEvaluation says of an utterance: its time, the majority's emotion and the mean scales; below it,
-one line per annotator, ``C-E2:`` an emotion (some name several), ``A-E2:`` scales. ``E`` are the
-annotators, ``F`` and ``M`` the actors themselves. A file of ForcedAlignment, ``.wdseg``, has one
-line per word: its first and last frame of 10 ms since the utterance began, a score, the word, as
-Sphinx writes it: ``<sil>`` and ``++LAUGHTER++`` are no words, ``THE(2)`` is the second
-pronunciation of THE. What is no line of its kind is named and left out; the rest is used.
+EmoEvaluation has, for each utterance, a line with its time, the majority's emotion and the mean
+scales. Below it is a line per annotator: ``C-E2:`` has the emotions that annotator E2 chose,
+``A-E2:`` the scales. ``E`` are the annotators, ``F`` and ``M`` the actors themselves. A file of
+ForcedAlignment (``.wdseg``) has a line per word: first and last frame of 10 ms since the utterance
+began, a score, and the word as Sphinx writes it. ``<sil>`` and ``++LAUGHTER++`` are not words, and
+``THE(2)`` is the second pronunciation of THE. An unusable line is left out with a warning.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ _VARIANT = re.compile(r"\(\d+\)$")
 _ALIGNMENT_FRAME_NS = 10 * NS_PER_MS
 _LONGEST_LINE = 20_000
 _LONGEST_NAME = 120
-_LONGEST_TEXT = 16_384
-"""As in the messages that carry them."""
+_LONGEST_TEXT = 16_384  # what a ``transcript`` message can carry
 _LONGEST_DIALOGUE_S = 86_400.0
 _EMOTIONS = {
     "anger": "ang",
@@ -58,7 +57,10 @@ _EMOTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What is said of one utterance; NaN and ``xxx`` where nothing is."""
+    """What EmoEvaluation says of one utterance; times since the start of the dialogue.
+
+    An utterance that was not evaluated has the emotion ``xxx`` and NaN for the scales.
+    """
 
     start_s: float
     end_s: float
@@ -70,7 +72,7 @@ class Evaluation:
 
 
 def speaker_letter(utterance: str) -> str:
-    """Return F or M, of an utterance that one of the readers below gave."""
+    """Return F or M, from the name of an utterance that one of the readers below returned."""
     match = _UTTERANCE.match(utterance)
     assert match is not None  # checked when the line was read
     return match.group(2)
@@ -79,7 +81,11 @@ def speaker_letter(utterance: str) -> str:
 def read_evaluations(
     dialogue: str, path: Path | None, warnings: list[str]
 ) -> dict[str, Evaluation]:
-    """Return utterance -> evaluation; nothing where ``path`` is None."""
+    """Return utterance -> evaluation; empty where ``path`` is None.
+
+    Args:
+        warnings: gets a sentence for each line that is left out.
+    """
     evaluations: dict[str, Evaluation] = {}
     unknown: Counter[str] = Counter()
     name = None
@@ -132,7 +138,11 @@ def _votes(line: str, unknown: Counter[str]) -> Iterator[Vote]:
 def read_transcriptions(
     dialogue: str, path: Path | None, warnings: list[str]
 ) -> dict[str, tuple[float, float, str]]:
-    """Return utterance -> start and end (s) and text; nothing where ``path`` is None."""
+    """Return utterance -> start and end (s) and text; empty where ``path`` is None.
+
+    Args:
+        warnings: gets a sentence for what is left out.
+    """
     said: dict[str, tuple[float, float, str]] = {}
     skipped = 0
     for number, line in _lines(path, warnings):
@@ -156,17 +166,22 @@ def read_transcriptions(
 
 
 def read_alignment(path: Path, start_ns: int, end_ns: int, warnings: list[str]) -> tuple[Word, ...]:
-    """Return the words of one utterance, with times in the dialogue.
+    """Return the words of one utterance, with their times since the start of the dialogue.
 
-    A last word may end a little after the utterance, which is longer than whole frames; it is cut.
-    A file with frames that run backwards or lie outside is another utterance's: it is left out.
+    The last frame may reach past the utterance's end; its word then ends with the utterance. A file
+    whose frames run backwards or begin after the utterance's end belongs to another utterance: it
+    is left out.
+
+    Args:
+        start_ns, end_ns: the utterance's, since the start of the dialogue.
+        warnings: gets a sentence if the file is left out.
     """
     words: list[Word] = []
     before = 0
     for number, line in _lines(path, warnings):
         match = _ALIGNED.match(line)
         if match is None:
-            continue  # the heading and the total score
+            continue  # the heading, or the total score
         first, last = int(match.group(1)), int(match.group(2))
         begins_ns = start_ns + first * _ALIGNMENT_FRAME_NS
         if first < before or last < first or begins_ns >= end_ns:
@@ -181,7 +196,7 @@ def read_alignment(path: Path, start_ns: int, end_ns: int, warnings: list[str]) 
 
 
 def _problem(dialogue: str, name: str, start_s: float, end_s: float) -> str | None:
-    # A long name would be looked at in very many ways.
+    # The pattern would backtrack over a long name for a very long time.
     match = _UTTERANCE.match(name) if len(name) <= _LONGEST_NAME else None
     if match is None or match.group(1) != dialogue:
         return f"{brief(name, 60)!r} is no utterance of {dialogue}"
@@ -193,7 +208,7 @@ def _problem(dialogue: str, name: str, start_s: float, end_s: float) -> str | No
 
 
 def _lines(path: Path | None, warnings: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines, whatever ends them; bytes that are no text are replaced."""
+    """Yield the lines with their numbers, from 1; bytes that are not UTF-8 are replaced."""
     if path is None:
         return
     try:

@@ -1,12 +1,12 @@
-"""A corpus as a simulated stream that drives its sessions' clocks.
+"""Plays a corpus as a stream that drives its sessions' clocks.
 
-Knows: how far a replay may run ahead of those that listen, and when an instant is due.
-Refuses to know: what is published (``scripts``), sockets (``runner``), labels, scores.
+Knows: when an instant of a script is due, and how far the replay may run ahead of its listeners.
+Refuses to know: what is published (``script``), sockets (``run.loop``), labels, scores.
 
-The node steps exactly at the script's instants, so that every revision, not only the finals, is
-the same at any speed. It answers each instant with its own progress, as a transcript worker does,
-and the replay stays at most ``ahead`` instants before the slowest of them: no queue can overflow,
-however fast it runs.
+The fusion node steps exactly at the script's instants, so that every revision, not only the final
+one, is the same at any speed. The node answers each instant with its own ``progress``, and so does
+a transcript worker. The replay stays at most ``ahead`` instants ahead of the slowest of them, so
+that no queue overflows however fast it runs.
 """
 
 from __future__ import annotations
@@ -17,39 +17,43 @@ from typing import TypeVar
 
 from affectstream.core.pacing import Pacer
 from affectstream.corpus.script import Script, ScriptInstant, closing
+from affectstream.errors import SourceError
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
-from affectstream.sources.errors import SourceError
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 AHEAD = 64
+"""Instants that may be unanswered."""
+
 NODE_WAIT_NS = 60 * NS_PER_S
-"""A node is waited for as long; a link that was cut for half of it is a matter of course."""
+"""How long an answer is waited for. A link may well be down for half of that."""
+
 MAX_REPLAYED_DIALOGUES = 1_024
-"""Of other dialogues' answers, which come early where a replay goes on."""
+"""Dialogues whose answers are kept. A replay that goes on after its process was killed may get
+answers of dialogues that it has not begun yet."""
+
+SLACK_NS = 50 * NS_PER_MS
+"""How far apart two clocks on one host may be that both follow the hub's."""
+
 _NODE = "fusion"
 _Value = TypeVar("_Value")
-SLACK_NS = 50 * NS_PER_MS
-"""How far two clocks that follow the hub's may be apart on one host."""
 
 
 class CorpusReplay:
-    """Plays scripts one after the other; ``runner.run`` runs it.
+    """The machine that plays scripts one after the other; ``run.loop.run`` runs it.
 
     Args:
         scripts: one per dialogue.
         pacer: the speed.
         heard: called with every message that the node publishes.
         ahead: instants that may be unanswered.
-        listeners: how many other sources, such as transcript streams of the dialogue's
-            microphones (``asr.``), must have answered too.
-        node_ran_before: what the node said of an earlier replay of the same dialogues, and still
-            remembers, is not about this one. Its clock and ours both follow the hub's,
-        slack_ns: and are this far apart at most.
-        started_ns: when this replay was first started, if it goes on after its process was killed:
-            it plays again from the beginning, and hears again what the node answered then.
-
-    Raises (from ``wake``):
-        SourceError: no fusion node answers.
+        listeners: how many sources other than the node must have answered too, such as the
+            transcript streams (``asr.``) of the dialogue's microphones.
+        node_ran_before: the node may have played the same dialogues before, and the hub may still
+            hold its messages about them. Those are ignored.
+        slack_ns: how far apart the node's clock and this one may be when a message's age is judged.
+        started_ns: when this replay was first started, if it goes on after its process was killed.
+            It then plays again from the beginning and hears again what the node answered. None for
+            a new replay.
     """
 
     PREFIXES = ("emotion/", "progress/", "stream.closed/", "gap/")
@@ -85,7 +89,7 @@ class CorpusReplay:
         self.done = False
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
-        """Take what the node says: estimates for the listener, progress for the pace."""
+        """Take a message of the node or of a transcript worker. Returns nothing to publish."""
         if message.source == _NODE:
             if self._is_old(message):
                 return []
@@ -111,7 +115,7 @@ class CorpusReplay:
         return message.sent_ns < self._started_ns - self._slack_ns
 
     def _catch_up(self) -> None:
-        """Note what was answered of the dialogue that is played."""
+        """Take the answers about the dialogue that is being played into account."""
         if self._session is None:
             return
         answers = self._answers.get(self._session, {})
@@ -125,7 +129,11 @@ class CorpusReplay:
             self._session = None
 
     def wake(self, now_ns: int) -> list[Message]:
-        """Publish what is due, unless the node is too far behind."""
+        """Return what is due now; nothing while the listeners are too far behind.
+
+        Raises:
+            SourceError: no fusion node has answered for ``NODE_WAIT_NS``.
+        """
         said: list[Message] = []
         while (instant := self._ready(now_ns)) is not None:
             said += instant.messages
@@ -142,7 +150,7 @@ class CorpusReplay:
 
     @property
     def _waits(self) -> bool:
-        """Whether it is the node's turn."""
+        """Whether nothing can go on before the node answers."""
         return len(self._unanswered) >= self._ahead or (self._played and self._session is not None)
 
     def _ready(self, now_ns: int) -> ScriptInstant | None:
@@ -159,7 +167,7 @@ class CorpusReplay:
         return self._next
 
     def _begin(self, now_ns: int) -> bool:
-        """Begin the next dialogue; the node has closed the one before."""
+        """Begin the next dialogue, the one before being over; return False if there is none."""
         if self._started_ns is None:
             self._started_ns = now_ns
         script = next(self._scripts, None)
@@ -175,7 +183,7 @@ class CorpusReplay:
         return True
 
     def next_wake_ns(self) -> int | None:
-        """Return when the next instant is due, or when patience with the node ends."""
+        """Return when the next instant is due, or until when an answer is waited for."""
         if self.done:
             return None
         if self._waits:
@@ -183,14 +191,14 @@ class CorpusReplay:
         return 0 if self._next is None else self._pacer.due_ns(self._next.at_ns)
 
     def close(self, now_ns: int) -> list[Message]:
-        """Close a dialogue that was interrupted."""
+        """Return what closes a dialogue that was interrupted."""
         if self._session is None:
             return []
         return list(closing(self._session, self._sources, self._at_ns).messages)
 
 
 def _entry(book: OrderedDict[str, _Value], session: str, value: _Value) -> _Value:
-    """Return what is noted of a session; of those that nobody asks for, the oldest makes room."""
+    """Return the session's entry, adding ``value`` if there is none; the oldest makes room."""
     found = book.setdefault(session, value)
     if len(book) > MAX_REPLAYED_DIALOGUES:
         book.popitem(last=False)

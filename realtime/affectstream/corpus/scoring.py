@@ -1,6 +1,6 @@
 """A running score of emotion estimates against a corpus's labels.
 
-Knows: confusion counts, and the field's three scores of them.
+Knows: confusion counts, and the three scores that are usual for IEMOCAP.
 Refuses to know: where labels and estimates come from.
 """
 
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.corpus.dialogues import CLASSES, CorpusUtterance
+from affectstream.core.dialogue.model import CLASSES
+from affectstream.corpus.dialogues import CorpusUtterance
 from affectstream.messages import Emotion
 
 
@@ -32,19 +33,22 @@ class Confusion:
 
     @property
     def utterances(self) -> int:
-        """How many were counted."""
+        """How many utterances were counted."""
         return int(self.counts.sum())
 
     @property
     def uar(self) -> float:
-        """Unweighted average recall over the classes that occur; chance is 1 / classes."""
+        """Unweighted average recall: the mean recall of the classes that occur.
+
+        Chance is 0.25 where all four do.
+        """
         true = self.counts.sum(axis=1)
         recalls = np.diag(self.counts)[true > 0] / true[true > 0]
         return float(recalls.mean()) if recalls.size else 0.0
 
     @property
     def weighted_accuracy(self) -> float:
-        """Share of utterances that were right ("weighted accuracy" in the field)."""
+        """Share of the utterances that were right, called weighted accuracy in the field."""
         return float(np.trace(self.counts) / max(1, self.utterances))
 
     @property
@@ -64,14 +68,18 @@ class Confusion:
 
 
 class LiveScore:
-    """Scores provisional estimates, finals, and every look-ahead between, all and improvised.
+    """Scores first estimates, final ones, and those after 0, 1, 2, 4 and 8 later utterances.
 
-    Args:
-        look_aheads: the rows of the table.
+    Each is scored twice: over all dialogues and over the improvised ones.
+
+    Attributes:
+        utterances: how many are final, labelled or not.
+        changed: how many of these changed their label after the first estimate.
     """
 
-    def __init__(self, look_aheads: tuple[int, ...] = (0, 1, 2, 4, 8)) -> None:
-        self.look_aheads = look_aheads
+    look_aheads = (0, 1, 2, 4, 8)
+
+    def __init__(self) -> None:
         self.utterances = 0
         self.changed = 0
         self._tables: dict[tuple[str, bool], Confusion] = defaultdict(Confusion)
@@ -79,7 +87,11 @@ class LiveScore:
         self._history: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
 
     def add(self, emotion: Emotion, utterance: CorpusUtterance, improvised: bool) -> None:
-        """Take one estimate in; utterances without one of the four labels are context only."""
+        """Take one estimate of ``utterance``.
+
+        Partial estimates do not count, and neither do utterances that have none of the four
+        labels.
+        """
         if emotion.status == "partial":
             return
         key = (emotion.session, emotion.utterance)
@@ -105,11 +117,11 @@ class LiveScore:
             self._tables[(row, True)].add(utterance.label, label)
 
     def row(self, name: str, *, improvised: bool = False) -> Confusion:
-        """Return the counts of ``provisional``, ``final`` or ``look-ahead N``."""
+        """Return the counts of ``provisional``, ``final`` or ``look-ahead 0`` to ``8``."""
         return self._tables[(name, improvised)]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the summary that ``--json`` prints."""
+        """Return the summary that ``affectstream replay --json`` prints."""
         both = ("provisional", "final")
         return {
             "utterances": self.utterances,
@@ -121,6 +133,6 @@ class LiveScore:
 
 
 def _at(history: dict[int, str], look_ahead: int) -> str:
-    """Return the label after up to ``look_ahead`` later utterances (fewer where none follow)."""
+    """Return the label after ``look_ahead`` later utterances, or as many as the dialogue has."""
     seen = [known for known in history if known <= look_ahead]
     return history[max(seen, default=min(history))]

@@ -1,11 +1,11 @@
-"""What of a corpus's dialogue is published at which instant of event time.
+"""Turns a corpus's dialogue into messages in the order of event time.
 
-Knows: the streams that a derived set or a raw copy gives rise to.
+Knows: which streams a derived set and a raw copy have, and when each message is published.
 Refuses to know: pace, sockets, labels.
 
-A script is a sequence of instants. Everything that happens up to one is published, then every
-stream's promise, and last the instant itself, as ``Progress.now_ns`` of the source ``corpus``,
-which drives the session's clock.
+A script is a sequence of instants. Each has the messages that are due by then, then every stream's
+watermark, and last the time itself: a ``progress`` message of the source ``corpus`` with
+``now_ns``, which sets the session's clock.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
-from affectstream.corpus.raw_acoustic import FRONT_END, HOP_NS, describe_stretch
-from affectstream.corpus.raw_media import audio_blocks, find_channels, mocap_blocks
+from affectstream.corpus.raw_media import find_channels
+from affectstream.corpus.raw_streams import (
+    TimedMessage,
+    acoustic_messages,
+    audio_messages,
+    motion_messages,
+)
 from affectstream.messages import (
-    Acoustic,
-    Audio,
-    Gap,
     Message,
-    Mocap,
     Observation,
     Progress,
     StreamClosed,
@@ -31,20 +32,17 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
-from affectstream.sources.mocap.frames import MocapLoss
-from affectstream.timebase import NS_PER_MS, samples_to_ns
+from affectstream.timebase import NS_PER_MS
 
-CLOCK, SPEECH, TEXT = "corpus", "corpus.speech", "corpus.text"
+CLOCK, SPEECH, TEXT = "corpus", "corpus.speech", "corpus.text"  # names of streams
+
 GRID_NS = 100 * NS_PER_MS
-"""How far apart the instants of a raw copy are: recordings have no natural ones."""
-
-TimedMessage = tuple[int, int, Message]
-"""When it is published (event time, ns), its rank at that instant, and what."""
+"""Time between the instants of a raw copy. Those of a derived set are its utterances' bounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptInstant:
-    """What happens in one session up to one instant of event time."""
+    """The messages of one session that are published at one instant of event time."""
 
     session: str
     at_ns: int
@@ -52,7 +50,7 @@ class ScriptInstant:
 
     @property
     def ticks(self) -> bool:
-        """Whether the clock is told, so that the node answers."""
+        """Whether it sets the session's clock, which the node answers."""
         return any(isinstance(m, Progress) and m.now_ns is not None for m in self.messages)
 
 
@@ -60,7 +58,7 @@ Script = Iterator[ScriptInstant]
 
 
 def derived_script(dialogue: CorpusDialogue, transcript_delay_ns: int = 0) -> Script:
-    """Yield a dialogue of the derived set: statistics and transcripts of whole utterances.
+    """Yield the script of a dialogue of the derived set: statistics and transcripts.
 
     An utterance's statistics come when it ends, its transcript ``transcript_delay_ns`` later.
     """
@@ -84,10 +82,13 @@ def derived_script(dialogue: CorpusDialogue, transcript_delay_ns: int = 0) -> Sc
 def raw_script(
     dialogue: CorpusDialogue, transcript_delay_ns: int = 0, *, transcripts: bool = True
 ) -> Script:
-    """Yield a dialogue of a raw copy: each speaker's channel, motion, and transcripts.
+    """Yield the script of a dialogue of a raw copy: audio, descriptors, motion and transcripts.
 
-    Utterances have the corpus's bounds, so that its labels fit. Without ``transcripts`` the words
-    are left to a transcript worker that listens to the audio.
+    Utterances begin and end where the corpus says, so that its labels fit.
+
+    Args:
+        transcript_delay_ns: how long after an utterance's end its transcript comes.
+        transcripts: False leaves the words to a transcript worker that listens to the audio.
 
     Raises:
         CorpusError: a recording cannot be read.
@@ -99,34 +100,37 @@ def raw_script(
         StreamOpened(session=name, source=f"mic.{speaker}", modality="speech", speaker=speaker)
         for speaker in speakers
     ]
-    utterances = sorted(
-        event
-        for rank, utterance in enumerate(dialogue.utterances)
-        for event in _bounds(utterance, f"mic.{utterance.speaker}", 4 * rank)
-    )
-    sources: list[Iterable[TimedMessage]] = [utterances]
+    sources: list[Iterable[TimedMessage]] = [_utterance_bounds(dialogue)]
     for speaker, channel in channels.items():
-        sources += [_audio(dialogue, speaker, channel), _acoustic(dialogue, speaker, channel)]
+        sources.append(audio_messages(dialogue, speaker, channel))
+        sources.append(acoustic_messages(dialogue, speaker, channel))
     if transcripts:
         streams.append(StreamOpened(session=name, source=TEXT, modality="text"))
-        sources.append(
-            sorted(
-                _transcript(u, rank, transcript_delay_ns)
-                for rank, u in enumerate(dialogue.utterances)
-            )
-        )
+        sources.append(_transcripts(dialogue, transcript_delay_ns))
     if recording is not None and recording.mocap:
         who = recording.mocap_speaker
-        streams.append(
-            StreamOpened(session=name, source=f"face.{who}", modality="mocap", speaker=who)
-        )
-        sources.append(_motion(dialogue, who))
+        face = StreamOpened(session=name, source=f"face.{who}", modality="mocap", speaker=who)
+        streams.append(face)
+        sources.append(motion_messages(dialogue, who))
     events = heapq.merge(*sources, key=lambda event: event[0])
     return _play(name, streams, events, {TEXT: transcript_delay_ns}, grid_ns=GRID_NS)
 
 
+def _utterance_bounds(dialogue: CorpusDialogue) -> list[TimedMessage]:
+    return sorted(
+        event
+        for rank, utterance in enumerate(dialogue.utterances)
+        for event in _bounds(utterance, f"mic.{utterance.speaker}", 4 * rank)
+    )
+
+
+def _transcripts(dialogue: CorpusDialogue, delay_ns: int) -> list[TimedMessage]:
+    ranked = enumerate(dialogue.utterances)
+    return sorted(_transcript(utterance, rank, delay_ns) for rank, utterance in ranked)
+
+
 def closing(name: str, sources: Iterable[str], at_ns: int) -> ScriptInstant:
-    """Return the instant that ends a session."""
+    """Return the instant that closes a session's streams."""
     return ScriptInstant(
         name,
         at_ns,
@@ -145,24 +149,26 @@ def _play(
     *,
     grid_ns: int,
 ) -> Script:
-    """Group events into instants on a grid and close each with promises and the clock."""
+    """Group events, sorted by time, into instants at multiples of ``grid_ns``."""
     sources = [stream.source for stream in streams]
     clock = StreamOpened(session=name, source=CLOCK, modality="corpus", drives_clock=True)
-    yield ScriptInstant(name, 0, (clock, *streams, *_promises(name, sources, delays_ns, 0)))
+    yield ScriptInstant(name, 0, (clock, *streams, *_watermarks(name, sources, delays_ns, 0)))
     at_ns = 0
     group: list[Message] = []
     for due_ns, _, message in events:
         instant_ns = -(-due_ns // grid_ns) * grid_ns
         if group and instant_ns > at_ns:
-            yield ScriptInstant(name, at_ns, (*group, *_promises(name, sources, delays_ns, at_ns)))
+            yield ScriptInstant(
+                name, at_ns, (*group, *_watermarks(name, sources, delays_ns, at_ns))
+            )
             group = []
         at_ns = max(at_ns, instant_ns)
         group.append(message)
-    yield ScriptInstant(name, at_ns, (*group, *_promises(name, sources, delays_ns, at_ns)))
+    yield ScriptInstant(name, at_ns, (*group, *_watermarks(name, sources, delays_ns, at_ns)))
     yield closing(name, sources, at_ns)
 
 
-def _promises(
+def _watermarks(
     name: str, sources: list[str], delays_ns: dict[str, int], at_ns: int
 ) -> tuple[Progress, ...]:
     return (
@@ -230,74 +236,3 @@ def _transcript(utterance: CorpusUtterance, rank: int, delay_ns: int) -> TimedMe
         engine="corpus",
     )
     return utterance.end_ns + delay_ns, rank, transcript
-
-
-def _audio(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[TimedMessage]:
-    for rank, block in enumerate(audio_blocks(dialogue, channel)):
-        audio = Audio(
-            session=dialogue.id,
-            source=f"mic.{speaker}",
-            first_sample=block.first_sample,
-            sample_rate_hz=block.sample_rate_hz,
-            start_ns=block.start_ns,
-            payload=block.samples.astype("<i2").tobytes(),
-        )
-        end_ns = samples_to_ns(block.first_sample + len(block.samples), block.sample_rate_hz)
-        yield end_ns, rank, audio
-
-
-def _acoustic(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[TimedMessage]:
-    """Yield each utterance's descriptors when it ends, as a microphone worker has them by then."""
-    described_until_ns = 0
-    mine = (u for u in dialogue.utterances if u.speaker == speaker)
-    for rank, utterance in enumerate(sorted(mine, key=lambda u: u.end_ns)):
-        start_ns = max(utterance.start_ns, described_until_ns)
-        described_until_ns = utterance.end_ns
-        if start_ns >= utterance.end_ns:
-            continue  # inside the one before
-        rows = describe_stretch(dialogue, channel, start_ns, utterance.end_ns)
-        if len(rows):
-            acoustic = Acoustic(
-                session=dialogue.id,
-                source=f"mic.{speaker}",
-                front_end=FRONT_END,
-                speaker=speaker,
-                start_ns=start_ns,
-                hop_ns=HOP_NS,
-                rows=len(rows),
-                columns=rows.shape[1],
-                payload=rows.astype("<f4").tobytes(),
-            )
-            yield utterance.end_ns, rank, acoustic
-
-
-def _motion(dialogue: CorpusDialogue, speaker: str) -> Iterator[TimedMessage]:
-    stream = {"session": dialogue.id, "source": f"face.{speaker}"}
-    latest_ns = 0
-    for rank, item in enumerate(mocap_blocks(dialogue)):
-        if isinstance(item, MocapLoss):
-            latest_ns = max(latest_ns, item.end_ns)
-            gap = Gap(
-                session=stream["session"],
-                source=stream["source"],
-                of=stream["source"],
-                lost=item.lost,
-                count=item.count,
-                reason=item.reason,
-                start_ns=item.start_ns,
-                end_ns=item.end_ns,
-            )
-            yield latest_ns, rank, gap
-            continue
-        latest_ns = max(latest_ns, item.times_ns[-1])
-        mocap = Mocap(
-            session=stream["session"],
-            source=stream["source"],
-            layout=item.layout.name,
-            speaker=speaker,
-            times_ns=item.times_ns,
-            rows=len(item.times_ns),
-            columns=item.values.shape[1],
-            payload=item.values.astype("<f4").tobytes(),
-        )
-        yield latest_ns, rank, mocap

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOKENS = 500
-PADDING, UNKNOWN = 0, 1
+PADDING_ID, UNKNOWN_ID = 0, 1
 _FIRST = 2
 
 # As Penn Treebank has it, and so GloVe: do|n't, she|'s. Marks such as [LAUGHTER] are tokens.
@@ -48,7 +48,7 @@ def learn_vocabulary(texts: Iterable[str], *, least: int = 1) -> dict[str, int]:
 
 def token_ids(text: str, vocabulary: Mapping[str, int], length: int = TOKENS) -> NDArray[np.int64]:
     """Return the numbers (length,) of a text's last tokens, filled up in front."""
-    return _padded([vocabulary.get(token, UNKNOWN) for token in words_of(text)], length)
+    return _padded([vocabulary.get(token, UNKNOWN_ID) for token in words_of(text)], length)
 
 
 class TranscriptTokens:
@@ -72,7 +72,7 @@ class TranscriptTokens:
         kept = sum(1 for _ in same)
         del self._ids[kept:]
         for word in words[kept:]:
-            self._ids.append([self._vocabulary.get(token, UNKNOWN) for token in words_of(word)])
+            self._ids.append([self._vocabulary.get(token, UNKNOWN_ID) for token in words_of(word)])
         self.cut += len(words) - kept
         self._words = words
         return _padded([number for ids in self._ids for number in ids], self._length)
@@ -163,7 +163,7 @@ def _vector(values: Sequence[object], where: str) -> NDArray[np.float32]:
 
 
 def _padded(ids: Sequence[int], length: int) -> NDArray[np.int64]:
-    padded = np.full(length, PADDING, dtype=np.int64)
+    padded = np.full(length, PADDING_ID, dtype=np.int64)
     kept = ids[-length:] if length else []
     padded[length - len(kept) :] = kept
     return padded

@@ -16,8 +16,8 @@ from typing import Any
 from affectstream.bus import Endpoint
 from affectstream.core.speech.recognition import HeardWord
 from affectstream.core.speech.transcriber import Transcriber
+from affectstream.errors import SourceError
 from affectstream.run.loop import run
-from affectstream.sources.errors import SourceError
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 _log = logging.getLogger(__name__)

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from affectstream.bus import Endpoint, HubClock
 from affectstream.core.capture.audio import AudioLost, Captured
-from affectstream.errors import brief
+from affectstream.errors import SourceError, brief
 from affectstream.run.loop import run
 from affectstream.sources.backpressure import HeldBack, HeldInput
-from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.sources.speech import speech_segmenter, take_at
 from affectstream.timebase import NS_PER_MS, NS_PER_S, samples_to_ns

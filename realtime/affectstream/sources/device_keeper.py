@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from affectstream.core.capture.audio import DeviceLost
+from affectstream.errors import SourceError
 from affectstream.sources import devices
 from affectstream.sources.default_input import DefaultInput
-from affectstream.sources.errors import SourceError
 
 _log = logging.getLogger(__name__)
 

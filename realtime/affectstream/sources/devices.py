@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from affectstream.sources.errors import SourceError
+from affectstream.errors import SourceError
 from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ
 
 DEVICE_BLOCK_MS = 60

@@ -25,10 +25,10 @@ from affectstream.core.capture.audio import Captured, DeviceLost
 from affectstream.core.capture.clock import CaptureClock
 from affectstream.core.capture.hold import BlockHold
 from affectstream.core.capture.mute import MuteDetector
+from affectstream.errors import SourceError
 from affectstream.run.loop import run
 from affectstream.sources import devices
 from affectstream.sources.device_keeper import DeviceKeeper, Opened
-from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.sources.speech import speech_segmenter, take_at
 

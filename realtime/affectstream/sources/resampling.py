@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.capture.audio import AudioLost, CapturedAudio
-from affectstream.sources.errors import SourceError
+from affectstream.errors import SourceError
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectstream.sources.errors import SourceError
+from affectstream.errors import SourceError
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 NETWORK = "silero_vad/data/silero_vad.onnx"

@@ -6,7 +6,7 @@ Refuses to know: utterances; ``core.segmenter`` makes those.
 
 from __future__ import annotations
 
-from affectstream.sources.errors import SourceError
+from affectstream.errors import SourceError
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 

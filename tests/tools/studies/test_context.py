@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from affectstream.corpus.dialogues import read_derived
+from affectstream.corpus.derived import read_derived
 from affectstream_models.context.batches import collate
 from affectstream_models.context.network import ContextConfig, ContextMember
 from affectstream_models.text.sentence_encoder import EMOTION_MINILM, MINILM_DIM

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from affectstream.corpus.dialogues import CorpusDialogue, read_derived
+from affectstream.corpus.derived import read_derived
+from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream_tools.studies.woellmer.folds import (
     TASKS,
     Classes,

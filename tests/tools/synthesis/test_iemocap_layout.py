@@ -12,7 +12,8 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from typer.testing import CliRunner
 
-from affectstream.corpus.dialogues import CLASSES, Corpus, CorpusDialogue
+from affectstream.core.dialogue.model import CLASSES
+from affectstream.corpus.dialogues import Corpus, CorpusDialogue
 from affectstream.corpus.raw import read_raw
 from affectstream.corpus.raw_media import (
     MocapBlock,

@@ -12,7 +12,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance, read_derived
+from affectstream.corpus.derived import read_derived
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream_models.context.batches import collate
 from affectstream_models.context.checkpoints import load_context_model, load_pretrained
 from affectstream_models.context.network import SCALES

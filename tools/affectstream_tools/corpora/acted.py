@@ -24,11 +24,11 @@ from affectstream.corpus.dialogues import (
     CorpusUtterance,
     DialogueRecording,
 )
+from affectstream.errors import SourceError
 from affectstream.features.egemaps.front_end import extract_egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.messages import UtteranceEnded
 from affectstream.sources.audio_file import AudioFile
-from affectstream.sources.errors import SourceError
 from affectstream.sources.speech import voice_activity
 from affectstream.timebase import NS_PER_S
 from affectstream_tools.corpora.labelled_clips import OTHER, LabelledClip, find_clips

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from affectstream.corpus.derived import is_derived
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
-from affectstream.corpus.raw import find_sessions, is_derived, read_raw
-from affectstream.corpus.raw import open_corpus as open_iemocap
+from affectstream.corpus.raw import find_sessions, read_raw
+from affectstream.corpus.reader import open_corpus as open_iemocap
 from affectstream_tools.corpora.acted import read_acted
 from affectstream_tools.corpora.labelled_clips import CLIP_SUFFIXES
 from affectstream_tools.corpora.meld import is_meld, read_meld_corpus

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from affectstream.core.capture.audio import CapturedAudio
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream.corpus.raw_media import audio_blocks, find_channels
+from affectstream.errors import SourceError
 from affectstream.sources.audio_file import AudioFile
-from affectstream.sources.errors import SourceError
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import SAMPLE_RATE_HZ, ns_to_samples
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance, DialogueRecording
 from affectstream.corpus.raw_media import MocapBlock, mocap_blocks
+from affectstream.errors import SourceError
 from affectstream.features.face_markers import FaceMarkers
 from affectstream.features.mocap import IEMOCAP_COLUMNS, ChronologicalMeans
-from affectstream.sources.errors import SourceError
 from affectstream.sources.mocap.frames import MocapLoss
 from affectstream_tools.corpora.utterance_audio import RECORDING_UNREADABLE, MissingFeatureError
 

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.corpus.dialogues import CLASSES, read_derived
+from affectstream.core.dialogue.model import CLASSES
+from affectstream.corpus.derived import read_derived
 from affectstream.errors import AffectstreamError
 from affectstream_tools.metrics import confusion
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.core.dialogue.model import CLASSES
 from affectstream.core.dialogue.normalisation import SpeakerNormaliser
-from affectstream.corpus.dialogues import CLASSES, CorpusDialogue, CorpusUtterance
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream_models.context.model import (
     StreamingContextModel,
     UtteranceEstimate,

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.corpus.dialogues import CLASSES
+from affectstream.core.dialogue.model import CLASSES
 
 DrawnArray = NDArray[np.float64]
 Cues = NDArray[np.int64]

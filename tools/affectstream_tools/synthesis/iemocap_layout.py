@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.corpus.dialogues import CLASSES
+from affectstream.core.dialogue.model import CLASSES
 from affectstream.errors import AffectstreamError
 from affectstream_tools.synthesis.dialogue_model import CUES, MISSING, DialogueModel
 from affectstream_tools.synthesis.iemocap_files import (

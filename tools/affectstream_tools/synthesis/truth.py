@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from affectstream.corpus.dialogues import CLASSES
+from affectstream.core.dialogue.model import CLASSES
 from affectstream.errors import AffectstreamError
 from affectstream_tools.synthesis.dialogue_model import CUES, MISSING, DialogueModel, Drawn
 from affectstream_tools.synthesis.iemocap_files import write_text

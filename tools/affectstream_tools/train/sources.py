@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_derived
+from affectstream.corpus.derived import read_derived
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
 from affectstream_models.context.network import SCALES
 from affectstream_tools.corpora.acted import acted_dialogues
 from affectstream_tools.corpora.emobank import read_emobank

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectstream.core.dialogue.model import CLASSES
 from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser
-from affectstream.corpus.dialogues import CLASSES, CorpusDialogue, CorpusUtterance
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream_models.context.network import CONTEXT_CLASS_COUNT
 from affectstream_models.text.sentence_encoder import SentenceEncoder
 from affectstream_models.text.word_encoder import (

@@ -28,7 +28,7 @@ from affectstream.sources.mocap.formats import (
 _LONGEST_LINE = 1 << 16
 _ROWS_TO_MEASURE = 100
 _ROWS_TO_JUDGE = 200
-HIGHEST_RATE_HZ = 10_000.0
+_HIGHEST_RATE_HZ = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class MocapFile:
         if rows and rows[-1].time_s > rows[0].time_s and rows[-1].frame > rows[0].frame:
             span_s = rows[-1].time_s - rows[0].time_s
             frames = rows[-1].frame - rows[0].frame
-            if frames <= HIGHEST_RATE_HZ * span_s:  # else its times or its numbers are wrong
+            if frames <= _HIGHEST_RATE_HZ * span_s:  # else its times or its numbers are wrong
                 rate_hz = round(frames / span_s, 1)
         layout = self._format.layout
         return MocapLayout(layout.name, layout.channels, layout.units, rate_hz)

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from affectstream.errors import brief
-from affectstream.sources.errors import SourceError
+from affectstream.errors import SourceError, brief
 
 IEMOCAP_RATE_HZ = 120.0
 MAX_MOCAP_CHANNELS = 1_000

@@ -120,7 +120,8 @@ def evaluate_context(
     """Score the context model by look-ahead, and with a modality missing."""
     import torch
 
-    from affectstream.corpus.dialogues import CorpusError, read_derived
+    from affectstream.corpus.derived import read_derived
+    from affectstream.corpus.dialogues import CorpusError
     from affectstream_models.context.checkpoints import load_context_model, load_pretrained
     from affectstream_models.tensor_file import CheckpointError
     from affectstream_tools.corpora.splits import of_sessions

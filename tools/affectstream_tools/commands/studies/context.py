@@ -77,7 +77,7 @@ def _compute(
     cluster: bool,
     small: bool,
 ) -> ContextReport:
-    from affectstream.corpus.dialogues import read_derived
+    from affectstream.corpus.derived import read_derived
     from affectstream_tools.jobs.folders import cache_folder
     from affectstream_tools.studies.context.experiment import (
         PROTOCOL_RECIPES,

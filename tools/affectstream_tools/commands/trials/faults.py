@@ -51,7 +51,7 @@ def faults(
 def _inject(
     data: Path | None, kills: int, dialogues: int, checkpoint: str, seed: int
 ) -> FaultReport:
-    from affectstream.corpus.raw import open_corpus
+    from affectstream.corpus.reader import open_corpus
     from affectstream_tools.trials.faults.injection import Replay
     from affectstream_tools.trials.faults.report import inject
 

@@ -50,7 +50,7 @@ def link(
 
 
 def _compute(data: Path, count: int, seed: int) -> LinkReport:
-    from affectstream.corpus.raw import open_corpus
+    from affectstream.corpus.reader import open_corpus
     from affectstream_tools.trials.link.cases import LINK_CASES, link_report_of, run_cases
     from affectstream_tools.trials.link.trial import run_trial
 

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_derived
+from affectstream.corpus.derived import read_derived
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
 from affectstream_models.context.model import StreamingContextModel
 from affectstream_tools.corpora.splits import Split, hold_out_scenarios, hold_out_session
 from affectstream_tools.jobs.jobs import Job

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from affectstream.corpus.dialogues import CLASSES
+from affectstream.core.dialogue.model import CLASSES
 from affectstream.errors import AffectstreamError
 from affectstream_tools.studies.context.report import LOOK_AHEAD_NAMES, at
 

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, read_derived
+from affectstream.corpus.derived import read_derived
+from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
 from affectstream.features.text import WordVectors, read_word_vectors, words_of
 
 FoldArray = NDArray[np.float64]

@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 
-from affectstream.corpus.dialogues import read_derived
+from affectstream.corpus.derived import read_derived
 from affectstream.corpus.raw import read_raw
 from affectstream.corpus.script import derived_script, raw_script
 from affectstream.errors import AffectstreamError
