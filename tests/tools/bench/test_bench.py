@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from affectstream.messages import Observation, Progress, StreamOpened, Transcript, UtteranceEnded
 from affectstream_tools.bench.growth import measure_growth
-from affectstream_tools.bench.load import HEARING_NS, DialogueLoad
+from affectstream_tools.bench.load import SILENCE_NS, DialogueLoad
 from affectstream_tools.commands.app import lab
 
 NOW_NS = 1_700_000_000_000_000_000
@@ -53,7 +53,7 @@ def test_an_utterance_is_announced_once_everything_about_it_has_been_said() -> N
     messages = load.utterance(NOW_NS + 10**9)
     ended = messages[-2]
     assert isinstance(ended, UtteranceEnded)
-    assert ended.end_ns == NOW_NS + 10**9 - HEARING_NS
+    assert ended.end_ns == NOW_NS + 10**9 - SILENCE_NS
     assert isinstance(messages[-1], Progress)
     assert messages[-1].watermark_ns == ended.end_ns
     assert {type(m) for m in messages[:-2]} >= {Observation, Transcript}

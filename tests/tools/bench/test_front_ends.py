@@ -74,7 +74,7 @@ def test_every_figure_that_is_asked_for_has_its_run() -> None:
 def test_runs_are_interleaved_and_the_first_is_not_counted() -> None:
     said: list[str] = []
     chosen = {name: {"rtf": lambda clip, name=name: said.append(name)} for name in ("one", "other")}
-    counted = [name for name, _, _ in front_end_runs.measured([np.zeros(1)], 2, chosen)]
+    counted = [name for name, _, _ in front_end_runs.timed_runs([np.zeros(1)], 2, chosen)]
     assert said == ["one", "other"] * 3
     assert counted == ["one", "other"] * 2
 

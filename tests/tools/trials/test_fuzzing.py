@@ -35,7 +35,7 @@ from affectstream_tools.trials.fuzzing.runs import (
     run_target,
 )
 from affectstream_tools.trials.fuzzing.spoiling import spoiled_bytes, spoiled_text
-from affectstream_tools.trials.fuzzing.targets.good_stream import Following, good_message
+from affectstream_tools.trials.fuzzing.targets.good_stream import StreamChecker, good_message
 
 SMALL = {"codec": 2_000, "inlet": 2_000, "node": 1_500, "bus": 400, "wav": 300, "mocap": 100}
 SMALL |= {"emo-evaluation": 60, "toml": 300, "derived": 200}
@@ -158,7 +158,7 @@ def test_what_is_no_sentence_is_a_defect(said: str) -> None:
 
 
 def test_a_good_stream_with_a_hole_is_a_defect() -> None:
-    following = Following(epoch=0)
+    following = StreamChecker(epoch=0)
     assert following.take([good_message(0)]) == 1
     with pytest.raises(AssertionError, match="not 0"):
         following.take([msgspec.structs.replace(good_message(1), seq=5)])

@@ -14,7 +14,7 @@ from affectstream_tools.commands.app import lab
 from affectstream_tools.trials.link import cases, link
 from affectstream_tools.trials.link.cases import LinkRow, compare_trials, link_report_of, run_cases
 from affectstream_tools.trials.link.link import Impairment, LinkScheduler
-from affectstream_tools.trials.link.namespaces import missing
+from affectstream_tools.trials.link.namespaces import missing_for_hosts
 from affectstream_tools.trials.link.report import LINK_REPORT
 from affectstream_tools.trials.link.trial import LinkCase, TrialOutcome, run_trial
 from conftest import lacks
@@ -171,7 +171,7 @@ def test_the_cases_begin_with_the_undisturbed_one_and_have_names_of_their_own() 
 
 
 def test_two_hosts_whose_link_loses_packets_and_whose_clocks_differ_agree(tmp_path: Path) -> None:
-    if (lack := missing()) is not None:
+    if (lack := missing_for_hosts()) is not None:
         lacks(f"two hosts: {lack}")
     corpus = write_derived(tmp_path / "corpus", ("Ses05F_impro01",), utterances=10)
     case = LinkCase(

@@ -28,11 +28,11 @@ from affectstream_tools.trials.soak.measures import fitted_line, soak_report_of
 from affectstream_tools.trials.soak.recording import (
     EndlessRecording,
     RecordedTurn,
+    recorded_turns,
     spoken_sentences,
-    turns,
 )
 from affectstream_tools.trials.soak.report import SOAK_REPORT, save_soak_report
-from affectstream_tools.trials.soak.scoring import HOUR_NS, HeardSentences
+from affectstream_tools.trials.soak.scoring import HOUR_NS, SpeechScorer
 
 RATE = 16_000
 S = 1_000_000_000
@@ -48,7 +48,7 @@ def lengths() -> list[int]:
 
 @pytest.mark.parametrize("share", [0.1, 0.3])
 def test_somebody_speaks_for_that_share_of_the_time(share: float) -> None:
-    said = list(islice(turns(lengths(), share, seed=0), 2_000))
+    said = list(islice(recorded_turns(lengths(), share, seed=0), 2_000))
     spoken = sum(turn.end - turn.start for turn in said) / said[-1].end
     assert abs(spoken - share) < 0.1 * share
     pauses = [b.start - a.end for a, b in pairwise(said)]
@@ -67,7 +67,7 @@ def test_a_recording_holds_the_sentences_where_it_says_and_noise_elsewhere() -> 
     assert len(samples) == 100 * RATE
     known = spoken_sentences()
     silence = np.ones(len(samples), dtype=bool)
-    said = [t for t in islice(turns(lengths(), 0.2, seed=3), 30) if t.end < len(samples)]
+    said = [t for t in islice(recorded_turns(lengths(), 0.2, seed=3), 30) if t.end < len(samples)]
     assert len(said) > 5
     for turn in said:
         silence[turn.start : turn.end] = False
@@ -80,7 +80,7 @@ def test_a_recording_holds_the_sentences_where_it_says_and_noise_elsewhere() -> 
 
 
 def test_silence_is_silent() -> None:
-    assert list(turns(lengths(), 0.0, seed=0)) == []
+    assert list(recorded_turns(lengths(), 0.0, seed=0)) == []
     recording = EndlessRecording(5 / 3600, 0.0, seed=0)
     assert np.abs(recording.read(0)[0].samples).max() < 1_000
     recording.close()
@@ -131,7 +131,7 @@ def estimate(number: int, to_s: float, status: str, sent_ns: int) -> Emotion:
 
 
 def test_what_was_heard_is_held_against_what_was_said_hour_by_hour() -> None:
-    hearing = HeardSentences(iter(TURNS), TEXTS, start_ns=0)
+    scorer = SpeechScorer(iter(TURNS), TEXTS, start_ns=0)
     ended = UtteranceEnded(
         **SESSION,
         source="mic.you",
@@ -154,16 +154,16 @@ def test_what_was_heard_is_held_against_what_was_said_hour_by_hour() -> None:
         Progress(**SESSION, source="mic.you", watermark_ns=9 * HOUR_NS),
         Progress(**SESSION, source="asr.mic.you", watermark_ns=HOUR_NS + 600 * S),
     ):
-        hearing.hear(message)
-    first, second = hearing.hours()
+        scorer.receive(message)
+    first, second = scorer.hours()
     assert (first.said, first.found, first.utterances) == (3, 2, 1)
     assert (first.words, first.word_errors) == (7, 1 + 1 + 2)  # misheard, made up, missed
     assert (first.first, first.finals, first.model_ms, first.answer_ms) == (1, 1, 2.0, 5.0)
     assert (second.said, second.found, second.words, second.word_errors) == (1, 1, 3, 1)
-    assert hearing.gaps == {"audio of mic.you: test": 7}
-    assert not hearing.done
-    hearing.hear(StreamClosed(**SESSION, source="fusion", reason="test"))
-    assert hearing.done
+    assert scorer.gaps == {"audio of mic.you: test": 7}
+    assert not scorer.done
+    scorer.receive(StreamClosed(**SESSION, source="fusion", reason="test"))
+    assert scorer.done
 
 
 def test_a_line_and_its_error() -> None:
@@ -188,9 +188,9 @@ def test_a_process_says_what_it_holds() -> None:
 
 
 def day(growth_mib_per_h: float = 0.0) -> Day:
-    hearing = HeardSentences(iter(TURNS), TEXTS, start_ns=0)
-    hearing.hear(transcript(0, 0.9, 2.1, "good morning"))
-    hearing.hear(Progress(**SESSION, source="asr.mic.you", watermark_ns=3 * HOUR_NS))
+    scorer = SpeechScorer(iter(TURNS), TEXTS, start_ns=0)
+    scorer.receive(transcript(0, 0.9, 2.1, "good morning"))
+    scorer.receive(Progress(**SESSION, source="asr.mic.you", watermark_ns=3 * HOUR_NS))
     looks = [
         Look(
             i / 4,
@@ -202,7 +202,7 @@ def day(growth_mib_per_h: float = 0.0) -> Day:
         )
         for i in range(13)
     ]
-    return Day(DayPlan(3.0, 0.15), 100.0, looks, hearing.hours(), {}, {"resent": 3})
+    return Day(DayPlan(3.0, 0.15), 100.0, looks, scorer.hours(), {}, {"resent": 3})
 
 
 def test_growth_is_found_and_a_report_is_saved_and_read_again(tmp_path: Path) -> None:

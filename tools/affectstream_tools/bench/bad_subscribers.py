@@ -25,8 +25,8 @@ _CONNECT_SETTLE_S = 1.0
 _PER_PROCESS = 33
 
 
-def unread(address: str, sockets: int, stopped: bool, ready: Queue[Any]) -> None:
-    """Subscribe to everything with ``sockets`` and read nothing, ``stopped`` or alive."""
+def _read_nothing(address: str, sockets: int, stopped: bool, ready: Queue[Any]) -> None:
+    """Subscribe to everything with ``sockets`` and read nothing; be ``stopped``, or stay alive."""
     os.nice(19)
     context = zmq.Context()
     where = ports(address)[0]
@@ -43,8 +43,8 @@ def unread(address: str, sockets: int, stopped: bool, ready: Queue[Any]) -> None
         time.sleep(60)
 
 
-def greedy(address: str, ready: Queue[Any]) -> None:
-    """Ask every outlet for all that it has, and for single messages again, without end."""
+def _ask_without_end(address: str, ready: Queue[Any]) -> None:
+    """Ask every outlet again and again for all that it keeps, and for single messages."""
     os.nice(19)
     context = zmq.Context()
     where, _, control = ports(address)
@@ -68,7 +68,7 @@ def greedy(address: str, ready: Queue[Any]) -> None:
 
 
 def _meet(subscriber: zmq.Socket[bytes], heads: dict[int, dict[str, int]]) -> None:
-    """Learn who publishes what, from what there is to read."""
+    """Learn from what there is to read which outlets publish which topics."""
     for _ in range(200):
         if not subscriber.poll(0):
             return
@@ -97,11 +97,11 @@ def bad_subscribers(
     Args:
         stopped: how many are stopped by a signal; the first is ``affectstream subscribe`` itself.
         unread_by: how many live, but read nothing.
-        greedy_ones: how many ask without end.
+        greedy_ones: how many ask outlets without end.
     """
     spawn = get_context("spawn")
     ready: Queue[Any] = spawn.Queue()
-    jobs: list[tuple[Any, ...]] = [(greedy, address)] * greedy_ones
+    jobs: list[tuple[Any, ...]] = [(_ask_without_end, address)] * greedy_ones
     left = stopped
     if stopped:
         pid = processes.start("stalled", "subscribe", "--json", "--address", address)
@@ -109,10 +109,10 @@ def bad_subscribers(
         os.kill(pid, signal.SIGSTOP)
         left -= 1
     while left > 0:
-        jobs.append((unread, address, min(left, _PER_PROCESS), True))
+        jobs.append((_read_nothing, address, min(left, _PER_PROCESS), True))
         left -= _PER_PROCESS
     if unread_by:
-        jobs.append((unread, address, unread_by, False))
+        jobs.append((_read_nothing, address, unread_by, False))
     children = [
         spawn.Process(target=target, args=(*arguments, ready), daemon=True)
         for target, *arguments in jobs

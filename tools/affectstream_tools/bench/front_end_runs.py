@@ -30,11 +30,11 @@ _FED_AT_ONCE_SAMPLES = SAMPLE_RATE_HZ // 50
 _STREAMING, _BATCH, _REFERENCE = "streaming_rtf", "batch_rtf", "rtf"
 Run = Callable[[ClipSamples], object]
 Runs = dict[str, Run]
-"""By the figure that a run gives."""
+"""Figure, such as ``batch_rtf`` -> the run that gives it."""
 
 
 class TimedFrontEnd(Protocol):
-    """What can be pushed samples."""
+    """A front end of ours: it takes samples in pieces."""
 
     def push(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Return the rows completed."""
@@ -110,10 +110,10 @@ SUBJECTS: dict[str, Callable[[], Runs]] = {
 """Each of ours is followed by its reference."""
 
 
-def measured(
+def timed_runs(
     clips: list[ClipSamples], repeats: int, chosen: dict[str, Runs]
 ) -> Iterator[tuple[str, str, float]]:
-    """Yield name, figure and processor seconds of each run, every one once in each repetition.
+    """Yield name, figure and processor seconds of each run; each runs once in each repetition.
 
     The first repetition is not counted: it loads what is loaded on first use.
     """
@@ -144,7 +144,7 @@ def _main(requests: TextIO, answers: TextIO) -> None:
     audio_s = sum(map(len, clips)) / SAMPLE_RATE_HZ
     about = {"clips": len(clips), "audio_s": audio_s, "runs": sum(map(len, chosen.values()))}
     answers.write(json.dumps(about) + "\n")
-    for run in measured(clips, request["repeats"], chosen):
+    for run in timed_runs(clips, request["repeats"], chosen):
         answers.write(json.dumps(run) + "\n")
         answers.flush()
 

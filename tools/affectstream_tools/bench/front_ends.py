@@ -43,7 +43,7 @@ class FrontEndSpeeds:
     repeats: int
 
     def to_dict(self) -> dict[str, object]:
-        """Return the figures by name, and beside them what they were measured on."""
+        """Return the figures by name, and under ``measured`` the audio they were measured on."""
         figures = {
             name: {figure: round(value, 5) for figure, value in values.items()}
             for name, values in self.rtf.items()
@@ -60,14 +60,14 @@ def measure_front_ends(
     only: Sequence[str],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FrontEndSpeeds:
-    """Measure all front ends and references in one process on one core.
+    """Measure front ends and references, all in one process on one core.
 
     Args:
         audio: a folder of recordings; None: the bundled demo's synthetic speech.
         seconds: how much of it.
-        repeats: how often each is run, in turns.
+        repeats: how often each is run, one after the other.
         only: which, of ``front_end_runs.SUBJECTS``.
-        on_progress: called with the runs done and the runs there are.
+        on_progress: called with how many runs are done, and how many there are.
 
     Raises:
         AffectstreamError: the audio or a reference is missing.

@@ -18,7 +18,7 @@ from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.load import DialogueLoad
 
 _EARLY = 10
-"""The utterance that the last one is compared with, from 1: the window of open ones is full."""
+"""The number, from 1, of the early utterance: by then the window of open utterances is full."""
 
 _START_NS = 1_700_000_000 * NS_PER_S
 
@@ -59,8 +59,8 @@ def measure_growth(
 ) -> dict[str, object]:
     """Return what the last utterances of a long dialogue cost, over the 10th of a short one.
 
-    The two are timed by turns, ``window`` times, so that both see the same machine: utterance
-    ``utterances - window + i`` of the long dialogue, then the 10th of a new one.
+    The two are timed alternately, ``window`` times, so that both see the same machine: an
+    utterance of the long dialogue, then the 10th of a new dialogue. Medians in milliseconds.
     """
     model = PretrainedModel()
     long = _Dialogue(model, seed)

@@ -16,7 +16,7 @@ _PUBLISHED_S = 15.0
 
 
 def measure_hub_memory(stopped: int) -> dict[str, object]:
-    """Return a hub's resident memory (MiB) before it forwards 15 s of audio, at most, and after.
+    """Return a hub's resident memory in MiB: before 15 s of audio, the most during it, and after.
 
     The audio comes as fast as from a hundred microphones.
 

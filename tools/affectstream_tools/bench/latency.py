@@ -31,7 +31,7 @@ from affectstream_tools.bench.latency_processes import (
 )
 
 _ALONE_S = 0.06
-"""Seconds between the utterances of a dialogue that is alone (3 s would take an hour)."""
+"""Seconds between the utterances of a single dialogue; 3 s, as in life, would take an hour."""
 
 _BENCH_LIMIT_S = 900.0
 
@@ -77,13 +77,15 @@ def measure_latency(
     on_progress: Callable[[int], None] = lambda _: None,
     beside: Callable[[str, Processes], AbstractContextManager[None]] = _nobody,
 ) -> Latency:
-    """Run the processes and return the latency of ``utterances`` utterances in ``dialogues``.
+    """Run the processes and return the latency of ``utterances`` utterances.
 
     Args:
+        dialogues: how many there are at once.
+        warm_up: utterances before those that are measured.
         every_s: mean seconds between a dialogue's utterances, where there are many dialogues.
         journal: whether the node keeps a journal.
-        beside: who else is at the bus meanwhile; called with its address and with the processes,
-            of which the node is ``fusion``.
+        beside: a context in which all runs; called with the bus's address and the processes, of
+            which the node is ``fusion``.
 
     Raises:
         AffectstreamError: a process failed or did not answer.
@@ -116,7 +118,7 @@ def measure_latency(
 
 
 def _next(results: Queue[Any], processes: Processes, on_progress: Callable[[int], None]) -> Stamps:
-    """Return a process's result; numbers before it say how far it has come."""
+    """Return a process's result; numbers that come before it say how many utterances are done."""
     for _ in range(int(_BENCH_LIMIT_S)):
         processes.check()
         try:

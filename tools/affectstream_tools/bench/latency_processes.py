@@ -18,7 +18,7 @@ from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
 from affectstream_tools.bench.load import DialogueLoad
 
 STAGES = ("there", "node", "model", "back")
-"""To the node; from there to the estimate, the model in it; from the outlet to the subscriber."""
+"""On the way to the node, waiting in it, in the model, and on the way to the subscriber."""
 
 Stamps = dict[tuple[str, str], tuple[int, tuple[float, ...]]]
 """(session, utterance) -> monotonic ns, and the milliseconds of each of ``STAGES``."""
@@ -30,7 +30,12 @@ _LAST_EVENT_WAIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class LatencyPlan:
-    """What a run is: where, how many dialogues and utterances, mean seconds between them."""
+    """What a run is.
+
+    Attributes:
+        utterances: of all dialogues together.
+        every_s: mean seconds between two of them.
+    """
 
     address: str
     dialogues: int
@@ -40,7 +45,10 @@ class LatencyPlan:
 
 
 def publish(plan: LatencyPlan, results: Queue[Any]) -> None:
-    """Publish the dialogues at random instants; put when each ``utterance.ended`` was sent."""
+    """Publish the dialogues' utterances at random instants, as their worker.
+
+    Put into ``results`` how many were sent, and last ``Stamps``: when each ``utterance.ended`` was.
+    """
     stamps: Stamps = {}
     outlet = Outlet(plan.address)
     loads = [DialogueLoad(f"d{i:03d}", plan.seed + i) for i in range(plan.dialogues)]
@@ -93,7 +101,7 @@ def _schedule(
 
 
 def subscribe_and_time(plan: LatencyPlan, results: Queue[Any]) -> None:
-    """Put when the first estimate of each utterance was received."""
+    """Put into ``results`` when the first estimate of each utterance was received."""
     stamps: Stamps = {}
     clock = WallClock()
     with Subscriber(plan.address) as subscriber:

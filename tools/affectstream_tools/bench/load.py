@@ -26,7 +26,7 @@ _SPOKEN_WORDS = (
     *("angry", "home", "work", "mother", "friend", "money", "today", "again", "really", "love"),
 )
 _STATISTICS = 47
-HEARING_NS = 300 * NS_PER_MS
+SILENCE_NS = 300 * NS_PER_MS
 """A microphone says that an utterance is over once it has heard this much silence."""
 
 
@@ -55,16 +55,16 @@ class DialogueLoad:
 
     def progress(self, now_ns: int) -> list[Message]:
         """Return both streams' watermarks at ``now_ns``."""
-        until_ns = now_ns - HEARING_NS
+        until_ns = now_ns - SILENCE_NS
         return [self._progress("asr.mic.room", until_ns), self._progress("mic.room", until_ns)]
 
     def utterance(self, now_ns: int) -> list[Message]:
-        """Return the messages of an utterance whose end is noticed at ``now_ns``.
+        """Return the messages of an utterance whose end a microphone notices at ``now_ns``.
 
-        ``utterance.ended`` is the last but one; the microphone's watermark follows it. The final
-        transcript and the statistics come just before, so that nothing else is waited for.
+        The statistics and the final transcript come first, then ``utterance.ended``, then the
+        microphone's watermark: once it has ended, the node has nothing else to wait for.
         """
-        end_ns = max(now_ns - HEARING_NS, self._end_ns + 2)
+        end_ns = max(now_ns - SILENCE_NS, self._end_ns + 2)
         start_ns = max(self._end_ns + 1, end_ns - 1_500 * NS_PER_MS)
         self._end_ns = end_ns
         speaker = ("anna", "ben")[self.count % 2]

@@ -31,7 +31,7 @@ from affectstream.run.processes import free_address
 
 HUBS = ("proxy", "proxy, encrypted", "guarded")
 _MESSAGES_IN_FLIGHT = 200
-"""So many messages are under way while throughput is measured: far below any high-water mark."""
+"""Messages under way while throughput is measured: far fewer than any queue holds."""
 
 _NO_LIMIT = PeerLimits(messages_per_s=1e9, bytes_per_s=1e15)
 _SPAWN = multiprocessing.get_context("spawn")
@@ -73,14 +73,14 @@ class _Wire:
 def measure_security(
     messages: int, repeats: int, on_progress: Callable[[int], None]
 ) -> list[dict[str, object]]:
-    """Return each hub's messages per second, and time through it when there is nothing else.
+    """Return each hub's messages per second, and the time through it of one message alone.
 
     Args:
         messages: of each hub, for the throughput; a tenth of it for the time.
-        repeats: rounds, in which the hubs have their turns.
+        repeats: rounds; in each, every hub is measured once.
 
     Raises:
-        AffectstreamError: a hub did not start, or lost what it was given.
+        AffectstreamError: a hub did not start, or lost a message.
     """
     rates: dict[str, list[float]] = {name: [] for name in HUBS}
     waits_ms: dict[str, list[float]] = {name: [] for name in HUBS}
@@ -186,7 +186,7 @@ def _run(name: str, address: str, folder: str, ready: Event, done: Event) -> Non
 
 
 def _encrypted_proxy(endpoint: Endpoint) -> zmq.Context[zmq.Socket[bytes]]:
-    """Run ZeroMQ's proxy behind encryption, which lets every key in: only its cost is wanted."""
+    """Run ZeroMQ's proxy with encryption that lets every key in: only its cost is wanted."""
     context = zmq.Context()
     sockets = []
     for kind, where in zip((zmq.XPUB, zmq.XSUB), ports(endpoint.address), strict=False):

@@ -15,7 +15,7 @@ from affectstream_tools.bench.bad_subscribers import bad_subscribers
 from affectstream_tools.bench.footprint import Footprint, footprint
 from affectstream_tools.bench.latency import Latency, measure_latency
 
-COMPANY: Mapping[str, Mapping[str, int]] = {
+SITUATIONS: Mapping[str, Mapping[str, int]] = {
     "nobody else": {},
     "1 stopped": {"stopped": 1},
     "100 stopped": {"stopped": 100},
@@ -26,13 +26,14 @@ _LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What others saw beside one company; medians over rounds, and the range of the p50s.
+class SituationOutcome:
+    """What was measured in one of ``SITUATIONS``: medians over rounds, and the range of the p50s.
 
     Attributes:
-        missing: estimates that did not arrive, of all rounds.
-        node_mib, node_most_mib: memory of the process of node and hub, when the company had come,
-            and the most since.
+        company: which.
+        missing: estimates that did not arrive, in all rounds.
+        node_mib, node_most_mib: memory of the process of node and hub when the bad subscribers
+            were there, and the most after that.
         node_cpu_ms: processor time of that process per utterance, the least of all rounds.
     """
 
@@ -54,7 +55,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """The process of node and hub, as it was seen in one run."""
+    """What the process of node and hub held, look by look, in one run."""
 
     looks: list[Footprint] = field(default_factory=list)
 
@@ -67,19 +68,19 @@ def measure_subscribers(
     warm_up: int,
     seed: int,
     on_progress: Callable[[int], None] = lambda _: None,
-) -> list[Beside]:
-    """Return what was seen beside each of ``COMPANY``, taken in turns ``rounds`` times.
+) -> list[SituationOutcome]:
+    """Return what was measured in each of ``SITUATIONS``, each once in every round.
 
     Args:
         dialogues, utterances, warm_up, seed: of each run, as for ``measure_latency``.
-        on_progress: called with the runs that are done.
+        on_progress: called with how many runs are done.
 
     Raises:
         AffectstreamError: a process failed or did not answer.
     """
-    seen: dict[str, list[tuple[Latency, _Node]]] = {name: [] for name in COMPANY}
+    seen: dict[str, list[tuple[Latency, _Node]]] = {name: [] for name in SITUATIONS}
     for turn in range(rounds):
-        for number, (name, company) in enumerate(COMPANY.items()):
+        for number, (name, company) in enumerate(SITUATIONS.items()):
             node = _Node()
             latency = measure_latency(
                 dialogues,
@@ -89,7 +90,7 @@ def measure_subscribers(
                 beside=partial(_watched, company, node),
             )
             seen[name].append((latency, node))
-            on_progress(turn * len(COMPANY) + number + 1)
+            on_progress(turn * len(SITUATIONS) + number + 1)
     return [_beside(name, runs) for name, runs in seen.items()]
 
 
@@ -97,7 +98,7 @@ def measure_subscribers(
 def _watched(
     company: Mapping[str, int], node: _Node, address: str, processes: Processes
 ) -> Iterator[None]:
-    """Keep the company, and look at the node meanwhile."""
+    """Keep the bad subscribers at the bus, and look at the node meanwhile."""
     over, pid = threading.Event(), processes.pid("fusion")
 
     def look() -> None:
@@ -115,9 +116,9 @@ def _watched(
             watcher.join()
 
 
-def _beside(name: str, runs: list[tuple[Latency, _Node]]) -> Beside:
+def _beside(name: str, runs: list[tuple[Latency, _Node]]) -> SituationOutcome:
     p50 = [latency.p50_ms for latency, _ in runs]
-    return Beside(
+    return SituationOutcome(
         company=name,
         p50_ms=float(np.median(p50)),
         p50_least_ms=min(p50),

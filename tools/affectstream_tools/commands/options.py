@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Cache = Annotated[
     Path | None,
     typer.Option(
-        help="Where features and finished experiments are kept; what is in it is not made again.",
+        help="Where features and finished experiments are kept, and not made again.",
         show_default="~/.cache/affectstream",
     ),
 ]
@@ -34,7 +34,7 @@ REPORTS = Path("docs/reports")
 
 
 def place_of(out: Path, *, small: bool) -> Path:
-    """Where a report is saved: a trial's beside the others, so that it overwrites none of them."""
+    """Return the folder of a report; a small run's has its own, so that it overwrites no result."""
     return out / "small" if small else out
 
 

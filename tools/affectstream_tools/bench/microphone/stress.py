@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
@@ -44,28 +44,28 @@ class Disturbance:
 
     Attributes:
         name: what is done.
-        do: does it, and returns when the device could be heard again.
-        follows: whether the worker records the default input, or a source by its name.
-        hangs: whether it holds the sound server up for good: nothing is heard again.
+        do: does it, and returns when the device can be heard again.
+        follows: whether the worker records the default input; otherwise one input by its name.
+        hangs: whether the sound server stays stopped, so that nothing is heard again.
     """
 
     name: str
-    do: Callable[[Stage], None]
+    do: Callable[[RunningWorker], None]
     follows: bool = False
     hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DisturbanceOutcome:
-    """What one disturbance did; None where that cannot be said.
+    """What one disturbance did; None for what cannot be measured.
 
     Attributes:
-        recovered_ms: from when the device could be heard again to the next block's arrival.
-        missing: samples that lie in no block, from the first block to the last.
-        said: samples that the gaps say are missing there.
-        error_ms: of the blocks after it, the median and the largest.
-        reasons: of the gaps.
-        watermark_ms: how far the watermark lagged at most behind the time, where it came.
+        recovered_ms: from when the device can be heard again to the arrival of the next block.
+        missing: samples that are in no block, from the first block to the last.
+        said: samples that gap messages say are missing.
+        error_ms: the timeline's error in the blocks after it, median and largest.
+        reasons: what the gap messages give.
+        watermark_ms: how far the watermark was behind the clock at most, when it arrived.
         stop_ms: how long the worker took to end after SIGTERM.
     """
 
@@ -78,14 +78,10 @@ class DisturbanceOutcome:
     watermark_ms: int | None
     stop_ms: int
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the figures."""
-        return asdict(self)
-
 
 @dataclass(slots=True)
-class Stage:
-    """A worker that listens, what it has said, and when that arrived."""
+class RunningWorker:
+    """A worker that records, the messages that it published, and when (ns) each arrived."""
 
     microphone: VirtualMicrophone
     worker: subprocess.Popen[bytes]
@@ -93,7 +89,7 @@ class Stage:
     heard: list[tuple[int, Message]] = field(default_factory=list)
 
     def listen(self, seconds: float) -> None:
-        """Collect what is said for so long."""
+        """Collect messages for that many seconds."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             now_ns = time.time_ns()
@@ -105,8 +101,8 @@ class Stage:
         return sum(isinstance(message, kind) for _, message in self.heard)
 
 
-def _unplug(seconds: float, times: int = 1) -> Callable[[Stage], None]:
-    def do(stage: Stage) -> None:
+def _unplug(seconds: float, times: int = 1) -> Callable[[RunningWorker], None]:
+    def do(stage: RunningWorker) -> None:
         for again in range(times):
             stage.listen(0.7 if again else 0)
             stage.microphone.remove_input(_PINNED)
@@ -116,12 +112,12 @@ def _unplug(seconds: float, times: int = 1) -> Callable[[Stage], None]:
     return do
 
 
-def _change_default(stage: Stage) -> None:
+def _change_default(stage: RunningWorker) -> None:
     stage.microphone.set_default(_OTHER)
 
 
-def _hold_up(seconds: float) -> Callable[[Stage], None]:
-    def do(stage: Stage) -> None:
+def _hold_up(seconds: float) -> Callable[[RunningWorker], None]:
+    def do(stage: RunningWorker) -> None:
         stage.worker.send_signal(signal.SIGSTOP)
         stage.listen(seconds)
         stage.worker.send_signal(signal.SIGCONT)
@@ -165,7 +161,7 @@ def measure_disturbance(disturbance: Disturbance) -> DisturbanceOutcome:
 
 
 @contextmanager
-def _stage(noise: NDArray[np.int16], *, follows: bool) -> Iterator[Stage]:
+def _stage(noise: NDArray[np.int16], *, follows: bool) -> Iterator[RunningWorker]:
     address = free_address()
     with VirtualMicrophone(None if follows else _PINNED, rate_hz=RATE_HZ) as microphone:
         for name in (_PINNED, _OTHER):
@@ -180,7 +176,7 @@ def _stage(noise: NDArray[np.int16], *, follows: bool) -> Iterator[Stage]:
                 stderr=subprocess.DEVNULL,
             )
             try:
-                yield Stage(microphone, worker, inlet)
+                yield RunningWorker(microphone, worker, inlet)
             finally:
                 inlet.close()
                 for process in (worker, *helpers):
@@ -228,7 +224,10 @@ def _outcome(
 
 
 class BlockFinder:
-    """Finds blocks in what was played; the first by looking everywhere, the others nearby."""
+    """Finds in the noise where a published block lies.
+
+    The first block is searched everywhere, the others near the place that their times give.
+    """
 
     NEAR = 2 * RATE_HZ
 
@@ -237,7 +236,7 @@ class BlockFinder:
         self._begin_ns: int | None = None  # event time of the first sample played
 
     def offset_ms(self, block: Audio) -> float:
-        """Return event time less where the block lies in what was played, in ms."""
+        """Return the block's time stamp less the time of its place in the noise, in ms."""
         sound = block.samples.astype(np.float32)
         if self._begin_ns is None:
             at = _peak(self._noise, sound)

@@ -108,7 +108,10 @@ class VirtualMicrophone:
         )
 
     def remove_input(self, name: str) -> None:
-        """Pull it out, and end who records it; the server would move them to another input."""
+        """Pull it out, and end the recordings from it.
+
+        The server would move them to another input.
+        """
         sources = self._pactl("list", "short", "sources").stdout.splitlines()
         index = next(line.split("\t")[0] for line in sources if line.split("\t")[1] == name)
         outputs = self._pactl("list", "short", "source-outputs").stdout.splitlines()
@@ -128,7 +131,7 @@ class VirtualMicrophone:
         self._pactl("set-default-source", name)
 
     def keep_warm(self) -> subprocess.Popen[bytes]:
-        """Start a listener that wants low delay: without one, a null sink begins 2 s late."""
+        """Start a listener that wants a low delay; without one a null sink begins 2 s late."""
         return subprocess.Popen(
             ["parec", "--latency-msec=20", "-d", f"{_SINK}.monitor"],
             env=self.environment,
@@ -137,7 +140,7 @@ class VirtualMicrophone:
         )
 
     def hold_up(self, stopped: bool) -> None:
-        """Stop the daemon in its tracks, or let it go on."""
+        """Stop the daemon by a signal, or let it go on."""
         self._daemon.send_signal(signal.SIGSTOP if stopped else signal.SIGCONT)
 
     def _load(self, module: str, *arguments: str) -> str:

@@ -47,7 +47,7 @@ class MicrophoneWork:
 
 
 def microphone_work() -> MicrophoneWork:
-    """Play one side of the bundled dialogue into a worker, read all it says, return what it cost.
+    """Return what it costs to play one side of the bundled dialogue, speech and pauses.
 
     Raises:
         AffectstreamError: the worker failed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SPEAKERS = {"anna": "en-us+f2", "ben": "en-us+m3"}
-"""Who speaks, and with which espeak-ng voice; the order is that of the wav's channels."""
+"""Speaker -> espeak-ng voice, in the order of the recording's channels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def _write_network(writer: KaldiWriter, network: AcousticNetwork) -> None:
 
 
 def _configuration(layers: int) -> tuple[list[str], list[tuple[str, int | None]]]:
-    """Return nnet3's configuration and its components with the layer each takes weights from."""
+    """Return nnet3's configuration, and its components each with the layer that has its weights."""
     lines = ["input-node name=input dim=40"]
     components: list[tuple[str, int | None]] = []
     previous = "input"

@@ -73,7 +73,7 @@ class Fst:
 
 @dataclass(frozen=True, slots=True)
 class Bigram:
-    """Word chances: after a history, and without one; ``backoff`` is the history's rest."""
+    """Chances of words: by themselves, after another word, and of backing off from that word."""
 
     unigram: dict[str, float]
     after: dict[str, dict[str, float]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from affectstream_tools.corpora.utterance_features import UtteranceFeatures
 
 _SHOWN = 20
-"""Sentences about what is missing that are printed; --json has all of them."""
+"""At most so many sentences about what is missing are printed; --json has all of them."""
 
 
 def prepare(
@@ -127,7 +127,7 @@ def _summary(prepared: UtteranceFeatures) -> dict[str, Any]:
 
 
 def _peak_mib() -> dict[str, float]:
-    """Return the most memory that this process, and the greatest of its workers, took."""
+    """Return the most memory of this process, and of the largest of its workers."""
     import resource  # not on every system; the lab's figures are of Linux
 
     from affectstream_tools.jobs.job_process import peak_mib

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from affectstream_tools.synthesis.dialogue_model import DialogueModel
 
 _DIALOGUES_TO_EXPECT = 2000
-"""Drawn, besides the corpus, to say what is to be expected of any."""
+"""So many are drawn besides the corpus, to say what can be scored on any corpus."""
 
 
 def synthesise(
     folder: Annotated[Path, typer.Argument(help="The folder to write: new, or empty.")],
     sessions: Annotated[int, typer.Option(help="1 to 5, of two speakers each.")] = 5,
-    dialogues: Annotated[int, typer.Option(help="Of each session.")] = 6,
-    utterances: Annotated[int, typer.Option(help="Of each dialogue.")] = 20,
+    dialogues: Annotated[int, typer.Option(help="In each session.")] = 6,
+    utterances: Annotated[int, typer.Option(help="In each dialogue.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of all that is drawn.")] = 0,
     informativeness: Annotated[
         str, typer.Option(help="Chance that a modality's cue is the emotion's own, 0..1.")
@@ -36,7 +36,7 @@ def synthesise(
     workers: Annotated[int, typer.Option(min=1, help="Processes that write.")] = 2,
     as_json: AsJson = False,
 ) -> None:
-    """Write a synthetic corpus in IEMOCAP's layout, and say what is the best that can be scored."""
+    """Write a synthetic corpus in IEMOCAP's layout, and say the best that can be scored on it."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.synthesis.iemocap_layout import write_corpus
 
@@ -79,7 +79,7 @@ def _model(informativeness: str, missing: str) -> DialogueModel:
 
 
 def _shares(text: str) -> dict[str, float]:
-    """What ``voice=0.5,words=0.6`` says."""
+    """Read such as ``voice=0.5,words=0.6``."""
     shares = {}
     for part in filter(None, text.split(",")):
         name, equals, value = part.partition("=")
@@ -93,7 +93,7 @@ def _shares(text: str) -> dict[str, float]:
 
 
 def _rows(model: DialogueModel, drawn: Any, utterances: int, seed: int) -> list[dict[str, Any]]:
-    """The ceilings on the corpus beside those to be expected of any, as plain values."""
+    """Return the best scores on this corpus, beside those to be expected on any."""
     import numpy as np
 
     from affectstream_tools.synthesis.ceilings import ceilings, without_context

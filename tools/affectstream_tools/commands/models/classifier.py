@@ -38,7 +38,8 @@ def evaluate_classifier(
     ] = None,
     seed: Seed = 0,
     small: Annotated[
-        bool, typer.Option("--small", help="A few dialogues and hardly any training: a trial.")
+        bool,
+        typer.Option("--small", help="A few dialogues, little training."),
     ] = False,
     threads: Threads = 1,
     cache: Cache = None,
@@ -79,7 +80,7 @@ def _folds(
     *,
     small: bool,
 ) -> list[dict[str, Any]]:
-    """What ``score_woellmer_fold`` returns, of the fold or of each."""
+    """Return the scores of the fold that is asked for, or of every fold."""
     from affectstream.corpus.raw import find_sessions
     from affectstream_tools.jobs.folders import cache_folder
     from affectstream_tools.studies.woellmer.classifiers import BRIEF, Effort
@@ -112,7 +113,7 @@ def _folds(
 
 
 def _scores(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The mean over the folds of each row's scores, all and improvised."""
+    """Return the mean over folds of each row's scores: all utterances, and improvised ones."""
     from affectstream_tools.studies.woellmer.scores import mean_fold_scores
 
     counts: dict[tuple[str, str, str], list[Any]] = {}

@@ -43,11 +43,11 @@ RecipeName = Annotated[
 def train_context(
     data: Data,
     recipe: RecipeName = "live",
-    test_session: Annotated[int, typer.Option(help="Session never looked at.")] = 5,
+    test_session: Annotated[int, typer.Option(help="Session that is kept out of training.")] = 5,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Checkpoint to write.")] = Path("context.safetensors"),
     leave_out: Annotated[
-        str | None, typer.Option(help="Another corpus of the recipe to do without: meld, ravdess.")
+        str | None, typer.Option(help="Train without this corpus of the recipe: meld, ravdess.")
     ] = None,
     others: Others = None,
     threads: Threads = 1,
@@ -158,7 +158,7 @@ def _epochs(recipe: TrainingRecipe, rounds: int) -> int:
 def _sources(
     data: Path, recipe: TrainingRecipe, others: Path | None, seed: int, threads: int
 ) -> Sources:
-    """What the recipe is learned from, its sentences already read by the encoder."""
+    """Read what the recipe is trained on; its sentences are encoded and kept."""
     import torch
 
     from affectstream.errors import AffectstreamError

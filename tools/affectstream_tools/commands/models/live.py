@@ -25,7 +25,7 @@ AUDIO_HELP = (
 
 def live(
     audio: Annotated[Path, typer.Option(exists=True, file_okay=False, help=AUDIO_HELP)],
-    speed: Annotated[str, typer.Option(help="Seconds per second, or max.")] = "max",
+    speed: Annotated[str, typer.Option(help="Seconds of audio per second, or max.")] = "max",
     seed: Annotated[int, typer.Option(help="Of the clips' order.")] = 0,
     runs: Annotated[int, typer.Option(min=1, help="Orders to play; scores are means.")] = 1,
     vad: VoiceDetectorOption = "webrtc",
@@ -35,7 +35,7 @@ def live(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play labelled clips through the live path and score what is said of each."""
+    """Play labelled clips through the live path, and score the estimates."""
     from affectstream.core.pacing import parse_speed
     from affectstream.errors import AffectstreamError
     from affectstream.fusion.pretrained import PretrainedModel

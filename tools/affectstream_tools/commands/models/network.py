@@ -31,7 +31,7 @@ def train_network(
         typer.Option(help="random 20 %, last 20 %, session 5, or actors (16, 4, 4), of clips."),
     ] = "session 5",
     improvised: Annotated[
-        bool, typer.Option("--improvised", help="Leave out what is read from plays.")
+        bool, typer.Option("--improvised", help="Improvised dialogues only.")
     ] = False,
     vectors: Annotated[
         Path | None,
@@ -42,9 +42,9 @@ def train_network(
         typer.Option(help="adadelta or adam.", show_default="the paper's for the network"),
     ] = "",
     batch: Annotated[int, typer.Option(min=1, help="Utterances in a step.")] = 64,
-    most_epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most.")] = 20,
+    most_epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs at most.")] = 20,
     patience: Annotated[
-        int, typer.Option(min=1, help="Epochs without a gain on the development part.")
+        int, typer.Option(min=1, help="Stop after so many epochs without a gain on development.")
     ] = 5,
     seed: Annotated[int, typer.Option(help="Of weights, batches and the split.")] = 0,
     threads: Threads = 1,
@@ -96,7 +96,7 @@ def evaluate_network(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a trained network, by default on the part that its training did not see."""
+    """Score a trained network; by default on the part that was kept from its training."""
     import torch
 
     from affectstream.errors import AffectstreamError

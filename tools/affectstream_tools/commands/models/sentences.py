@@ -20,11 +20,11 @@ def train_sentence_encoder(
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("emotion-minilm.safetensors"),
     threads: Threads = 1,
     small: Annotated[
-        bool, typer.Option("--small", help="A few sentences: whether it runs.")
+        bool, typer.Option("--small", help="A few sentences, to see that it runs.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Turn the sentence encoder towards emotion, by MELD's and EmoBank's sentences.
+    """Tune the sentence encoder to emotion, on MELD's and EmoBank's sentences.
 
     Their development parts are for choices, their test parts for the scores alone.
     """

@@ -33,7 +33,7 @@ def context(
         typer.Option("--data", help="Derived set; glove-50d-5k lies beside it."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="session, or scenario: neither session nor scenario is known.")
+        str, typer.Option(help="session; scenario: neither is in training.")
     ] = "scenario",
     seed: Seed = 0,
     cache: Cache = None,
@@ -41,12 +41,12 @@ def context(
     workers: Workers = 2,
     cluster: Cluster = False,
     small: Annotated[
-        bool, typer.Option("--small", help="One fold of a few dialogues: whether it runs.")
+        bool, typer.Option("--small", help="One fold of a few dialogues, to see that it runs.")
     ] = False,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train and score the context model by what it knows of the dialogue, and stream it."""
+    """Train and score the context model with less and more of the dialogue known to it."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.studies.context.report import load_context_report, save_context_report
 

@@ -31,14 +31,14 @@ def ordering(
     out: Out = REPORTS,
     workers: Workers = 2,
     cluster: Cluster = False,
-    runs: Annotated[int, typer.Option(min=1, help="Each draws dialogues of its own.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, help="How often, each time on other dialogues.")] = 3,
     small: Annotated[
-        bool, typer.Option("--small", help="A few dialogues: whether it runs, in little time.")
+        bool, typer.Option("--small", help="A few dialogues, to see that it runs.")
     ] = False,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train recognizers with more and more context on synthetic dialogues, below their ceilings."""
+    """Train recognizers with more and more context on synthetic dialogues of known best scores."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.studies.ordering.report import (
         ORDERING_REPORT,

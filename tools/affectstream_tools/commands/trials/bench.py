@@ -25,14 +25,14 @@ bench_app.command("microphone")(bench_microphone)
 
 @bench_app.command()
 def latency(
-    dialogues: Annotated[str, typer.Option(help="Dialogues at once, run by run.")] = "1,100",
+    dialogues: Annotated[str, typer.Option(help="Dialogues at once, for each run.")] = "1,100",
     utterances: Annotated[int, typer.Option(min=1, help="Measured in each run.")] = 1_500,
     warm_up: Annotated[int, typer.Option(min=0, help="Before them, not measured.")] = 200,
     every_s: Annotated[
-        float, typer.Option(min=0.05, help="Mean time between the utterances of one of many.")
+        float, typer.Option(min=0.05, help="Mean time between a dialogue's utterances.")
     ] = 3.0,
     journal: Annotated[
-        bool, typer.Option("--journal", help="Each also with a node that keeps a journal.")
+        bool, typer.Option("--journal", help="Run each also with a journal.")
     ] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -65,12 +65,12 @@ def latency(
 
 @bench_app.command()
 def growth(
-    utterances: Annotated[int, typer.Option(min=20, help="Of the long dialogue.")] = 10_000,
-    window: Annotated[int, typer.Option(min=1, help="Utterances timed at each end.")] = 101,
+    utterances: Annotated[int, typer.Option(min=20, help="Length of the long dialogue.")] = 10_000,
+    window: Annotated[int, typer.Option(min=1, help="Utterances timed, early and late.")] = 101,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Cost and memory of a dialogue's last utterance over those of its 10th."""
+    """Cost and memory of a long dialogue's last utterance, over those of its 10th."""
     from affectstream_tools.bench.growth import measure_growth
     from affectstream_tools.bench.memory import measure_fusion_memory, measure_microphone_memory
 
@@ -94,8 +94,8 @@ def front_ends(
         Path | None, typer.Option(exists=True, file_okay=False, help="A folder of recordings.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How much of it.")] = 60.0,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turns.")] = 5,
-    only: Annotated[str, typer.Option(help="Which, such as egemaps,opensmile.")] = "",
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 5,
+    only: Annotated[str, typer.Option(help="Such as egemaps,opensmile; default: all.")] = "",
     microphone: Annotated[bool, typer.Option(help="Measure the microphone worker too.")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -131,11 +131,11 @@ def front_ends(
 
 @bench_app.command()
 def security(
-    messages: Annotated[int, typer.Option(min=1_000, help="Of each hub, each time.")] = 20_000,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds, in turns.")] = 5,
+    messages: Annotated[int, typer.Option(min=1_000, help="Messages per hub and round.")] = 20_000,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; each hub once in each.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """What keys cost: a hub without, ZeroMQ's proxy with encryption alone, and a hub with keys."""
+    """What keys cost: hubs without keys, with encryption alone (ZeroMQ's proxy), and with keys."""
     from affectstream_tools.bench.security import HUBS, measure_security
 
     with _reported() as bar:
@@ -149,16 +149,16 @@ def security(
 
 @bench_app.command()
 def subscribers(
-    rounds: Annotated[int, typer.Option(min=1, help="Runs beside each, in turns.")] = 5,
-    dialogues: Annotated[int, typer.Option(min=1, help="At once.")] = 100,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of all kinds.")] = 5,
+    dialogues: Annotated[int, typer.Option(min=1, help="Dialogues at once.")] = 100,
     utterances: Annotated[int, typer.Option(min=1, help="Measured in each run.")] = 500,
     warm_up: Annotated[int, typer.Option(min=0, help="Before them, not measured.")] = 100,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """What subscribers that are stopped, never read or ask without end do to the others."""
+    """What subscribers that are stopped, never read, or ask without end do to the others."""
     from affectstream_tools.bench.hub_memory import measure_hub_memory
-    from affectstream_tools.bench.subscribers import COMPANY, measure_subscribers
+    from affectstream_tools.bench.subscribers import SITUATIONS, measure_subscribers
 
     with _reported() as bar:
         found = measure_subscribers(
@@ -167,7 +167,7 @@ def subscribers(
             utterances=utterances,
             warm_up=warm_up,
             seed=seed,
-            on_progress=_task(bar, "subscribers", rounds * len(COMPANY)),
+            on_progress=_task(bar, "subscribers", rounds * len(SITUATIONS)),
         )
         bar.add_task("a hub's memory", total=None)
         memory = [measure_hub_memory(count) for count in (0, 100)]
@@ -180,7 +180,7 @@ def subscribers(
 
 @contextmanager
 def _reported() -> Iterator[Progress]:
-    """A progress bar; an error is one sentence and exit status 1."""
+    """Show a progress bar; say an error in one sentence, with exit status 1."""
     from affectstream.errors import AffectstreamError
 
     try:
@@ -191,7 +191,7 @@ def _reported() -> Iterator[Progress]:
 
 
 def _task(bar: Progress, name: str, total: int) -> Callable[[int], None]:
-    """Return what moves a new task of the bar: call it with how much is done."""
+    """Add a task to the bar; return a function to call with how much of it is done."""
     task = bar.add_task(name, total=total)
     return lambda done: bar.update(task, completed=done)
 

@@ -22,10 +22,10 @@ def faults(
     data: Annotated[
         Path | None, typer.Option(help="The derived IEMOCAP set.", show_default="none")
     ] = None,
-    kills: Annotated[int, typer.Option(min=1, help="How many processes die.")] = 200,
-    dialogues: Annotated[int, typer.Option(min=1, help="Of session 5, in each replay.")] = 6,
+    kills: Annotated[int, typer.Option(min=1, help="How many processes are killed.")] = 200,
+    dialogues: Annotated[int, typer.Option(min=1, help="How many of session 5 are replayed.")] = 6,
     checkpoint: Annotated[str, typer.Option(help="Weights of the node.")] = "replay",
-    seed: Annotated[int, typer.Option(help="Of who dies, and when.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides which process is killed when.")] = 0,
     out: Out = REPORTS,
     report: Saved = False,
     as_json: AsJson = False,

@@ -34,17 +34,17 @@ def fuzz(
             "derived or checkpoint."
         ),
     ] = "all",
-    seed: Annotated[int, typer.Option(help="Of all choices: the same seed, the same cases.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same cases.")] = 1,
     workers: Workers = 2,
     out: Out = REPORTS,
     again: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Run one saved case again.")
     ] = None,
-    cases: Annotated[Path, typer.Option(help="Folder for the cases of defects.")] = _CASES_FOLDER,
+    cases: Annotated[Path, typer.Option(help="Folder for cases that fail.")] = _CASES_FOLDER,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send generated and spoiled input into the wire, the node and the readers; none may break."""
+    """Send generated and spoiled input to codec, bus, node and file readers; none may fail."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.trials.fuzzing.all_targets import names_of
     from affectstream_tools.trials.fuzzing.report import FUZZ_REPORT, FuzzReport

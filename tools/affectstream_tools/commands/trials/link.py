@@ -22,13 +22,13 @@ def link(
         Path | None,
         typer.Option("--data", exists=True, help="IEMOCAP, or what `synthesise` has written."),
     ] = None,
-    dialogues: Annotated[int, typer.Option(min=1, help="How many of its last session.")] = 2,
-    seed: Annotated[int, typer.Option(help="Seed of what happens to which packet.")] = 0,
+    dialogues: Annotated[int, typer.Option(min=1, help="How many, of the last session.")] = 2,
+    seed: Annotated[int, typer.Option(help="Decides what happens to which packet.")] = 0,
     out: Out = REPORTS,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replay from one host to another: packets lost, late and cut off, clocks apart (as root)."""
+    """Replay between two hosts (as root): packets lost, late or cut off, clocks that differ."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.trials.link.report import LINK_REPORT
 

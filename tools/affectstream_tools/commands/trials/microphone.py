@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def bench_microphone(
-    only: Annotated[str, typer.Option(help="Disturbances whose names hold this.")] = "",
+    only: Annotated[str, typer.Option(help="Only disturbances with this in their name.")] = "",
     out: Out = REPORTS,
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
-    """Unplug, replace and hold up a virtual microphone: what is lost, said, and out of place."""
+    """Unplug, replace and stop a virtual microphone: what is lost, and is the rest in its place?"""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.bench.microphone.report import MICROPHONE_REPORT
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def soak(
-    hours: Annotated[float, typer.Option(min=0.02, help="Of event time, of each day.")] = 24.0,
+    hours: Annotated[float, typer.Option(min=0.02, help="Event time of each day.")] = 24.0,
     share: Annotated[
-        float, typer.Option(min=0.01, max=0.5, help="Of the time, in which somebody speaks.")
+        float, typer.Option(min=0.01, max=0.5, help="Share of the time in which somebody speaks.")
     ] = 0.15,
     every_s: Annotated[
         float, typer.Option(min=1, help="Event seconds from one look at the processes to the next.")
@@ -31,7 +31,7 @@ def soak(
     report: Saved = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let real processes hear a day with speech and a day of silence; see what they hold."""
+    """Run a day with speech and a day of silence through real processes, and see what they hold."""
     from affectstream.errors import AffectstreamError
     from affectstream_tools.trials.soak.day import DayPlan
     from affectstream_tools.trials.soak.measures import soak_report_of
@@ -56,7 +56,7 @@ def soak(
 
 
 def _live_through(plans: dict[str, DayPlan]) -> dict[str, Day]:
-    """Live through all days at once, each in processes of its own."""
+    """Run all days at once, each in processes of its own."""
     from affectstream_tools.trials.soak.day import live_through
 
     with progress_bar() as bar, ThreadPoolExecutor(len(plans)) as threads:

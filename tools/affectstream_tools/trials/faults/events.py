@@ -31,13 +31,13 @@ class Comparison:
     """A disturbed run beside the undisturbed one.
 
     Attributes:
-        finals: how many there are in the undisturbed run.
-        lost: events that the undisturbed run has, and this one has not.
-        doubled: events that came more than once, or that the undisturbed run has not.
-        changed: finals of another label, probability (by more than 1e-5), revision or look-ahead.
-        revisions_changed: the same of all events.
+        finals, events: how many the undisturbed run has.
+        lost: events of the undisturbed run that this one does not have.
+        doubled: events that came more than once, or that the undisturbed run does not have.
+        changed: finals with another label, probability (by more than 1e-5), revision or look-ahead.
+        revisions_changed: the same, of all events.
         difference: the largest between probabilities of finals.
-        gaps: that were said.
+        gaps: gap messages.
     """
 
     finals: int
@@ -51,7 +51,7 @@ class Comparison:
 
 
 def compare_events(undisturbed: Sequence[EventLine], disturbed: Sequence[EventLine]) -> Comparison:
-    """Compare event by event: by dialogue, utterance and revision."""
+    """Compare two runs event by event, by dialogue, utterance and revision."""
     expected, _ = _by_name(undisturbed)
     found, copies = _by_name(disturbed)
     changed, revisions_changed, difference = 0, 0, 0.0
@@ -78,7 +78,7 @@ def compare_events(undisturbed: Sequence[EventLine], disturbed: Sequence[EventLi
 
 
 def holes(events: Sequence[EventLine]) -> int:
-    """Return how many numbers are missing, or come out of turn, within the topics of a file."""
+    """Return how many sequence numbers are missing or out of order, within each topic's events."""
     next_of: dict[tuple[int, str, str], int] = defaultdict(int)
     wrong = 0
     for event in events:

@@ -18,17 +18,17 @@ from affectstream.run.processes import Processes, free_address
 from affectstream_tools.trials.faults.events import EventLine, closed_dialogues, read_events
 
 _KILLED_ROLES = ("fusion", "replay", "subscriber")
-"""The hub lives in the fusion node's process, and dies with it, unless it has its own."""
+"""The hub is in the fusion node's process and ends with it, unless it has one of its own."""
 _HUB_ROLE = "hub"
 _MEAN_WAIT_S = 1.2
-"""Between two deaths, on average; the times are exponential, so that no moment is spared."""
+"""Between two kills, on average; exponentially distributed, so that any moment may be hit."""
 
 _REPLAY_LIMIT_S = 600.0
-"""For one replay; it takes some seconds where nobody is killed."""
+"""For one replay, which takes some seconds when nothing is killed."""
 
 
 class FaultError(AffectstreamError):
-    """A replay did not end."""
+    """A replay did not end in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Replay:
 
     Attributes:
         corpus: a derived set.
-        dialogues: of it.
-        checkpoint: for the node.
-        hub_alone: whether the hub has a process of its own, and dies alone.
+        dialogues: which of it.
+        checkpoint: weights of the node.
+        hub_alone: whether the hub has a process of its own, which is killed too.
     """
 
     corpus: Path
@@ -49,16 +49,16 @@ class Replay:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Who may die."""
+        """The processes that may be killed."""
         return (*_KILLED_ROLES, _HUB_ROLE) if self.hub_alone else _KILLED_ROLES
 
 
 @dataclass(slots=True)
 class Deaths:
-    """Who dies, and when.
+    """When the next process is killed, and how many were.
 
     Attributes:
-        left: how many deaths are still to come; the replay goes on undisturbed after the last.
+        left: how many are still to be killed; after the last the replay goes on undisturbed.
     """
 
     random: random.Random
@@ -67,11 +67,11 @@ class Deaths:
     counts: Counter[str] = field(default_factory=Counter)
 
     def wait_s(self) -> float:
-        """How long until the next one."""
+        """Return the seconds until the next one."""
         return self.random.expovariate(1 / self.mean_wait_s) if self.left else _REPLAY_LIMIT_S
 
     def note(self, role: str) -> None:
-        """One has died."""
+        """Count one that was killed."""
         self.left -= 1
         self.counts[role] += 1
 
@@ -131,14 +131,15 @@ class _Running:
 def play_disturbed(
     replay: Replay, folder: Path, deaths: Deaths, on_death: Callable[[str], None]
 ) -> list[EventLine]:
-    """Play ``replay`` to its end while its processes die; return what the subscriber has.
+    """Play ``replay`` to its end while its processes are killed; return the subscriber's events.
 
     Args:
-        folder: for the journals and the events; made anew.
-        on_death: called with who died.
+        folder: for the journals and the events; emptied first.
+        deaths: how many are killed, and when.
+        on_death: called with the role of each that was killed.
 
     Raises:
-        FaultError: it does not end within ten minutes.
+        FaultError: it did not end within ten minutes.
         ProcessError: a process failed by itself.
     """
     shutil.rmtree(folder, ignore_errors=True)

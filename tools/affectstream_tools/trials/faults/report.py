@@ -35,10 +35,10 @@ class Disturbed:
 
 @dataclass(frozen=True, slots=True)
 class FaultReport:
-    """All replays; sums are over them.
+    """All replays.
 
     Attributes:
-        undisturbed_s: how long the replay takes where nobody dies.
+        undisturbed_s: how long the replay takes when nothing is killed.
     """
 
     dialogues: list[str]
@@ -50,7 +50,7 @@ class FaultReport:
     machine: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The report, its sums first."""
+        """Return it as JSON types, the sums over all replays first."""
         by_role: Counter[str] = Counter()
         for each in self.replays:
             by_role.update(each.deaths)
@@ -79,9 +79,9 @@ def inject(
     command: str,
     on_death: Callable[[str], None],
 ) -> FaultReport:
-    """Play a replay undisturbed once, then disturbed until ``kills`` processes have died.
+    """Play a replay undisturbed once, then disturbed until ``kills`` processes were killed.
 
-    Half of the disturbed replays have the hub within the fusion node, half have it alone.
+    Every second disturbed replay has the hub in a process of its own.
 
     Raises:
         AffectstreamError: a replay did not end, or a process failed by itself.

@@ -17,8 +17,8 @@ from affectstream_tools.trials.fuzzing.runs import Failure, Target, TargetOutcom
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A target: what makes it, and its share of the cases asked for."""
+class TargetEntry:
+    """A target: how it is made, and its share of the cases that are asked for."""
 
     make: Callable[[], Target]
     share: float
@@ -93,20 +93,20 @@ def _checkpoint() -> Target:
 
 
 TARGETS = {
-    "codec": Entry(_codec, 1.0),
-    "inlet": Entry(_inlet, 1.0),
-    "node": Entry(_node, 1.0),
-    "shipped-node": Entry(_shipped_node, 0.01),
-    "bus": Entry(_bus, 0.05),
-    "wav": Entry(_wav, 0.4),
-    "mocap": Entry(_mocap, 0.2),
-    "emo-evaluation": Entry(_emo_evaluation, 0.1),
-    "toml": Entry(_toml, 0.2),
-    "derived": Entry(_derived, 0.09),
-    "checkpoint": Entry(_checkpoint, 0.01),
+    "codec": TargetEntry(_codec, 1.0),
+    "inlet": TargetEntry(_inlet, 1.0),
+    "node": TargetEntry(_node, 1.0),
+    "shipped-node": TargetEntry(_shipped_node, 0.01),
+    "bus": TargetEntry(_bus, 0.05),
+    "wav": TargetEntry(_wav, 0.4),
+    "mocap": TargetEntry(_mocap, 0.2),
+    "emo-evaluation": TargetEntry(_emo_evaluation, 0.1),
+    "toml": TargetEntry(_toml, 0.2),
+    "derived": TargetEntry(_derived, 0.09),
+    "checkpoint": TargetEntry(_checkpoint, 0.01),
 }
-"""The readers' shares add up to one; ``bus`` is the inlet's over real sockets, and
-``shipped-node`` the node with the model that ships."""
+"""The shares of the file readers add up to one. ``bus`` is ``inlet`` over real sockets,
+``shipped-node`` is ``node`` with the shipped model."""
 
 
 def run_apart(
@@ -115,7 +115,8 @@ def run_apart(
     """Fuzz one target in a process of its own.
 
     Args:
-        on_progress: is told how many cases are done, of how many.
+        messages: how many cases a target with a share of 1 gets.
+        on_progress: called with how many cases are done, and how many there are.
     """
     count = max(1, round(TARGETS[name].share * messages))
     context = multiprocessing.get_context("spawn")
@@ -149,7 +150,7 @@ def names_of(target: str) -> tuple[str, ...]:
     """Return the targets that a name stands for.
 
     Raises:
-        AffectstreamError: it is none.
+        AffectstreamError: there is no target of that name.
     """
     if target == "all":
         return tuple(TARGETS)

@@ -20,7 +20,7 @@ _DONE = re.compile(r"Done (\d+) runs")
 
 @dataclass(frozen=True, slots=True)
 class GuidedRun:
-    """What became of one target's guided cases; ``said`` is the end of what a crash wrote."""
+    """What one target did with guided cases; ``said`` is the end of what it wrote if it crashed."""
 
     target: str
     runs: int
@@ -52,7 +52,7 @@ def run_guided(name: str, runs: int, seed: int) -> GuidedRun:
 
 
 def _main(name: str, options: list[str]) -> None:
-    """Run atheris on one target until it has had enough; it ends the process."""
+    """Run atheris on one target until it has done its runs; it ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=["affectstream", "tomllib"]):
@@ -72,7 +72,7 @@ def _main(name: str, options: list[str]) -> None:
 
 
 def _frames(data: bytes) -> list[bytes]:
-    """Split topic, header and payload by a length of each of the first two."""
+    """Split into topic, header and payload; the first bytes are the lengths of the first two."""
     if len(data) < 3:
         return [data]
     topic, header = data[0], int.from_bytes(data[1:3], "little")

@@ -13,7 +13,7 @@ from affectstream_tools.trials.fuzzing.spoiling import ODD_VALUES, spoiled_bytes
 
 
 class FrameSpoiler:
-    """Frames of messages, most of them spoiled, drawn from a stock that was encoded once."""
+    """Spoils the frames of messages, which are drawn from a stock that was encoded once."""
 
     def __init__(self, random: Random, stock: int = 600) -> None:
         self._random = random
@@ -22,11 +22,11 @@ class FrameSpoiler:
         self._headers = [msgpack.unpackb(packed) for _, packed, _ in self._stock]
 
     def good(self) -> list[bytes]:
-        """Return the frames of a message, as they are."""
+        """Return the three frames of a message, not spoiled."""
         return list(self._random.choice(self._stock))
 
     def next(self) -> list[bytes]:
-        """Return three frames or another number of them, of which little is right."""
+        """Return frames of which most are wrong; at times their number is wrong too."""
         random = self._random
         kind = random.randrange(16)
         if kind < 2:
@@ -45,7 +45,7 @@ class FrameSpoiler:
         return self._resized()
 
     def _confused(self) -> list[bytes]:
-        """A field is another value, is missing, or is there under another name."""
+        """Return frames whose header has a wrong value, or a field missing or misnamed."""
         random = self._random
         index = random.randrange(len(self._stock))
         header, (topic, _, payload) = dict(self._headers[index]), self._stock[index]
@@ -98,7 +98,7 @@ class FrameSpoiler:
         return frames
 
     def renumbered(self, epoch: int, seq: int) -> list[bytes]:
-        """Return a message of one outlet's, with the number given."""
+        """Return the frames of a message with another epoch and sequence number."""
         index = self._random.randrange(len(self._stock))
         topic, _, payload = self._stock[index]
         header = {**self._headers[index], "epoch": epoch, "seq": seq}

@@ -36,10 +36,10 @@ _SESSIONS, _UTTERANCES = 12, 60  # so many names; one session in a thousand has 
 
 
 class MessageMaker:
-    """Makes messages that a codec must accept, few names in them so that they meet.
+    """Makes messages that a codec must accept; their few names make them meet in a node.
 
     Args:
-        random: all its choices.
+        random: the source of all its choices.
     """
 
     def __init__(self, random: Random) -> None:

@@ -25,7 +25,12 @@ _HEADINGS = (
 
 @dataclass(slots=True)
 class FuzzReport:
-    """One run."""
+    """One run.
+
+    Attributes:
+        found: by target.
+        guided: by target, where atheris is installed.
+    """
 
     found: list[TargetOutcome]
     guided: list[GuidedRun]
@@ -35,12 +40,12 @@ class FuzzReport:
 
     @property
     def failures(self) -> list[Failure]:
-        """The defects of all targets, without the crashes of guided cases."""
+        """The defects of all targets; crashes of guided cases are not among them."""
         return [failure for found in self.found for failure in found.failures]
 
     @property
     def defects(self) -> int:
-        """How many cases did what no case may do."""
+        """How many defects there are, crashes of guided cases included."""
         return len(self.failures) + sum(guided.crashed for guided in self.guided)
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,7 +54,7 @@ class FuzzReport:
 
 
 def fuzz_table(report: FuzzReport) -> ReportTable:
-    """Return what became of the targets' cases, one target a row, and what it means."""
+    """Return the targets, one a row, and what the counts mean."""
     remarks = [
         "A case that is accepted does what it says; one that is refused is refused by name, in one "
         "sentence, and counted. A defect is anything else: another exception, an answer after "

@@ -15,22 +15,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 from affectstream.errors import AffectstreamError
 
 HANG_S = 20.0
-"""Wall time after which a case counts as hung; other programs may be using the processor."""
+"""Wall time after which a case counts as hung; long, as other programs may be running."""
 
 SLOW_S = 1.0
-"""Processor time that no case may take."""
+"""Processor time that a case may take at most."""
 
 _LONGEST_SENTENCE = 600
 _EPISODE = 100_000
 MOST_FAILURES = 20
 
 FuzzCase = Sequence[bytes]
-"""What is given at once: the frames of a message, or the files of a reader."""
+"""A case: the frames of a message, or the contents of files."""
 
 
 class Target(Protocol):
@@ -50,16 +50,16 @@ class Target(Protocol):
         """
 
     def finish(self) -> None:
-        """Check what can only be checked at an episode's end, and let go of everything."""
+        """Check what can only be checked after the last case, and close everything."""
 
 
 class CaseTooSlow(Exception):  # noqa: N818 - what it is called in a report
-    """A case hung, or took more processor time than any may."""
+    """A case hung, or took more than ``SLOW_S`` of processor time."""
 
 
 @dataclass(slots=True)
 class Failure:
-    """A defect: the case, and where it comes from."""
+    """A defect: the case, how to make it again, and the error."""
 
     target: str
     seed: int
@@ -70,7 +70,7 @@ class Failure:
     case: list[str] = field(default_factory=list)
 
     def save(self, folder: Path) -> Path:
-        """Write it as a file from which it can be run again."""
+        """Write it to a file from which it can be run again; return the file."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.target}-{self.seed}-{self.episode}-{self.number}.json"
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
@@ -79,7 +79,13 @@ class Failure:
 
 @dataclass(slots=True)
 class TargetOutcome:
-    """What became of one target's cases."""
+    """What one target did with its cases.
+
+    Attributes:
+        refused: how many cases, by the reason for which they were refused.
+        seconds: of processor time.
+        growth_mib: the most memory during the second half, less the most during the first.
+    """
 
     target: str
     cases: int = 0
@@ -91,10 +97,6 @@ class TargetOutcome:
     growth_mib: float = 0.0
     peak_mib: float = 0.0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 def run_target(
     name: str,
@@ -104,7 +106,7 @@ def run_target(
     *,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> TargetOutcome:
-    """Give ``count`` cases to targets that ``make`` makes, a new one every ``_EPISODE`` cases."""
+    """Give ``count`` cases to a target; every 100,000 cases it is made anew."""
     found = TargetOutcome(name)
     began_s = time.process_time()
     memory: list[float] = []
@@ -125,7 +127,7 @@ def episode_random(name: str, seed: int, episode: int) -> Random:
 
 
 def run_again(failure: Failure, target: Target) -> str:
-    """Give a saved case again, and all before it where they matter; return what became of it.
+    """Give a saved case again, for a stateful target all before it too; return the answer.
 
     Raises:
         Exception: the defect is still there.
@@ -239,7 +241,7 @@ def _resident_mib() -> float:
 
 
 def _growth(memory: Sequence[float]) -> float:
-    """Return how much more the second half held at most than the first, in MiB."""
+    """Return the most of the second half less the most of the first, in MiB."""
     half = len(memory) // 2
     if not half:
         return 0.0
@@ -247,10 +249,10 @@ def _growth(memory: Sequence[float]) -> float:
 
 
 def checked_sentence(error: Exception) -> str:
-    """Return the error's text if a person can read it.
+    """Return the error's text, which must be one line that a person can read.
 
     Raises:
-        AssertionError: it has several lines, none, or is longer than anybody reads.
+        AssertionError: it has several lines, none, or more than 600 characters.
     """
     said = str(error)
     assert said, f"a {type(error).__name__} that says nothing"
@@ -263,7 +265,7 @@ def load_failure(path: Path) -> Failure:
     """Read a file that ``Failure.save`` wrote.
 
     Raises:
-        AffectstreamError: it is none.
+        AffectstreamError: it is no such file.
     """
     try:
         return Failure(**json.loads(path.read_text(encoding="utf-8")))

@@ -14,7 +14,7 @@ import msgpack
 
 
 def nested(depth: int) -> Any:
-    """Return lists in one another, ``depth`` of them."""
+    """Return ``depth`` lists, each in the next."""
     value: Any = 0
     for _ in range(depth):
         value = [value]
@@ -57,7 +57,7 @@ ODD_VALUES: tuple[Any, ...] = (
     *_FLOATS,
     *TEXTS,
 )
-"""What a field of any type may be confused with."""
+"""What is written in place of a field's value."""
 
 _NUMBERS = (
     *(
@@ -75,13 +75,13 @@ _NUMBERS = (
     ),
     *("1_0", "0x10", "٣", "1,5", "", " ", "1e9", "86400", "4294967296", "9223372036854775808"),
 )
-"""What a number in a text may be confused with."""
+"""What is written in place of a number in a text."""
 
 _LONGEST = 200_000
 
 
 def spoiled_bytes(data: bytes, random: Random) -> bytes:
-    """Return ``data`` with one to four things done to it."""
+    """Return ``data`` changed one to four times."""
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         data = _CHANGES[random.randrange(len(_CHANGES))](data, random)
     return data
@@ -123,7 +123,7 @@ def _insert(data: bytes, random: Random) -> bytes:
 
 
 def _integer(data: bytes, random: Random) -> bytes:
-    """Write a 16, 32 or 64 bit number over what is there: lengths and counts live so."""
+    """Overwrite 16, 32 or 64 bits with an odd number: lengths and counts are stored so."""
     size = random.choice((2, 4, 8))
     if len(data) < size:
         return data

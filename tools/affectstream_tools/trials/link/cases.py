@@ -41,18 +41,17 @@ LINK_CASES = (
     ),
 )
 _SAME_WITHIN = 1e-5
-"""Finals closer than this are the same: a batch of other size rounds otherwise."""
+"""Finals closer than this are the same: rounding depends on the size of a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRow:
-    """One case beside the undisturbed one.
+    """One case beside the undisturbed one; the other fields are those of ``TrialOutcome``.
 
     Attributes:
-        same, finals: finals that are the same, of how many there must be.
+        same, finals: how many finals are the same, and how many there are.
         difference: the largest of a probability or a mean.
         true_drift_ppm: of the hub's clock, seen from the listener's.
-        The rest is as in ``TrialOutcome``.
     """
 
     name: str
@@ -86,7 +85,7 @@ class LinkReport:
 
 
 def compare_trials(case: LinkCase, outcome: TrialOutcome, undisturbed: TrialOutcome) -> LinkRow:
-    """Put a case beside the undisturbed one."""
+    """Compare what a case showed with what the undisturbed one showed."""
     both = outcome.finals.keys() & undisturbed.finals.keys()
     differences = {name: _apart(outcome.finals[name], undisturbed.finals[name]) for name in both}
     return LinkRow(
@@ -107,7 +106,7 @@ def compare_trials(case: LinkCase, outcome: TrialOutcome, undisturbed: TrialOutc
 
 
 def _apart(one: dict[str, float], other: dict[str, float]) -> float:
-    """Return the largest difference; infinite where one of them says what the other does not."""
+    """Return the largest difference; infinite where the two have other names in them."""
     if one.keys() != other.keys():
         return float("inf")
     return max(abs(one[name] - other[name]) for name in one)

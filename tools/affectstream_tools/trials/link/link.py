@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from affectstream.timebase import NS_PER_MS
 
 MAX_UNDER_WAY = 10_000
-"""As many packets fit into the link; more are dropped, as a router does."""
+"""So many packets are under way at most; more are dropped, as by a router."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,8 @@ class LinkScheduler:
     """The packets that are under way between ends 0 and 1.
 
     Args:
-        impairment: what happens to them.
-        seed: decides what happens to which.
+        impairment: what happens to packets.
+        seed: decides to which of them.
     """
 
     def __init__(self, impairment: Impairment, seed: int = 0) -> None:

@@ -22,7 +22,7 @@ _TELL_S = 0.02
 
 
 def listen(address: str, dialogues: int) -> dict[str, Any]:
-    """Hear the node until it has closed ``dialogues`` and standard input was closed."""
+    """Receive events until that many dialogues and standard input are closed; sum them up."""
     own = WallClock().now_ns
     finals: dict[str, Any] = {}
     gaps: list[str] = []

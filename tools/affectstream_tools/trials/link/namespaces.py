@@ -32,11 +32,11 @@ _LONGEST_WAIT_MS = 50
 
 
 class HostsError(AffectstreamError):
-    """Two hosts cannot be had on this machine; one sentence with a remedy."""
+    """Two hosts cannot be made on this machine, or a process on them failed."""
 
 
-def missing() -> str | None:
-    """Return what this machine lacks for two hosts, in one sentence, or None."""
+def missing_for_hosts() -> str | None:
+    """Return in one sentence what this machine lacks for two hosts, or None."""
     if os.geteuid() != 0:
         return "network namespaces need root; run it as root"
     if not _TUN.exists():
@@ -55,7 +55,7 @@ class TwoHosts:
     """
 
     def __init__(self, impairment: Impairment, seed: int = 0) -> None:
-        if (lack := missing()) is not None:
+        if (lack := missing_for_hosts()) is not None:
             raise HostsError(lack)
         self.scheduler = LinkScheduler(impairment, seed)
         self._lock = threading.Lock()

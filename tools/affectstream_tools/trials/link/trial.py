@@ -28,9 +28,9 @@ class LinkCase:
     """What is done to the two hosts.
 
     Attributes:
-        cut_s: how long the link is cut, from the fifth final on.
-        ahead_s, drift_ppm: the second host's clock, from the first's.
-        at_least_s: the listener's clock is followed for as long.
+        cut_s: how long the link is cut, beginning with the fifth final.
+        ahead_s, drift_ppm: of the second host's clock, seen from the first's.
+        at_least_s: how long the listener's clock is followed at least.
     """
 
     name: str
@@ -46,12 +46,13 @@ class TrialOutcome:
     """What a trial showed.
 
     Attributes:
-        finals: utterance -> its classes' probabilities and dimensions' means.
+        finals: by utterance: the classes' probabilities and the dimensions' means.
+        gaps: gap messages, in words.
         resent: messages that the listener had to ask for.
-        packets: what became of them.
-        off_ms: how far the listener's time was off at worst, and at the end.
-        drift_ppm, error_ms: what the listener took its clock's drift for, and the bound that it
-            states of its error, at the end.
+        packets: how many were carried, lost, and so on.
+        worst_off_ms, last_off_ms: how far the listener's time was off, at worst and at the end.
+        drift_ppm, error_ms: the drift that the listener measured, and the bound that it states of
+            its error, at the end.
     """
 
     finals: dict[str, dict[str, float]]
@@ -120,7 +121,7 @@ class _Listener:
 def run_trial(
     case: LinkCase, corpus: Path, dialogues: Sequence[str], *, speed: str = "50", seed: int = 0
 ) -> TrialOutcome:
-    """Replay ``dialogues`` of ``corpus`` from the second host to the first, and listen there.
+    """Replay ``dialogues`` of ``corpus`` from the second host to the first, and listen there too.
 
     Raises:
         HostsError: this machine cannot have two hosts, or a process failed; one sentence.

@@ -24,8 +24,12 @@ from affectstream.sources.backpressure import HeldBack, HeldInput
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, WallClock
 from affectstream_tools.bench.footprint import Footprint, footprint
-from affectstream_tools.trials.soak.recording import EndlessRecording, spoken_sentences, turns
-from affectstream_tools.trials.soak.scoring import HOUR_NS, HeardSentences, Hour
+from affectstream_tools.trials.soak.recording import (
+    EndlessRecording,
+    recorded_turns,
+    spoken_sentences,
+)
+from affectstream_tools.trials.soak.scoring import HOUR_NS, Hour, SpeechScorer
 
 _SESSION, _SPEAKER = "soak", "you"
 MICROPHONE = f"mic.{_SPEAKER}"
@@ -38,8 +42,8 @@ class DayPlan:
     """What a day is.
 
     Attributes:
-        hours: of event time.
-        share: of it in which somebody speaks.
+        hours: how long it is, in event time.
+        share: the share of it in which somebody speaks.
         every_s: event seconds from one look at the processes to the next.
     """
 
@@ -51,7 +55,7 @@ class DayPlan:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the processes held when the day had come so far."""
+    """What the processes held at one moment of the day."""
 
     event_h: float
     wall_s: float
@@ -60,10 +64,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What one day was.
+    """What was seen of one day.
 
     Attributes:
-        lost: what the readers were told that they have lost, by what it is.
+        lost: what gap messages said was lost, and how much.
         reader: what the reader in this process dropped, asked for again or lost.
     """
 
@@ -76,7 +80,7 @@ class Day:
 
 
 def live_through(plan: DayPlan, on_progress: Callable[[float], None] = lambda _: None) -> Day:
-    """Start the processes, let them hear the day, and return what was seen.
+    """Start the processes, play the day to them, and return what was seen.
 
     Args:
         on_progress: called with the hours that have passed.
@@ -86,8 +90,8 @@ def live_through(plan: DayPlan, on_progress: Callable[[float], None] = lambda _:
     """
     address, start_ns = free_address(), WallClock().now_ns()
     known = spoken_sentences()
-    said = turns([len(s.samples) for s in known], plan.share, plan.seed)
-    hearing = HeardSentences(said, [s.text for s in known], start_ns)
+    said = recorded_turns([len(s.samples) for s in known], plan.share, plan.seed)
+    scorer = SpeechScorer(said, [s.text for s in known], start_ns)
     began = time.monotonic()
     with Processes() as processes:
         pids = _start(processes, address)
@@ -99,7 +103,7 @@ def live_through(plan: DayPlan, on_progress: Callable[[float], None] = lambda _:
         microphone.start()
         try:
             pids["microphone"] = microphone.pid or 0
-            looks = _listen(plan, inlet, hearing, pids, _Alive(processes, microphone), on_progress)
+            looks = _listen(plan, inlet, scorer, pids, _Alive(processes, microphone), on_progress)
         finally:
             microphone.terminate()
             microphone.join()
@@ -108,8 +112,8 @@ def live_through(plan: DayPlan, on_progress: Callable[[float], None] = lambda _:
         plan=plan,
         wall_s=time.monotonic() - began,
         looks=looks,
-        hours=hearing.hours(),
-        lost=dict(hearing.gaps),
+        hours=scorer.hours(),
+        lost=dict(scorer.gaps),
         reader=dict(Counter(inlet.counts)),
     )
 
@@ -126,7 +130,7 @@ def _start(processes: Processes, address: str) -> dict[str, int]:
 
 
 def _speak(plan: DayPlan, address: str, start_ns: int, parent: int) -> None:
-    """Be the microphone's process, as long as the parent lives."""
+    """Run the microphone's process, as long as the parent lives."""
     segmenter = speech_segmenter(
         session=_SESSION,
         source=MICROPHONE,
@@ -154,7 +158,7 @@ class _Alive:
     microphone: BaseProcess
 
     def check(self) -> None:
-        """Notice who failed. Raises ``AffectstreamError``."""
+        """Raise ``AffectstreamError`` if a process has failed."""
         self.processes.check()
         if self.microphone.exitcode not in (None, 0):
             raise AffectstreamError("the microphone's process failed; see what it said above")
@@ -163,22 +167,22 @@ class _Alive:
 def _listen(
     plan: DayPlan,
     inlet: Inlet,
-    hearing: HeardSentences,
+    scorer: SpeechScorer,
     pids: Mapping[str, int],
     alive: _Alive,
     on_progress: Callable[[float], None],
 ) -> list[Look]:
     """Read all that is said until the day is over, and look at the processes on the way."""
     looks: list[Look] = []
-    start_ns, began = hearing.reached_ns, time.monotonic()
+    start_ns, began = scorer.reached_ns, time.monotonic()
     heard_s, reached_ns = began, start_ns
-    while not hearing.done:
+    while not scorer.done:
         inlet.sockets[0].poll(20)
         for message in inlet.read():
-            hearing.hear(message)
-        passed_ns = hearing.reached_ns - start_ns
-        if hearing.reached_ns > reached_ns:
-            heard_s, reached_ns = time.monotonic(), hearing.reached_ns
+            scorer.receive(message)
+        passed_ns = scorer.reached_ns - start_ns
+        if scorer.reached_ns > reached_ns:
+            heard_s, reached_ns = time.monotonic(), scorer.reached_ns
         if passed_ns >= len(looks) * plan.every_s * NS_PER_S and alive.microphone.is_alive():
             alive.check()
             found = {name: footprint(pid) for name, pid in pids.items()}

@@ -17,18 +17,18 @@ from affectstream_tools.trials.soak.day import Day, Look
 from affectstream_tools.trials.soak.scoring import Hour
 
 WARM_UP = 0.1
-"""Share of the day that no slope is fitted to: libraries and the bounded rings fill."""
+"""Share of the day before slopes are fitted: until then libraries and bounded rings fill."""
 _COMPARED = 0.25
-"""Share of the hours that are "the first" and "the last"."""
+"""Share of the hours that count as the first, and as the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A straight line through what was seen after warming up.
+    """A straight line through the values after warming up.
 
     Attributes:
-        per_h: per hour of event time, and its standard error, by least squares.
-        second_half_per_h: the same of the second half of the day alone.
+        per_h, error: its slope per hour of event time by least squares, and the standard error.
+        second_half_per_h: the slope of the second half of the day alone.
         first, last, most: the first value after warming up, the last, and the most.
     """
 
@@ -46,10 +46,10 @@ class DayPart:
 
     Attributes:
         hours: how many.
-        found: share of the sentences that an utterance lies over; None without sentences.
+        found: share of the sentences in which an utterance was found; None without sentences.
         word_error_rate: of the sentences' words; None without any.
-        utterances_per_h, finals_per_h: what was found, and finally estimated.
-        answer_ms: from an utterance's end, sent, to its first estimate, sent: mean of medians.
+        utterances_per_h, finals_per_h: utterances found, and finals.
+        model_ms, answer_ms: means over the hours of ``Hour``'s.
     """
 
     hours: int
@@ -66,12 +66,12 @@ class DayReport:
     """One day.
 
     Attributes:
-        hours_long: event time that was heard.
-        rss_slope_mib_per_h: of all processes together.
-        rss_slope_error: its standard error.
+        hours_long: event time that was played.
+        rss_slope_mib_per_h, rss_slope_error: of all processes' memory together, and its standard
+            error; ``rss_second_half_mib_per_h`` of the second half of the day alone.
         processes: by name, the slopes of ``rss_mib``, ``pss_mib``, ``files`` and ``threads``.
-        first, last: the first and the last hours; whole: all of them.
-        lost: what readers were told that they lost.
+        first, last, whole: the first and the last hours, and all of them.
+        lost, reader: as in ``Day``.
         looks, hours: what the rest was computed from.
     """
 
@@ -92,13 +92,13 @@ class DayReport:
     hours: list[dict[str, Any]]
 
     def summary(self) -> dict[str, Any]:
-        """Plain values, without the series."""
+        """Return it as JSON types, without the series."""
         return {k: v for k, v in asdict(self).items() if k not in ("looks", "hours")}
 
 
 @dataclass(frozen=True, slots=True)
 class SoakReport:
-    """Both days, by what was to be heard in them."""
+    """Both days, ``speech`` and ``silence``."""
 
     days: dict[str, DayReport]
     command: str
@@ -144,7 +144,7 @@ def _day(day: Day) -> DayReport:
         wall_min=round(day.wall_s / 60, 1),
         cpu_min=round(sum(p.cpu_s for p in day.looks[-1].processes.values()) / 60, 1),
         looks=[_plain(look) for look in day.looks],
-        hours=[hour.to_dict() for hour in day.hours],
+        hours=[asdict(hour) for hour in day.hours],
     )
 
 

@@ -29,7 +29,7 @@ _LEVELS_DB = (-6.0, 3.0)
 
 @dataclass(frozen=True, slots=True)
 class RecordedSentence:
-    """What somebody says.
+    """A sentence and its sound.
 
     Attributes:
         samples: int16, shape (n,).
@@ -41,12 +41,12 @@ class RecordedSentence:
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
-    """A sentence in its place.
+    """When a sentence is said.
 
     Attributes:
-        sentence: which, by number.
+        sentence: its number.
         start, end: positions in samples.
-        gain: how loud, 1 as recorded.
+        gain: how loud; 1 is as recorded.
     """
 
     sentence: int
@@ -73,12 +73,13 @@ def spoken_sentences() -> list[RecordedSentence]:
     return found
 
 
-def turns(lengths: list[int], share: float, seed: int) -> Iterator[RecordedTurn]:
-    """Yield who says what when, without end; nothing where the ``share`` of speech is 0.
+def recorded_turns(lengths: list[int], share: float, seed: int) -> Iterator[RecordedTurn]:
+    """Yield without end when which sentence is said; nothing where ``share`` is 0.
 
     Args:
         lengths: the sentences', in samples.
-        share: of the time, in which somebody speaks, below 0.6.
+        share: of the time in which somebody speaks, below 0.6.
+        seed: of all that is random.
     """
     if share <= 0:
         return
@@ -95,17 +96,17 @@ def turns(lengths: list[int], share: float, seed: int) -> Iterator[RecordedTurn]
 
 
 class EndlessRecording:
-    """The recording as an input of the runner, a second at a time, until it has lasted ``hours``.
+    """The recording as an input of the run loop, a second at a time, for ``hours``.
 
     Args:
         hours: of event time.
-        share: of it in which somebody speaks; 0 is a room without anybody.
+        share: of it in which somebody speaks; 0 is an empty room.
         seed: of all that is random.
     """
 
     def __init__(self, hours: float, share: float, seed: int) -> None:
         self._sentences = spoken_sentences()
-        self._turns = turns([len(s.samples) for s in self._sentences], share, seed)
+        self._turns = recorded_turns([len(s.samples) for s in self._sentences], share, seed)
         self._ahead: list[RecordedTurn] = list(islice(self._turns, 1))
         self._end = round(hours * 3600) * SAMPLE_RATE_HZ
         self._position = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,21 +23,21 @@ from affectstream_tools.trials.soak.recording import RecordedTurn
 
 HOUR_NS = 3600 * NS_PER_S
 _SETTLED_NS = 10 * NS_PER_S
-"""When transcripts have come this far beyond a sentence, no more will come for it."""
+"""A sentence is scored once transcripts have come this far beyond its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """What came of one hour of event time.
+    """One hour of event time.
 
     Attributes:
         said: sentences in it.
-        found: those of them that an utterance lies over.
-        utterances: found by the voice detector, wherever they lie.
-        words, word_errors: of the sentences, and substitutions, deletions and insertions.
-        first, finals: estimates, by the utterance's end.
-        model_ms: the model's share of an utterance's first estimate, median.
-        answer_ms: from the end of an utterance, sent, to its first estimate, sent; median.
+        found: those of them in which an utterance was found.
+        utterances: all that the voice detector found.
+        words, word_errors: of the sentences; substitutions, deletions and insertions.
+        first, finals: first and final estimates, by when the utterance ended.
+        model_ms: the model's share of the time to an utterance's first estimate, median.
+        answer_ms: from sending an utterance's end to sending its first estimate, median.
     """
 
     hour: int
@@ -51,10 +51,6 @@ class Hour:
     model_ms: float | None
     answer_ms: float | None
 
-    def to_dict(self) -> dict[str, object]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
 
 @dataclass(slots=True)
 class _Tally:
@@ -63,12 +59,12 @@ class _Tally:
     answer_ms: list[float] = field(default_factory=list)
 
 
-class HeardSentences:
-    """Holds the messages of one day against what was said.
+class SpeechScorer:
+    """Compares the messages of one day with what was said.
 
     Args:
-        said: who says what when.
-        texts: of the sentences.
+        said: when which sentence is said.
+        texts: the sentences.
         start_ns: event time of sample 0.
     """
 
@@ -82,8 +78,8 @@ class HeardSentences:
         self.reached_ns = start_ns
         self.done = False
 
-    def hear(self, message: Message) -> None:
-        """Take one message in, of whatever kind."""
+    def receive(self, message: Message) -> None:
+        """Take a message in, of whatever kind."""
         match message:
             case UtteranceEnded():
                 self._tally(message.end_ns).counts["utterances"] += 1
@@ -121,7 +117,7 @@ class HeardSentences:
         self._tally(transcript.end_ns).counts["word_errors"] += len(transcript.text.split())
 
     def _settle(self, until_ns: int) -> None:
-        """Close the books on the sentences that ended before ``until_ns``."""
+        """Score the sentences that ended before ``until_ns``."""
         while self._ahead is not None and self._time_ns(self._ahead.end) < until_ns:
             self._turns.append((self._ahead, []))
             self._ahead = next(self._said, None)
@@ -147,7 +143,7 @@ class HeardSentences:
                 tally.answer_ms.append((emotion.sent_ns - ended_ns) / 1e6)
 
     def hours(self) -> list[Hour]:
-        """Return what came of each hour so far, those without anything included."""
+        """Return every hour so far, also those without anything in them."""
         last = max([*self._hours, (self.reached_ns - 1 - self._start_ns) // HOUR_NS])
         return [self._hour(hour, self._hours.get(hour, _Tally())) for hour in range(last + 1)]
 

@@ -53,7 +53,7 @@ def memory_rows(day: DayReport) -> list[tuple[str, ...]]:
 
 
 def heard_rows(day: DayReport) -> list[tuple[str, ...]]:
-    """Return how well it heard in the first and the last hours, under ``HEARD``."""
+    """Return how well speech was recognised in the first and the last hours, under ``HEARD``."""
     named = (("first", day.first), ("last", day.last), ("all", day.whole))
     return [(f"{name} {part.hours}", *_cells(part)) for name, part in named]
 
@@ -79,7 +79,7 @@ def _from_to(slope: Slope) -> str:
 
 
 def soak_remarks(name: str, day: DayReport) -> list[str]:
-    """Return what must stand beside the tables of one day."""
+    """Return what must be said beside the tables of one day."""
     what = (
         f"{100 * day.share_of_speech:.0f} % of the time somebody speaks, the rest is a room's noise"
         if day.share_of_speech
@@ -97,7 +97,7 @@ def soak_remarks(name: str, day: DayReport) -> list[str]:
 
 
 def _decay(day: DayReport) -> list[str]:
-    """Say whether the words were misheard more and more."""
+    """Say whether words were misrecognised more and more."""
     spoken = [hour for hour in day.hours if hour["words"]]
     if len(spoken) < 3:
         return []

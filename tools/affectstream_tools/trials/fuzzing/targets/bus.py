@@ -20,7 +20,7 @@ from affectstream_tools.trials.fuzzing.frames import FrameSpoiler
 from affectstream_tools.trials.fuzzing.runs import FuzzCase
 from affectstream_tools.trials.fuzzing.targets.good_stream import (
     GOOD_SESSION,
-    Following,
+    StreamChecker,
     good_message,
 )
 from affectstream_tools.trials.fuzzing.targets.wire import wrong_answer, wrong_request
@@ -30,7 +30,7 @@ _ANSWER_WAIT_S = 15.0
 
 
 class BusTarget:
-    """A hub with two readers and one outlet; strangers publish, ask, answer and say nonsense."""
+    """A hub, two readers and an outlet; strangers publish, ask and answer, mostly nonsense."""
 
     stateful = True
 
@@ -45,7 +45,7 @@ class BusTarget:
         self._publisher = self._socket(zmq.XPUB, publish)
         self._stranger = self._socket(zmq.DEALER, control)
         self._impostor = self._socket(zmq.DEALER, control, b"2")  # the epoch of an outlet it is not
-        self._following = Following(self._outlet.epoch)
+        self._following = StreamChecker(self._outlet.epoch)
         self._given = self._published = self._estimates = 0
         while self._following.taken + self._estimates == 0 or not self._estimates:
             self._publish()  # until both readers are connected
@@ -59,7 +59,7 @@ class BusTarget:
         return socket
 
     def cases(self, random: Random) -> Iterator[FuzzCase]:
-        """Yield who says something, and its frames."""
+        """Yield what a stranger does, and the frames that it sends."""
         spoiler = FrameSpoiler(random)
         while True:
             kind = random.randrange(12)
@@ -79,7 +79,7 @@ class BusTarget:
                 yield [b"asks", *frames[: random.randrange(1, 4)]]
 
     def give(self, case: FuzzCase) -> str:
-        """Send it; every now and then the outlet says something, and everybody reads."""
+        """Send the frames; after every 50 cases the outlet publishes, and both readers read."""
         who, *frames = case
         if who == b"publishes":
             self._publisher.send_multipart(frames, zmq.DONTWAIT)
@@ -112,14 +112,14 @@ class BusTarget:
                 socket.recv_multipart()
 
     def _answer_as_impostor(self) -> None:
-        """What readers ask the outlet of epoch 2 gets an answer that nobody can use."""
+        """Answer, uselessly, what readers ask the outlet of epoch 2, which does not exist."""
         while self._impostor.poll(0):
             sender, *_ = self._impostor.recv_multipart()
             body = {"op": "state", "epoch": 2, "heads": {"no topic": 1}}
             self._impostor.send_multipart([sender, msgpack.packb(body), b"", b"", b""])
 
     def finish(self) -> None:
-        """All good news has come, and the hub still switches."""
+        """Check that the good stream arrived whole, and that the hub still answers."""
         try:
             self._settle()
             measure_clock_offset(self._hub.address, timeout_s=_ANSWER_WAIT_S)

@@ -25,7 +25,7 @@ from affectstream_tools.trials.fuzzing.targets.files import FileTarget, check_pu
 
 
 class TextsTarget(FileTarget):
-    """A raw copy's EmoEvaluation, transcription and forced alignment, and what is made of them."""
+    """The readers of a raw copy's EmoEvaluation, transcription and forced alignment."""
 
     name = "Ses01F_impro01"
 
@@ -71,7 +71,7 @@ class TextsTarget(FileTarget):
 
 
 class DerivedTarget(FileTarget):
-    """The derived set's table and statistics."""
+    """The reader of the derived set's table and statistics."""
 
     def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield the two files, one of them spoiled."""

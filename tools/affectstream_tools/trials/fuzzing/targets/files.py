@@ -13,7 +13,7 @@ from affectstream_tools.trials.fuzzing.runs import FuzzCase, checked_sentence
 
 
 class FileTarget:
-    """A folder in memory where there is one, and what all readers share."""
+    """A reader of files, and a folder for them, in memory where the system has one."""
 
     stateful = False
 
@@ -41,13 +41,13 @@ class FileTarget:
 
 
 def _reason(said: str) -> str:
-    """Return the first words of a refusal, without what differs from file to file."""
+    """Return the first words of a refusal, without names and numbers, to count it by."""
     words = [word for word in said.split() if word.isalpha() and word.isascii()]
     return " ".join(words[:5])
 
 
 def check_published(messages: Iterable[Message]) -> None:
-    """All that a reader publishes can be sent, and read by others."""
+    """Check that all that is made of a file can be sent, and read again."""
     for message in messages:
         if isinstance(message, Progress):
             continue  # there are many, and they hold a number

@@ -21,7 +21,7 @@ _GOOD_SOURCE = "mic.good"
 
 
 def good_message(number: int) -> Message:
-    """Return the ``number``-th message of the stream, before its outlet has numbered it."""
+    """Return the ``number``-th message of the stream; its outlet numbers it."""
     name: dict[str, Any] = {"session": GOOD_SESSION, "source": _GOOD_SOURCE}
     if number == 0:
         return StreamOpened(**name, modality="speech")
@@ -41,12 +41,11 @@ def good_message(number: int) -> Message:
     return Transcript(**name, **span, text=f"word {number}", final=True, engine="fuzz")
 
 
-class Following:
-    """Checks that all of the stream comes, in order and once.
+class StreamChecker:
+    """Checks that a reader receives the whole stream, in order and once.
 
     Args:
-        epoch: of its outlet.
-        states: whether a reader that came late begins with the last state (rather than all).
+        epoch: of the stream's outlet.
     """
 
     def __init__(self, epoch: int) -> None:
@@ -54,10 +53,10 @@ class Following:
         self._next: Counter[str] = Counter()
 
     def take(self, messages: Iterable[Message]) -> int:
-        """Note what a reader was given; return how much of it was the stream's.
+        """Check what a reader was given; return how many of the messages were the stream's.
 
         Raises:
-            AssertionError: something is missing, came twice, or is out of order.
+            AssertionError: a message is missing, came twice, or is out of order.
         """
         count = 0
         for message in messages:
@@ -76,5 +75,5 @@ class Following:
 
     @property
     def taken(self) -> int:
-        """How many messages have come."""
+        """How many messages of the stream have come."""
         return self._next.total()

@@ -21,7 +21,7 @@ from affectstream.messages import ModelIdentity
 
 @dataclass(frozen=True, slots=True)
 class LightEstimate:
-    """Probabilities that only this context has."""
+    """Probabilities made of a hash."""
 
     categorical: NDArray[np.float32]
     dimensional: Mapping[str, tuple[float, NDArray[np.float32]]]
@@ -30,7 +30,7 @@ class LightEstimate:
 
 
 class LightModel:
-    """Its state is a digest, and so is what it sees of an utterance."""
+    """A model whose states and encoded utterances are hashes."""
 
     identity = ModelIdentity(id="light", sha256="0" * 64)
     frame_modalities = frozenset({"mocap"})
@@ -52,7 +52,7 @@ class LightModel:
     def advance(
         self, states: Sequence[bytes], chains: Sequence[Sequence[bytes]]
     ) -> Sequence[Sequence[bytes]]:
-        """Return the states along each chain."""
+        """Return the states after each utterance of each chain."""
         found = []
         for state, chain in zip(states, chains, strict=True):
             along = []
@@ -65,7 +65,7 @@ class LightModel:
     def estimate(
         self, windows: Sequence[Sequence[tuple[Any, Any, Any]]]
     ) -> Sequence[Sequence[LightEstimate]]:
-        """Return an estimate per place of each window, from both sides of it."""
+        """Return an estimate for each place of each window, of all before and after it."""
         found = []
         for window in windows:
             backward, estimates = b"", []

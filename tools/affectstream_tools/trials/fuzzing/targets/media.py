@@ -28,7 +28,7 @@ _START_NS = 1_700_000_000 * NS_PER_S
 
 
 class AudioTarget(FileTarget):
-    """``AudioFile`` and the readers of a corpus's recordings: wav, flac, ogg, aiff."""
+    """``AudioFile``, and the reader of a corpus's recordings: wav, flac, aiff."""
 
     def cases(self, random: Random) -> Iterator[FuzzCase]:
         """Yield a sound file and how it is read."""
@@ -43,7 +43,7 @@ class AudioTarget(FileTarget):
             yield [data, random.choice((b"file 0", b"file 1", b"corpus 0", b"corpus 1"))]
 
     def read(self, case: FuzzCase) -> None:
-        """Play it at once, or as a dialogue's sound."""
+        """Read it as a recording to play, or as a dialogue's sound."""
         path = self.folder / "a.wav"
         path.write_bytes(case[0])
         how, channel = case[1].decode().split()
@@ -107,7 +107,7 @@ class MotionTarget(FileTarget):
             ]
 
     def read(self, case: FuzzCase) -> None:
-        """Play it as fast as it can be read, through the machine that publishes it."""
+        """Read it as fast as it can be read, and publish it."""
         paths = [self.folder / f"{number}.txt" for number in range(len(case))]
         for path, data in zip(paths, case, strict=True):
             path.write_bytes(data)

@@ -28,7 +28,7 @@ _TOLERANCE = 1e-5  # an estimate's last digits depend on who else is in the batc
 
 
 class NodeTarget:
-    """The fusion node: messages that the codec accepts, in no order, with no sense."""
+    """The fusion node: messages that the codec accepts, in any order and without sense."""
 
     stateful = True
     wake_every = 8
@@ -73,7 +73,7 @@ class NodeTarget:
         return "accepted"
 
     def _speak(self, messages: list[Message]) -> None:
-        """Let the good dialogue say something, beside the others and alone."""
+        """Let the good dialogue say something: to the node with the others, and to one without."""
         for message in messages:
             self._check(self._node.receive(message, self._now_ns))
             self._keep("alone", self._alone.receive(message, self._now_ns))
@@ -81,7 +81,7 @@ class NodeTarget:
         self._keep("alone", list(self._alone.wake(self._now_ns)))
 
     def _check(self, said: list[Message]) -> None:
-        """All that the node says can be sent, and read by others."""
+        """Check that all that the node says can be sent, and read again."""
         for message in said:
             assert decode(encode(message)) == message, "nobody could read it"
         self._keep("beside", said)
@@ -91,7 +91,7 @@ class NodeTarget:
         kept += [m for m in said if isinstance(m, Emotion) and m.session == GOOD_SESSION]
 
     def finish(self) -> None:
-        """The good dialogue's finals are what they would have been without the others."""
+        """Check that the good dialogue's finals are those of the node without the others."""
         self._check(self._node.close(self._now_ns))
         self._keep("alone", self._alone.close(self._now_ns))
         beside, alone = (_finals(self._said[where]) for where in ("beside", "alone"))
@@ -100,7 +100,7 @@ class NodeTarget:
 
 
 def _same(found: Any, expected: Any) -> bool:
-    """Return whether nothing differs by more than a batch of other company may change it."""
+    """Return whether nothing differs by more than the last digits."""
     if isinstance(expected, dict):
         same_keys = bool(found.keys() == expected.keys())
         return same_keys and all(_same(found[key], expected[key]) for key in expected)

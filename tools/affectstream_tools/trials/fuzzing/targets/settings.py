@@ -42,7 +42,7 @@ options = { paths = ["anna.csv", "ben.csv"] }
 
 
 class CheckpointTarget(FileTarget):
-    """A checkpoint's header, metadata and tensors."""
+    """The reader of checkpoints: header, metadata and tensors."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,17 +20,17 @@ from affectstream_tools.trials.fuzzing.runs import FuzzCase, checked_sentence
 from affectstream_tools.trials.fuzzing.spoiling import ODD_VALUES, spoiled_bytes
 from affectstream_tools.trials.fuzzing.targets.good_stream import (
     GOOD_SESSION,
-    Following,
+    StreamChecker,
     good_message,
 )
 
 _BEGIN_NS = 1_700_000_000 * NS_PER_S
 _NOWHERE = "tcp://127.0.0.1:9"
-"""Nobody answers there; the sockets are replaced by queues."""
+"""Where nobody answers; queues take the place of the sockets."""
 
 
 class CodecTarget:
-    """``codec.decode``: refused by name, or a message that survives another trip."""
+    """``codec.decode``: it must refuse by name, or return a message that can be sent again."""
 
     stateful = False
 
@@ -51,11 +51,11 @@ class CodecTarget:
         return "accepted"
 
     def finish(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the codec holds nothing."""
 
 
 class _Queue:
-    """Stands where a socket stood: what is put in comes out, what is sent is kept."""
+    """Takes a socket's place: receives what is ``waiting``, and keeps what is ``sent``."""
 
     def __init__(self) -> None:
         self.waiting: deque[list[bytes]] = deque()
@@ -71,7 +71,7 @@ class _Queue:
 
 
 class InletTarget:
-    """An inlet and an outlet with good news, joined by queues; garbage on all of them."""
+    """An inlet and an outlet with a good stream, joined by queues; garbage is put in too."""
 
     stateful = True
 
@@ -89,7 +89,7 @@ class InletTarget:
         # No connection is made, so there is none to watch.
         self._inlet._watch = self._outlet._watch = HandshakeWatch(Endpoint(_NOWHERE), ())
         self._strangers: deque[tuple[bytes, dict[str, Any]]] = deque(maxlen=64)
-        self._following = Following(self._outlet.epoch)
+        self._following = StreamChecker(self._outlet.epoch)
         self._published = 0
 
     def _now(self) -> int:
@@ -118,7 +118,7 @@ class InletTarget:
                 yield [b"asked", *wrong_request(random)]
 
     def give(self, case: FuzzCase) -> str:
-        """Let it happen, and a millisecond pass."""
+        """Let it happen, and let a millisecond pass."""
         self._now_ns += NS_PER_MS
         tag, *frames = case
         said = "accepted"
@@ -160,7 +160,7 @@ class InletTarget:
         return expected
 
     def _echo(self, how: bytes, frames: list[bytes]) -> None:
-        """Answer, in a stranger's name, what the inlet has asked a stranger."""
+        """Answer in the name of an outlet that does not exist what the inlet has asked it."""
         if not self._strangers:
             return
         to, request = self._strangers.popleft()
@@ -184,7 +184,7 @@ class InletTarget:
         return "accepted" if answered else "bad request"
 
     def _request(self, frames: list[bytes]) -> None:
-        """Ask the outlet, and let nobody rest."""
+        """Send the outlet a request, and let it answer all that waits at once."""
         self._outlet._hear(frames)
         while asked := self._outlet._turns.next(1 << 62):
             self._outlet._answer(*asked)
@@ -203,7 +203,7 @@ class InletTarget:
             self._control.waiting.append([own, *body])
 
     def finish(self) -> None:
-        """All that the good outlet has published must have come."""
+        """Check that the whole good stream has arrived."""
         self._outlet.publish(good_message(5 * self._published + 4))  # vouches for all
         self._heard.waiting.append(self._said.sent.pop())
         for _ in range(10_000):
@@ -215,7 +215,7 @@ class InletTarget:
 
 
 def wrong_answer(random: Random, spoiler: FrameSpoiler) -> list[bytes]:
-    """An answer to nothing that was asked."""
+    """Return the frames of an outlet's answer to nothing that was asked."""
     if random.random() < 0.2:
         return [random.randbytes(4) for _ in range(random.randrange(4))]
     op = random.choice(("resent", "history", "state", "unreachable", "no such", None, [1]))
@@ -238,7 +238,7 @@ def wrong_answer(random: Random, spoiler: FrameSpoiler) -> list[bytes]:
 
 
 def wrong_request(random: Random) -> list[bytes]:
-    """A request to an outlet, right or not."""
+    """Return the frames of a request to an outlet, often a wrong one."""
     prefixes: Any = random.choice((["emotion/"], [], [""], ["transcript/", "gap/"], ["x/"] * 5_000))
     body: dict[str, Any] = {"op": random.choice(("resend", "history", "state", "no such"))}
     body |= {"topic": f"transcript/{GOOD_SESSION}/mic.good", "prefixes": prefixes}
