@@ -13,12 +13,12 @@ from affectstream.commands.options import ShowVersion
 from affectstream_tools.commands.corpora.prepare import prepare
 from affectstream_tools.commands.corpora.synthesise import synthesise
 from affectstream_tools.commands.house import house
+from affectstream_tools.commands.models.agreement import agreement
 from affectstream_tools.commands.models.classifier import evaluate_classifier
 from affectstream_tools.commands.models.context import evaluate_app, train_app
 from affectstream_tools.commands.models.live import live
 from affectstream_tools.commands.models.network import evaluate_network, train_network
 from affectstream_tools.commands.models.sentences import train_sentence_encoder
-from affectstream_tools.commands.studies.agreement import agreement
 from affectstream_tools.commands.studies.context import context
 from affectstream_tools.commands.studies.ordering import ordering
 from affectstream_tools.commands.studies.tables import tables

@@ -1,1 +1,1 @@
-"""``train``, ``evaluate`` and ``live``: models trained, scored, and played clips."""
+"""``train``, ``evaluate``, ``live`` and ``agreement``: models, and front ends beside others'."""

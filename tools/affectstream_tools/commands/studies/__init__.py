@@ -1,1 +1,1 @@
-"""``agreement``, ``context``, ``ordering`` and ``tables``: studies, and the papers' tables."""
+"""``context``, ``ordering`` and ``tables``: studies, and the papers' tables beside ours."""

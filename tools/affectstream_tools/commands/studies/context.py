@@ -33,7 +33,7 @@ def context(
         typer.Option("--data", help="Derived set; glove-50d-5k lies beside it."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="session; scenario: neither is in training.")
+        str, typer.Option(help="Kept out of training: session, or scenario (and session).")
     ] = "scenario",
     seed: Seed = 0,
     cache: Cache = None,
