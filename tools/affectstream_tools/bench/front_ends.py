@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from affectstream.errors import AffectstreamError
 
@@ -78,6 +79,23 @@ def measure_front_ends(
         "repeats": repeats,
         "only": [*only],
     }
+    about, used_s = _run_apart(request, on_progress)
+    rtf: Figures = {}
+    for (name, figure), values in used_s.items():
+        rtf.setdefault(name, {})[figure] = median(values) / about["audio_s"]
+    return FrontEndSpeeds(
+        rtf,
+        audio=audio.name if audio else "the demo's synthetic speech",
+        audio_s=about["audio_s"],
+        clips=int(about["clips"]),
+        repeats=repeats,
+    )
+
+
+def _run_apart(
+    request: dict[str, Any], on_progress: Callable[[int, int], None]
+) -> tuple[dict[str, float], dict[tuple[str, str], list[float]]]:
+    """Return what the process says of the audio, and the seconds of each front end's figures."""
     used_s: dict[tuple[str, str], list[float]] = defaultdict(list)
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", _PROGRAM],
@@ -91,23 +109,14 @@ def measure_front_ends(
         child.stdin.write(json.dumps(request) + "\n")
         child.stdin.close()
         about = _about(child.stdout.readline())
-        total = int(about["runs"]) * repeats
+        total = int(about["runs"]) * request["repeats"]
         for done, line in enumerate(child.stdout, 1):
             name, figure, seconds_used = json.loads(line)
             used_s[name, figure].append(seconds_used)
             on_progress(done, total)
     if sum(map(len, used_s.values())) != total:
         raise AffectstreamError("the measurement ended early; see what it said above")
-    rtf: Figures = {}
-    for (name, figure), values in used_s.items():
-        rtf.setdefault(name, {})[figure] = median(values) / about["audio_s"]
-    return FrontEndSpeeds(
-        rtf,
-        audio=audio.name if audio else "the demo's synthetic speech",
-        audio_s=about["audio_s"],
-        clips=int(about["clips"]),
-        repeats=repeats,
-    )
+    return about, used_s
 
 
 def _about(line: str) -> dict[str, float]:

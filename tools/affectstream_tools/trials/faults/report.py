@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import replace as replaced
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from affectstream_tools.jobs.job_process import machine
 from affectstream_tools.jobs.saved_reports import ReportFile, markdown_table
-from affectstream_tools.trials.faults.events import Comparison, compare_events, holes
+from affectstream_tools.trials.faults.events import Comparison, EventLine, compare_events, holes
 from affectstream_tools.trials.faults.injection import Deaths, Replay, play_disturbed
 
 _DEATHS_PER_REPLAY = 25
@@ -94,16 +95,11 @@ def inject(
     done: list[Disturbed] = []
     left = kills
     while left > 0:
-        began_s, number = time.monotonic(), len(done)
-        alone = Replay(replay.corpus, replay.dialogues, replay.checkpoint, bool(number % 2))
+        number = len(done)
         deaths = Deaths(random.Random(seed + 1 + number), min(left, _DEATHS_PER_REPLAY))
-        found = play_disturbed(alone, folder / f"disturbed-{number}", deaths, on_death)
+        disturbed = replaced(replay, hub_alone=bool(number % 2))
+        done.append(_disturb(disturbed, folder / f"disturbed-{number}", deaths, on_death, expected))
         left -= deaths.counts.total()
-        wall_s = round(time.monotonic() - began_s, 1)
-        comparison = compare_events(expected, found)
-        done.append(
-            Disturbed(alone.hub_alone, dict(deaths.counts), holes(found), comparison, wall_s)
-        )
     return FaultReport(
         dialogues=list(replay.dialogues),
         data=data,
@@ -113,6 +109,21 @@ def inject(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
     )
+
+
+def _disturb(
+    replay: Replay,
+    folder: Path,
+    deaths: Deaths,
+    on_death: Callable[[str], None],
+    expected: Sequence[EventLine],
+) -> Disturbed:
+    """Play a replay disturbed, and compare it with what is expected of it."""
+    began_s = time.monotonic()
+    found = play_disturbed(replay, folder, deaths, on_death)
+    wall_s = round(time.monotonic() - began_s, 1)
+    comparison = compare_events(expected, found)
+    return Disturbed(replay.hub_alone, dict(deaths.counts), holes(found), comparison, wall_s)
 
 
 def fault_page(report: FaultReport) -> str:

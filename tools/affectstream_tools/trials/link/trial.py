@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from affectstream.core.address import DEFAULT_ADDRESS
 from affectstream.timebase import NS_PER_S, WallClock
 from affectstream_tools.trials.link.link import Impairment
 from affectstream_tools.trials.link.namespaces import HostsError, TwoHosts
 
-ADDRESS = "tcp://127.0.0.1:5570"
 _TRIAL_LIMIT_S = 600.0
 _WINDOW_S = 1.0
 
@@ -138,20 +138,17 @@ def run_trial(
             stack.callback(_end, process)
             return process
 
-        node = ("affectstream", "fusion", "--address", ADDRESS, "--checkpoint", "replay")
-        start(0, *node)
-        heard = ("affectstream_tools.trials.link.listener", ADDRESS, str(len(dialogues)))
+        start(0, "affectstream", "fusion", "--address", DEFAULT_ADDRESS, "--checkpoint", "replay")
+        heard = ("affectstream_tools.trials.link.listener", DEFAULT_ADDRESS, str(len(dialogues)))
         listener = _Listener(_on(hosts, 1, case, heard), words)
         stack.callback(listener.kill)
         chosen = [word for name in dialogues for word in ("--dialogue", name)]
         played = ("affectstream", "replay", str(corpus), *chosen, "--speed", speed)
         _wait(listener.ready, words, "the listener found no hub")
-        replay = start(1, *played, "--address", ADDRESS)
+        replay = start(1, *played, "--address", DEFAULT_ADDRESS)
         if case.cut_s:
             _wait(listener.fifth, words, "there were no five finals")
-            hosts.cut(True)
-            time.sleep(case.cut_s)
-            hosts.cut(False)
+            _cut(hosts, case.cut_s)
         if replay.wait(_TRIAL_LIMIT_S) != 0:
             raise HostsError(f"the replay failed: {_last(words)}")
         time.sleep(max(0.0, began_s + case.at_least_s - time.monotonic()))
@@ -166,6 +163,12 @@ def run_trial(
             seconds=time.monotonic() - began_s,
             **found,
         )
+
+
+def _cut(hosts: TwoHosts, seconds: float) -> None:
+    hosts.cut(True)
+    time.sleep(seconds)
+    hosts.cut(False)
 
 
 def _on(hosts: TwoHosts, host: int, case: LinkCase, arguments: Sequence[str]) -> list[str]:
