@@ -110,7 +110,7 @@ def test_a_microphone_and_a_transcriber_do_not_grow_while_they_listen() -> None:
     from affectstream.sources.speech import speech_segmenter
 
     segmenter: UtteranceSegmenter = speech_segmenter(
-        session="s", source="mic.you", speaker="you", start_ns=0, publish_audio=True, clock_id="t"
+        session="s", speaker="you", start_ns=0, publish_audio=True, clock_id="t"
     )
     transcriber = Transcriber(Scribe, session="s", engine="fake")
     minutes = EndlessRecording(6 / 60, 0.15, seed=0)

@@ -120,10 +120,15 @@ def test_without_a_model_it_says_how_to_get_one_and_stops(
     assert "--vosk-model DIR" in record.getMessage()
 
 
-def test_the_model_is_found_by_argument_then_by_environment() -> None:
-    assert find_model(None, {}) is None
-    assert find_model(None, {"AFFECTSTREAM_VOSK_MODEL": str(MODEL)}) == MODEL
-    assert find_model(MODEL, {"AFFECTSTREAM_VOSK_MODEL": "/elsewhere"}) == MODEL
+def test_the_model_is_found_by_argument_then_by_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AFFECTSTREAM_VOSK_MODEL", raising=False)
+    assert find_model(None) is None
+    monkeypatch.setenv("AFFECTSTREAM_VOSK_MODEL", str(MODEL))
+    assert find_model(None) == MODEL
+    monkeypatch.setenv("AFFECTSTREAM_VOSK_MODEL", "/elsewhere")
+    assert find_model(MODEL) == MODEL
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from affectstream.core.capture.audio import CapturedAudio
 from affectstream.messages import Gap, Message, Progress, StreamClosed
 from affectstream.sources import backpressure
-from affectstream.sources.backpressure import HeldBack, HeldInput
+from affectstream.sources.backpressure import BackpressuredInput, BackpressuredStream
 
 S = 1_000_000_000
 LISTENER = "asr.mic.you"
@@ -59,7 +59,9 @@ class Endless:
         self.closed = True
 
 
-def play(stream: HeldBack, recording: HeldInput, turns: int, now_ns: int = 0) -> int:
+def play(
+    stream: BackpressuredStream, recording: BackpressuredInput, turns: int, now_ns: int = 0
+) -> int:
     """Return how many of ``turns`` seconds could be played."""
     played = 0
     for _ in range(turns):
@@ -69,9 +71,9 @@ def play(stream: HeldBack, recording: HeldInput, turns: int, now_ns: int = 0) ->
     return played
 
 
-def held(listeners: int = 0) -> tuple[HeldBack, HeldInput]:
-    stream = HeldBack(Microphone(), "s", "mic.you", ahead_ns=20 * S, listeners=listeners)
-    return stream, HeldInput(Endless(), stream)
+def held(listeners: int = 0) -> tuple[BackpressuredStream, BackpressuredInput]:
+    stream = BackpressuredStream(Microphone(), "s", "mic.you", ahead_ns=20 * S, listeners=listeners)
+    return stream, BackpressuredInput(Endless(), stream)
 
 
 def test_without_a_listener_nobody_is_waited_for() -> None:

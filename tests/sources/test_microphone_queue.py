@@ -74,7 +74,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench()
     monkeypatch.setattr(devices, "resolve", lambda device: device)
     monkeypatch.setattr(devices, "open_device", bench.open)
-    monkeypatch.setattr(devices, "find_again", lambda: None)
+    monkeypatch.setattr(devices, "refresh_devices", lambda: None)
     monkeypatch.setattr(device_keeper, "RETRY_S", 0.01)
     monkeypatch.setattr(device_keeper, "TICK_S", 0.01)
     monkeypatch.setattr(device_keeper, "STALLED_S", 0.2)
@@ -282,7 +282,7 @@ def test_an_error_that_nobody_foresaw_ends_the_worker(
     def fail() -> None:
         raise RuntimeError("bug")
 
-    monkeypatch.setattr(devices, "find_again", fail)
+    monkeypatch.setattr(devices, "refresh_devices", fail)
     bench.opened[0].active = False
     wait_for(lambda: bool(said))
     with pytest.raises(SourceError, match="thread has ended"):
@@ -347,7 +347,7 @@ def test_a_device_at_its_own_rate_is_resampled_onto_the_same_timeline(
 
 def test_the_first_of_several_channels_is_taken() -> None:
     taken: list[tuple[bytes, int, bool]] = []
-    callback = devices._callback(lambda *block: taken.append(block), 2, 16_000, believes_adc=True)
+    callback = devices._callback(lambda *block: taken.append(block), 2, 16_000, trust_adc_time=True)
     pcm = np.arange(640, dtype=np.int16).tobytes()
     when = SimpleNamespace(currentTime=5.0, inputBufferAdcTime=4.98)
     callback(pcm, 320, when, SimpleNamespace(input_overflow=True))
@@ -360,7 +360,7 @@ def test_the_first_of_several_channels_is_taken() -> None:
 def test_impossible_capture_times_are_not_believed(adc: float, age_ms: int) -> None:
     taken: list[int] = []
     callback = devices._callback(
-        lambda pcm, age_ns, overflow: taken.append(age_ns), 1, 16_000, believes_adc=True
+        lambda pcm, age_ns, overflow: taken.append(age_ns), 1, 16_000, trust_adc_time=True
     )
     when = SimpleNamespace(currentTime=5.0, inputBufferAdcTime=adc)
     callback(bytes(640), 320, when, SimpleNamespace(input_overflow=False))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError, CorpusUtterance
 from affectstream.errors import brief
-from affectstream.sources.audio_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MAX_AUDIO_CHANNELS
+from affectstream.sources.decoders import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MAX_AUDIO_CHANNELS
 from affectstream.sources.mocap.formats import MocapLayout
 from affectstream.sources.mocap.frames import MocapFrame, MocapLoss, MocapRecording
 from affectstream.timebase import NS_PER_MS, Interval, ns_to_samples, samples_to_ns

@@ -113,7 +113,6 @@ class Analyst:
     def _segmenter(self, speaker: str) -> Machine:
         return speech_segmenter(
             session=RECORDING_SESSION,
-            source=None,
             speaker=speaker,
             start_ns=0,
             publish_audio=self._recognizer is not None,

@@ -1,7 +1,7 @@
-"""The transcript worker.
+"""The transcript worker: speech recognition by Vosk.
 
-Knows: Vosk, and where its model may lie.
-Refuses to know: utterances and time; ``core.transcripts`` does that.
+Knows: the package vosk, and where its model may lie.
+Refuses to know: utterances and time (``core.speech.transcriber``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +30,22 @@ HOW_TO_GET_A_MODEL = (
 
 
 class VoskRecognizer:
-    """One utterance's recogniser over a model that is loaded once."""
+    """The recogniser of one utterance.
+
+    Args:
+        vosk: the module.
+        model: a ``vosk.Model``; all recognisers share it.
+    """
 
     def __init__(self, vosk: Any, model: Any) -> None:
         self._kaldi = vosk.KaldiRecognizer(model, SAMPLE_RATE_HZ)
         self._kaldi.SetWords(True)
-        self._done: list[HeardWord] = []  # before the pauses that Vosk itself found
+        self._done: list[HeardWord] = []  # Vosk settles them at pauses that it finds itself
         self._last = ""
         self._samples = 0
 
     def accept(self, pcm: bytes) -> str | None:
-        """Take 16 kHz s16 mono samples; return the text so far, None if it is unchanged."""
+        """Take samples (16 kHz s16 mono); return the text so far, or None if it is unchanged."""
         self._samples += len(pcm) // 2
         if self._kaldi.AcceptWaveform(pcm):
             self._take(self._kaldi.Result())
@@ -54,7 +59,7 @@ class VoskRecognizer:
         return text
 
     def finish(self) -> list[HeardWord]:
-        """Return the words."""
+        """Return all words, with their times in seconds since the utterance began."""
         self._take(self._kaldi.FinalResult())
         return self._done
 
@@ -69,15 +74,13 @@ class VoskRecognizer:
         self._done += [HeardWord(w["word"], w["start"], w["end"], w["conf"]) for w in words]
 
 
-def find_model(
-    model: Path | str | None, environment: Mapping[str, str] | None = None
-) -> Path | None:
+def find_model(model: Path | str | None) -> Path | None:
     """Return the model's folder: the argument, else ``$AFFECTSTREAM_VOSK_MODEL``, else None.
 
     Raises:
-        SourceError: the folder that was named is no Vosk model.
+        SourceError: the folder that was named is not a Vosk model.
     """
-    named = model or (os.environ if environment is None else environment).get(MODEL_VARIABLE)
+    named = model or os.environ.get(MODEL_VARIABLE)
     if not named:
         return None
     path = Path(named)
@@ -90,7 +93,7 @@ def find_model(
 
 
 def load_vosk(path: Path) -> Callable[[], VoskRecognizer]:
-    """Load a model once; return what makes a recogniser for each utterance.
+    """Load a model and return the function that makes a recogniser for each utterance.
 
     Raises:
         SourceError: Vosk is not installed, or cannot read the model.
@@ -120,15 +123,15 @@ def run_transcriber(
 ) -> None:
     """Transcribe every microphone of a session until ``stopping()``.
 
-    Without a model it says how to get one and returns: text is then masked downstream.
+    Without a model it warns, says how to get one, and returns; estimates then do without words.
 
     Args:
         address: the hub's.
         session: the dialogue.
-        model: the folder of a Vosk model; else ``$AFFECTSTREAM_VOSK_MODEL``.
+        model: the folder of a Vosk model; None takes ``$AFFECTSTREAM_VOSK_MODEL``.
 
     Raises:
-        SourceError: Vosk is missing, or the model that was named cannot be used.
+        SourceError: Vosk is not installed, or the model that was named cannot be used.
     """
     path = find_model(model)
     if path is None:

@@ -1,27 +1,29 @@
-"""A recording in place of a microphone.
+"""The worker that plays a recording in place of a microphone.
 
-Knows: wav files, other containers by way of soundfile, and how to play one at a pace.
-Refuses to know: what an utterance is (``core.segmenter``) and who listens (``runner``).
+Knows: at which pace a recording is played, and where each block lies in time.
+Refuses to know: file formats (``decoders``), what an utterance is (``core.speech.segmenter``) and
+who listens (``run.loop``).
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import wave
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from affectstream.bus import Endpoint, HubClock
 from affectstream.core.capture.audio import AudioLost, Captured
-from affectstream.errors import SourceError, brief
+from affectstream.errors import SourceError
 from affectstream.run.loop import run
-from affectstream.sources.backpressure import HeldBack, HeldInput
+from affectstream.sources.backpressure import BackpressuredInput, BackpressuredStream
+from affectstream.sources.decoders import (
+    HIGHEST_RATE_HZ,
+    LOWEST_RATE_HZ,
+    MAX_AUDIO_CHANNELS,
+    open_decoder,
+)
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.sources.speech import speech_segmenter, take_at
 from affectstream.timebase import NS_PER_MS, NS_PER_S, samples_to_ns
@@ -30,122 +32,26 @@ _log = logging.getLogger(__name__)
 
 PLAYED_BLOCK_MS = 60
 LONGEST_READ_S = 1.0
-LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 384_000
-"""What the wire can say of audio."""
-MAX_AUDIO_CHANNELS = 64
-"""A header that says more is broken: a second of it would fill the memory."""
+"""The most that one call of ``AudioFile.read`` returns."""
+
 UNKNOWN_BYTES = 0x7FFF_0000
-"""Programs that write a wav into a pipe do not know its length, and claim the longest."""
-
-
-class _Reader(Protocol):
-    rate_hz: int
-    channels: int
-    frames: int  # as the header says
-
-    def read(self, frames: int) -> NDArray[np.int16]:
-        """Return at most ``frames`` frames, shape (n, channels)."""
-
-    def seek(self, frame: int) -> None:
-        """Read on at ``frame``, which is not beyond the end."""
-
-    def close(self) -> None:
-        """Close the file."""
-
-
-class _Wav:
-    def __init__(self, path: Path) -> None:
-        try:
-            self._wav = wave.open(str(path), "rb")  # noqa: SIM115
-        except (wave.Error, EOFError, RuntimeError) as error:  # the last: sizes that cannot be
-            raise SourceError(
-                f"{path} is no PCM wav file ({brief(error) or 'it ends in its header'}); "
-                "convert it with "
-                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`, or pip install 'affectstream[live]'"
-            ) from error
-        self.rate_hz = self._wav.getframerate()
-        self.channels = self._wav.getnchannels()
-        self.frames = self._wav.getnframes()
-        if self._wav.getsampwidth() != 2:
-            bits = 8 * self._wav.getsampwidth()
-            self.close()
-            raise SourceError(
-                f"{path} has {bits} bits per sample, not 16; convert it with "
-                "`ffmpeg -i IN -c:a pcm_s16le OUT.wav`, or pip install 'affectstream[live]'"
-            )
-
-    def read(self, frames: int) -> NDArray[np.int16]:
-        pcm = self._wav.readframes(frames)
-        whole = len(pcm) // (2 * self.channels) * 2 * self.channels
-        return np.frombuffer(pcm[:whole], dtype="<i2").reshape(-1, self.channels)
-
-    def seek(self, frame: int) -> None:
-        self._wav.setpos(frame)
-
-    def close(self) -> None:
-        self._wav.close()
-
-
-class _Soundfile:
-    def __init__(self, path: Path, soundfile: Any) -> None:
-        try:
-            self._file = soundfile.SoundFile(str(path))
-        except soundfile.LibsndfileError as error:
-            raise SourceError(
-                f"{path} cannot be read as audio ({brief(error)}); convert it with "
-                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`"
-            ) from error
-        self._path, self._error = path, soundfile.LibsndfileError
-        self.rate_hz = int(self._file.samplerate)
-        self.channels = int(self._file.channels)
-        self.frames = int(self._file.frames)
-
-    def read(self, frames: int) -> NDArray[np.int16]:
-        try:
-            block: NDArray[np.int16] = self._file.read(frames, dtype="int16", always_2d=True)
-        except self._error as error:
-            _log.warning("%s cannot be read on: %s", self._path, brief(error))
-            return np.zeros((0, self.channels), np.int16)
-        return block
-
-    def seek(self, frame: int) -> None:
-        try:
-            self._file.seek(frame)
-        except self._error as error:
-            _log.warning("%s cannot be read from there: %s", self._path, brief(error))
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _open(path: Path) -> _Reader:
-    if not path.is_file():
-        raise SourceError(f"{path} does not exist; name an audio file")
-    try:
-        return _Wav(path)
-    except SourceError:
-        try:
-            import soundfile
-        except (ImportError, OSError):
-            soundfile = None
-        if soundfile is None:
-            raise
-    return _Soundfile(path, soundfile)
+"""Programs that write a wav into a pipe do not know its length and claim at least this many."""
 
 
 class AudioFile:
-    """A file as an input of the runner, played in real time or ``speed`` times as fast.
+    """A recording as an input of ``run.loop``: one channel, resampled to 16 kHz.
 
     Args:
-        path: a wav file, or what soundfile can read.
+        path: a 16-bit wav file, or another format if soundfile is installed.
         channel: which channel, from 0.
-        speed: ``math.inf`` plays as fast as it is read.
+        speed: 1 plays in real time, 2 twice as fast, ``math.inf`` as fast as the file is read.
         not_before_ns: processing time before which nothing is played.
-        resume: begin where the recording would be by now, had it begun at ``not_before_ns``; one
-            that is played as fast as it is read is nowhere by now, and begins at its beginning.
+        resume: begin where the recording would be by now, had it begun at ``not_before_ns``. With
+            an infinite speed it begins at its beginning all the same.
 
     Raises:
-        SourceError: the file is missing, empty, no audio, or lacks the channel.
+        SourceError: the file is missing, empty, not audio, or lacks the channel; or the speed is
+            not above 0.
     """
 
     def __init__(
@@ -160,7 +66,7 @@ class AudioFile:
         if not speed > 0:
             raise SourceError(f"a speed of {speed} plays nothing; give a number above 0")
         self._path = Path(path)
-        self._reader = _open(self._path)
+        self._reader = open_decoder(self._path)
         try:
             self._check(channel)
             self._resampler = TimelineResampler(self._reader.rate_hz)
@@ -198,7 +104,7 @@ class AudioFile:
 
     @property
     def duration_ns(self) -> int:
-        """How long the file says it is."""
+        """The recording's length according to its header."""
         return samples_to_ns(self._reader.frames, self._reader.rate_hz)
 
     @property
@@ -207,11 +113,11 @@ class AudioFile:
         return self._exhausted
 
     def fileno(self) -> int:
-        """Return -1: a file is paced by ``next_read_ns``."""
+        """Return -1: there is nothing to poll, ``next_read_ns`` says when to read."""
         return -1
 
     def next_read_ns(self) -> int | None:
-        """Return the processing time at which the next block is over."""
+        """Return the processing time at which the next block has been played; None at the end."""
         if self._exhausted:
             return None
         if self._begin_ns is None:
@@ -219,7 +125,7 @@ class AudioFile:
         return self._begin_ns + self._played_ns(self._position) + int(self._block_ns)
 
     def read(self, now_ns: int) -> list[Captured]:
-        """Return what was played until ``now_ns``; at most a second of it."""
+        """Return what was played until ``now_ns``, one second of audio at most."""
         if self._exhausted or now_ns < self.not_before_ns:
             return []
         if self._begin_ns is None:
@@ -241,7 +147,10 @@ class AudioFile:
         return [*self._resampler.accept(first, frames[:, self._channel])]
 
     def _skip(self, now_ns: int) -> AudioLost:
-        """Go to where the recording is by now; how much of it was heard before is not known."""
+        """Go to where the recording is by now.
+
+        The loss that it returns has the count 0: how much the earlier worker played is not known.
+        """
         self._begin_ns = self.not_before_ns
         elapsed_s = (now_ns - self._begin_ns) / NS_PER_S
         due = int(elapsed_s * self._speed * self._reader.rate_hz)
@@ -281,56 +190,52 @@ def run_audio_file(
     address: str | Endpoint,
     session: str,
     speaker: str,
-    source: str | None = None,
     channel: int = 0,
     speed: float = 1.0,
     start_ns: int | None = None,
     resume: bool = False,
-    publish_audio: bool = True,
     vad: str = "webrtc",
-    aggressiveness: int = 2,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Publish a recording as the stream ``mic.SPEAKER``, at its own pace.
+    """Publish a recording as the stream ``mic.SPEAKER`` until its end or ``stopping()``.
 
     Args:
         address: the hub's.
+        channel: as for ``AudioFile``.
+        speed: as for ``AudioFile``. With ``math.inf`` it waits for the dialogue's transcribers.
         start_ns: event time of the file's first sample, the same for all files of one dialogue;
             None is now. A start in the future is waited for.
-        speed: ``math.inf`` plays as fast as it is read, and as the dialogue's transcribers follow.
-        resume: the recording began at ``start_ns`` already, in a worker that is no more; go on
-            where it is by now.
-        channel: as for ``AudioFile``; the rest as for the microphone.
+        resume: an earlier worker began to play it at ``start_ns``; go on where it would be by now.
+        vad: the voice detector, one of ``speech.DETECTORS``.
 
     Raises:
-        SourceError: the file cannot be played; one sentence with a remedy.
+        SourceError: the file cannot be played.
     """
     recording = AudioFile(path, channel=channel, speed=speed, resume=resume)
+    paced = not math.isinf(speed)
     with closing(recording), HubClock(address) as clock:
         clock.wait(stopping)
         start_ns = clock.now_ns() if start_ns is None else start_ns
         recording.not_before_ns = start_ns
         segmenter = speech_segmenter(
             session=session,
-            source=source,
             speaker=speaker,
             start_ns=start_ns,
-            publish_audio=publish_audio,
+            publish_audio=True,
             clock_id="file",
             vad=vad,
-            aggressiveness=aggressiveness,
-            take=take_at(clock.now_ns()) if resume and not math.isinf(speed) else "",
+            take=take_at(clock.now_ns()) if resume and paced else "",
         )
-        if not math.isinf(speed):
+        if paced:
             run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)
             return
-        stream = HeldBack(segmenter, session, source or f"mic.{speaker}")
+        stream = BackpressuredStream(segmenter, session, f"mic.{speaker}")
         run(
             stream,
             address=address,
             prefixes=stream.prefixes,
             from_start=False,
-            inputs=[HeldInput(recording, stream)],
+            inputs=[BackpressuredInput(recording, stream)],
             clock=clock,
             stopping=stopping,
         )

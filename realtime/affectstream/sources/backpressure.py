@@ -1,11 +1,12 @@
-"""A recording that is played as fast as its listeners take it in.
+"""Backpressure: a recording that is played as fast as the transcript workers can follow.
 
-Knows: how far the stream has come, how far each transcript stream of it has, and how far it may
-run ahead of the slowest.
-Refuses to know: what is said and heard; a machine inside it does the work.
+Knows: how far the recording has been published, how far each transcript stream has followed, and
+how far the recording may run ahead of the slowest.
+Refuses to know: what is published; the machine inside decides that.
 
-Queues and rings are bounded: whoever plays hours of audio without looking back loses what the
-recogniser has not read yet. It answers each watermark with its own, and that is waited for.
+Queues and retransmission buffers are bounded. If hours of audio were published at full speed, the
+recogniser would lose what it has not read yet. A transcript worker answers every watermark of the
+audio with its own watermark, and those are waited for here.
 """
 
 from __future__ import annotations
@@ -22,17 +23,22 @@ from affectstream.timebase import NS_PER_S
 _log = logging.getLogger(__name__)
 
 AHEAD_NS = 20 * NS_PER_S
+"""How far a recording may run ahead of its slowest listener, in event time."""
+
 LISTENER_WAIT_NS = 20 * NS_PER_S
+"""After so long without any answer, the listeners are no longer waited for."""
 
 
 @dataclass(slots=True)
-class HeldBack:
-    """The machine of one stream; ``runner.run`` runs it, fed by ``HeldInput``.
+class BackpressuredStream:
+    """A machine around the one of a stream; it also receives the listeners' answers.
+
+    ``run.loop`` runs it, with a ``BackpressuredInput`` as its input.
 
     Args:
-        machine: what is captured goes to it; its watermarks are what listeners answer.
-        session, source: the stream.
-        ahead_ns: event time that it may run ahead of its slowest listener.
+        machine: gets what is captured, and publishes it.
+        session, source: the stream that ``machine`` publishes.
+        ahead_ns: event time by which it may run ahead of its slowest listener.
         listeners: how many must have answered before it begins; others may join later.
     """
 
@@ -41,67 +47,72 @@ class HeldBack:
     source: str
     ahead_ns: int = AHEAD_NS
     listeners: int = 0
-    _answers: dict[str, int] = field(default_factory=dict)
-    _said_ns: int | None = None
-    _heard_ns: int | None = None
+    _answers: dict[str, int] = field(default_factory=dict)  # listener -> its watermark
+    _published_ns: int | None = None  # watermark of what was published
+    _answered_ns: int | None = None  # processing time of the last answer
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What it must hear: the transcripts' watermarks and their end."""
+        """The topics to subscribe to: progress and end of the stream's transcripts."""
         of = f"{self.session}/asr.{self.source}"
         return (f"progress/{of}", f"stream.closed/{of}")
 
     def receive(
         self, message: CapturedAudio | AudioLost | DeviceLost | Message, now_ns: int
     ) -> list[Message]:
-        """Take what was captured, or a listener's answer."""
+        """Take what was captured, or a listener's answer; return what to publish."""
         if isinstance(message, CapturedAudio | AudioLost | DeviceLost):
             return self._note(self.machine.receive(message, now_ns))
         if isinstance(message, StreamClosed):
             self._answers.pop(message.source, None)
         elif isinstance(message, Progress):
             self._answers[message.source] = message.watermark_ns
-            self._heard_ns = now_ns
+            self._answered_ns = now_ns
         return []
 
-    def may_go_on(self, now_ns: int) -> bool:
-        """Return whether the listeners have taken in enough of what was said."""
-        if self._heard_ns is None:
-            self._heard_ns = now_ns
-        if now_ns - self._heard_ns >= LISTENER_WAIT_NS and (self._answers or self.listeners):
-            _log.warning("%s: who transcribes it has fallen silent; it goes on", self.source)
+    def may_read(self, now_ns: int) -> bool:
+        """Return whether the listeners have followed far enough for more to be read."""
+        if self._answered_ns is None:
+            self._answered_ns = now_ns
+        if now_ns - self._answered_ns >= LISTENER_WAIT_NS and (self._answers or self.listeners):
+            _log.warning("%s: its transcript worker no longer answers; going on", self.source)
             self._answers.clear()
             self.listeners = 0
         if len(self._answers) < self.listeners:
             return False
-        if self._said_ns is None or not self._answers:
+        if self._published_ns is None or not self._answers:
             return True
-        return self._said_ns - min(self._answers.values()) < self.ahead_ns
+        return self._published_ns - min(self._answers.values()) < self.ahead_ns
 
     def wake(self, now_ns: int) -> list[Message]:
-        """Do what is due."""
+        """Return what the machine inside publishes when woken."""
         return self._note(self.machine.wake(now_ns))
 
     def next_wake_ns(self) -> int | None:
-        """Return when something will be due."""
+        """Return when the machine inside is to be woken."""
         return self.machine.next_wake_ns()
 
     def close(self, now_ns: int) -> list[Message]:
-        """Say the last words."""
+        """Return what the machine inside publishes at its end."""
         return self.machine.close(now_ns)
 
-    def _note(self, said: Iterable[Message]) -> list[Message]:
-        said = list(said)
-        for message in said:
+    def _note(self, published: Iterable[Message]) -> list[Message]:
+        messages = list(published)
+        for message in messages:
             if isinstance(message, Progress):
-                self._said_ns = message.watermark_ns
-        return said
+                self._published_ns = message.watermark_ns
+        return messages
 
 
-class HeldInput:
-    """An input of a stream that is held back: it is not read while the listeners are behind."""
+class BackpressuredInput:
+    """The input of a ``BackpressuredStream``: not read while the listeners are too far behind.
 
-    def __init__(self, recording: InputDevice, stream: HeldBack) -> None:
+    Args:
+        recording: the input to be read.
+        stream: decides when.
+    """
+
+    def __init__(self, recording: InputDevice, stream: BackpressuredStream) -> None:
         self._recording, self._stream = recording, stream
         self._held = False
 
@@ -115,16 +126,16 @@ class HeldInput:
         return self._recording.fileno()
 
     def next_read_ns(self) -> int | None:
-        """Return when to read; None while an answer is waited for, which wakes the loop."""
+        """Return when to read; None while an answer is waited for, as that wakes the loop."""
         if self._held or not isinstance(self._recording, PacedInput):
             return None
         return self._recording.next_read_ns()
 
     def read(self, now_ns: int) -> Iterable[object]:
-        """Return what there is, or nothing while the listeners are behind."""
-        self._held = not self._stream.may_go_on(now_ns)
+        """Return what the recording has, or nothing while the listeners are too far behind."""
+        self._held = not self._stream.may_read(now_ns)
         return () if self._held else self._recording.read(now_ns)
 
     def close(self) -> None:
-        """Let go of the recording."""
+        """Close the recording."""
         self._recording.close()

@@ -1,11 +1,11 @@
-"""Which input is the default, and when that changes.
+"""Which input device is the default, and when that changes.
 
-Knows: PulseAudio's and PipeWire's ``pactl``, which tells of changes.
-Refuses to know: what a change means for whoever listens.
+Knows: ``pactl``, the command line of PulseAudio and PipeWire, which reports changes.
+Refuses to know: what to do about a change.
 
-PortAudio learns which device is the default when it is started, and names whatever a sound server
-has behind it ``default``. The server tells of a change at once, so that nothing is asked for twice.
-Where there is no such server, or the environment names the source, nobody tells.
+PortAudio looks up the default device only when it is started, and calls whatever a sound server
+uses ``default``. ``pactl subscribe`` reports a change at once, so nothing is polled. Where there is
+no such server, or ``$PULSE_SOURCE`` names the source, no change is ever reported.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ import re
 import shutil
 import subprocess
 
-CHANGE = b"'change' on server"
-ANSWER_S = 2.0
+CHANGE = b"'change' on server"  # what ``pactl subscribe`` prints when the default changes
+ANSWER_S = 2.0  # how long ``pactl info`` may take
 
 
 class DefaultInput:
-    """Follows the default input of a sound server; each ``begin`` starts anew."""
+    """Watches a sound server's default input.
+
+    Attributes:
+        name: the default source, as the server calls it; None where it is not known.
+    """
 
     def __init__(self) -> None:
         self.name: str | None = None
         self._events: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Look which input is the default, and listen for changes."""
+        """Look up the default input, and watch for changes from now on."""
         self.close()
         if shutil.which("pactl") is None or "PULSE_SOURCE" in os.environ:
             return
@@ -43,7 +47,7 @@ class DefaultInput:
         self.name = _default_source()
 
     def changed(self) -> str | None:
-        """Return the new default's name if it is another one, without waiting otherwise."""
+        """Return the new default's name if it has changed, else None. Does not wait for one."""
         if self._events is None or self._events.stdout is None:
             return None
         told = self._events.stdout.read(65_536)
@@ -56,7 +60,7 @@ class DefaultInput:
         return now
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop watching."""
         if self._events is None:
             return
         self._events.kill()
@@ -84,4 +88,4 @@ def _default_source() -> str | None:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C"}  # its words are translated
+    return {**os.environ, "LC_ALL": "C"}  # pactl would translate its output

@@ -1,6 +1,7 @@
-"""Keeps a device open: opens it, sees when it falls silent, and opens it again.
+"""Keeps an audio device open: opens it, notices when it is lost, and opens it again.
 
-Knows: a thread of its own, in which PortAudio may take as long as it likes, or hang.
+Knows: when a device counts as lost. It works in a thread of its own, because PortAudio's calls may
+take long or hang.
 Refuses to know: what is in the blocks, and where they lie in time.
 """
 
@@ -18,28 +19,29 @@ from affectstream.sources.default_input import DefaultInput
 
 _log = logging.getLogger(__name__)
 
-TICK_S = 0.1
-STALLED_S = 1.0
-FIRST_BLOCK_S = 5.0  # a device may take its time over the first block
-RETRY_S = 0.5
-CLOSE_S = 0.7
+TICK_S = 0.1  # between two looks at the device
+STALLED_S = 1.0  # without a block: the device is lost
+FIRST_BLOCK_S = 5.0  # the same, before its first block
+RETRY_S = 0.5  # between two attempts to open it again
+CLOSE_S = 0.7  # how long the thread may take to end
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A device was opened: the blocks that follow are its."""
+    """A device was opened; the blocks that follow come from it, at ``rate_hz``."""
 
     rate_hz: int
 
 
 class DeviceKeeper:
-    """A thread that keeps one device open until it is closed.
+    """A thread that keeps one device open until ``close``.
 
     Args:
-        device: a name, a part of one, a number, or None for the default, which is followed.
-        on_block: takes blocks, in PortAudio's thread.
-        tell: takes what happens to the device, in the keeper's thread.
-        wait: a device that is not there yet is waited for.
+        device: a name, a part of one, or a number; None for the default, and whichever device
+            becomes the default later.
+        on_block: called with each block, in PortAudio's thread.
+        tell: called when the device was opened or lost, in the keeper's thread.
+        wait: whether to wait for a device that is not there yet.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class DeviceKeeper:
         self._thread = threading.Thread(target=self._run, name="microphone", daemon=True)
 
     def start(self, stopping: Callable[[], bool]) -> None:
-        """Return once the device is open, or waited for, or ``stopping()``.
+        """Return once the device is open or being waited for, or when ``stopping()``.
 
-        PortAudio may hang over it, in its own thread: this one still hears signals.
+        The device is opened in the keeper's thread, so that this one can still handle signals when
+        PortAudio hangs.
 
         Raises:
             SourceError: there is no such device, or it cannot be opened.
@@ -79,11 +82,11 @@ class DeviceKeeper:
 
     @property
     def alive(self) -> bool:
-        """Whether it still sees to the device; False after an error that nobody foresaw."""
+        """Whether the device is still being looked after; False after an unexpected error."""
         return self._stop.is_set() or self._thread.is_alive()
 
     def close(self) -> None:
-        """Let go of the device, or leave it where it hangs."""
+        """Close the device, or leave it as it is if PortAudio hangs."""
         self._stop.set()
         self._thread.join(timeout=CLOSE_S)
         if self._thread.is_alive():
@@ -145,13 +148,14 @@ class DeviceKeeper:
             kept.close()
             if lost is None:
                 return
-            # One that never delivered is not worth a hurry.
+            # A device that never delivered a block is not tried again at once.
             kept = self._reopen(0 if self._blocks else RETRY_S)
 
     def _watch(self, device: devices.OpenDevice) -> DeviceLost | None:
-        """Wait until the device is gone; return why, or None when we are to stop.
+        """Wait until the device is lost and return why, or None when the keeper is to stop.
 
-        Silence is counted in ticks of our own: while this whole process was held up, none passed.
+        The time without a block is counted in ticks of this thread, not by a clock: while the whole
+        process is suspended, none pass, and the device does not count as lost.
         """
         heard, silent_s = 0, 0.0
         while not self._stop.wait(TICK_S):
@@ -170,7 +174,7 @@ class DeviceKeeper:
         while not self._stop.wait(pause_s):
             pause_s = RETRY_S
             try:
-                devices.find_again()
+                devices.refresh_devices()
                 device = self._open()
             except SourceError as error:
                 _log.debug("still no device: %s", error)

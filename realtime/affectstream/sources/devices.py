@@ -1,6 +1,7 @@
-"""Audio devices, by way of PortAudio.
+"""Audio input devices, through PortAudio.
 
-Knows: sounddevice, how a device is found and opened, and what to install where PortAudio lacks.
+Knows: the package sounddevice, how a device is found and opened, and what to install if PortAudio
+is missing.
 Refuses to know: what becomes of the samples, and when a lost device should be opened again.
 """
 
@@ -17,23 +18,24 @@ from affectstream.errors import SourceError
 from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ
 
 DEVICE_BLOCK_MS = 60
-"""A shorter block wakes the worker more often, which costs more than what it hears."""
+"""Length of a block. Shorter ones wake the worker so often that this costs more than its work."""
 
 LONGEST_DELAY_NS = 40_000_000
+"""How much older than its length a block may be. If PortAudio reports more, it is wrong."""
 
 RATES_HZ = (SAMPLE_RATE_HZ, 48_000, 44_100, 32_000, 8_000)
-"""What is asked for, best first; the device's own rate comes second."""
+"""Sample rates to try, best first; the device's own rate is tried second."""
 
 SOUND_SERVERS = ("default", "pulse", "pipewire", "jack", "sysdefault")
-"""What PortAudio calls a device of ALSA behind which a sound server stands."""
+"""PortAudio's names for ALSA devices that belong to a sound server."""
 
 OnBlock = Callable[[bytes, int, bool], None]
-"""Takes a block: s16 mono samples, the age of the first one in ns, and whether some were lost."""
+"""Takes a block: s16 mono samples, the first one's age in ns, and whether the device lost some."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An input device: its number (which changes when others come and go) and its name."""
+    """An input device. Its number ``index`` changes when other devices come and go."""
 
     index: int
     name: str
@@ -44,7 +46,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class OpenDevice:
-    """A device that delivers blocks from its own thread."""
+    """A device that was opened; once started, it delivers blocks from PortAudio's thread."""
 
     stream: Any
     name: str
@@ -56,10 +58,10 @@ class OpenDevice:
         return bool(self.stream.active)
 
     def start(self) -> None:
-        """Begin to deliver.
+        """Begin to deliver blocks.
 
         Raises:
-            SourceError: the device refuses.
+            SourceError: the device cannot be started.
         """
         sd = load_portaudio()
         try:
@@ -72,11 +74,11 @@ class OpenDevice:
             ) from error
 
     def close(self) -> None:
-        """Stop it at once; a device that is already gone is no error."""
+        """Stop and close it at once. It is no error if the device is already gone."""
         sd = load_portaudio()
-        for last_word in (self.stream.abort, self.stream.close):
+        for step in (self.stream.abort, self.stream.close):
             try:
-                last_word()
+                step()
             except sd.PortAudioError:
                 continue
 
@@ -103,7 +105,7 @@ def load_portaudio() -> ModuleType:
 
 
 def input_devices() -> list[Device]:
-    """Return the devices that can record.
+    """Return the devices that can record, in PortAudio's order.
 
     Raises:
         SourceError: PortAudio is missing.
@@ -123,8 +125,8 @@ def input_devices() -> list[Device]:
     ]
 
 
-def find_again() -> None:
-    """Make PortAudio look for devices anew: it lists them only when it is started.
+def refresh_devices() -> None:
+    """Restart PortAudio so that it looks for devices again; it does so only when it is started.
 
     Raises:
         SourceError: PortAudio cannot be started.
@@ -141,17 +143,20 @@ def find_again() -> None:
 
 
 def abandon() -> None:
-    """Leave PortAudio as it is when this process ends: it hangs, and would hang again."""
+    """Let the process end without closing PortAudio, which hangs and would hang again."""
     sounddevice = sys.modules.get("sounddevice")
     if sounddevice is not None:
         atexit.unregister(sounddevice._exit_handler)
 
 
 def resolve(device: str | int | None) -> str | int | None:
-    """Return the device's full name, which stays when numbers change; None for the default.
+    """Return the device's full name, which stays the same when numbers change.
+
+    Args:
+        device: a name, a part of one, or a number; None (the default) is returned as it is.
 
     Raises:
-        SourceError: there is no such input.
+        SourceError: there is no such input device, or several.
     """
     if device is None:
         return None
@@ -169,10 +174,13 @@ def resolve(device: str | int | None) -> str | int | None:
 
 
 def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
-    """Open a device at 16 kHz mono, or as near to that as it can be had.
+    """Open a device at 16 kHz mono, or as near to that as it allows.
 
-    ``on_block`` is called from PortAudio's thread and must not wait. PortAudio itself converts
-    whatever sample format the device has into s16.
+    PortAudio converts the device's sample format to s16.
+
+    Args:
+        device: as ``resolve`` returns it.
+        on_block: called from PortAudio's thread with each block; must not wait.
 
     Raises:
         SourceError: the device cannot be opened.
@@ -189,7 +197,7 @@ def open_device(device: str | int | None, on_block: OnBlock) -> OpenDevice:
             channels=channels,
             dtype="int16",
             latency="low",
-            callback=_callback(on_block, channels, rate_hz, believes_adc=not served),
+            callback=_callback(on_block, channels, rate_hz, trust_adc_time=not served),
         )
     except (ValueError, sd.PortAudioError) as error:
         what = "the default input device" if device is None else f"input device {device!r}"
@@ -221,20 +229,22 @@ def _formats(found: Any) -> Iterator[tuple[int, int]]:
 
 
 def _callback(
-    on_block: OnBlock, channels: int, rate_hz: int, *, believes_adc: bool
+    on_block: OnBlock, channels: int, rate_hz: int, *, trust_adc_time: bool
 ) -> Callable[..., None]:
     """Return PortAudio's callback.
 
-    A sound server guesses the converter's time, and its guess wanders by 20 ms for seconds; blocks
-    arrive far more steadily, so that there they are as old as they are long.
+    Args:
+        trust_adc_time: whether to use the capture time that PortAudio reports. A sound server only
+            estimates it, and its estimate drifts by 20 ms for seconds. Blocks arrive far more
+            regularly, so without it a block's age is taken to be its length.
     """
 
     def callback(data: Any, frames: int, when: Any, status: Any) -> None:
         pcm = bytes(data)
-        if channels > 1:  # the first channel; averaging would cancel opposed phases
+        if channels > 1:  # only the first: opposite phases would cancel out in an average
             pcm = memoryview(pcm).cast("h")[::channels].tobytes()
         block_ns = age_ns = frames * NS_PER_S // rate_hz
-        if believes_adc:
+        if trust_adc_time:
             told_ns = round((when.currentTime - when.inputBufferAdcTime) * NS_PER_S)
             # Some hosts report no time, and some report nonsense while they start.
             if block_ns <= told_ns <= block_ns + LONGEST_DELAY_NS:

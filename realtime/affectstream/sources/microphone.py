@@ -1,11 +1,12 @@
 """The microphone worker.
 
-Knows: a device's callback, a bounded queue, and where its blocks lie in time.
-Refuses to know: what an utterance is (``core.segmenter``), who listens (``runner``), and how a lost
-device is opened again (``sources.device_keeper``).
+Knows: how blocks get from the device's thread to the loop's, and where they lie in time.
+Refuses to know: what an utterance is (``core.speech.segmenter``), who listens (``run.loop``), and
+how a lost device is opened again (``device_keeper``).
 
-Three threads meet here. PortAudio's puts blocks into the queue and never waits. The keeper's says
-when a device was opened or lost. The runner's reads when the pipe says so. Nothing spins.
+Three threads meet here. PortAudio's puts blocks into a bounded queue and never waits. The device
+keeper's puts in when a device was opened or lost. Both write a byte into a pipe, which wakes the
+loop's thread to read the queue; nothing polls.
 """
 
 from __future__ import annotations
@@ -42,18 +43,19 @@ class _Block:
     pcm: bytes
     captured_ns: int
     overflow: bool
-    dropped: int  # samples thrown away before this block because the queue was full
+    dropped: int  # samples lost before this block because the queue was full
 
 
 class Microphone:
-    """A device as an input of the runner.
+    """A device as an input of ``run.loop``.
 
     Args:
-        device: a name, a part of one, a number, or None for the default, which is followed.
+        device: a name, a part of one, or a number; None for the default, and whichever device
+            becomes the default later.
         start_ns: event time of sample 0.
-        clock: nanoseconds since 1970; the runner's.
-        wait: a device that is not there yet is waited for.
-        stopping: says whether to give up while the device is being opened.
+        clock: returns nanoseconds since 1970; the loop's clock.
+        wait: whether to wait for a device that is not there yet.
+        stopping: returns whether to give up while the device is being opened.
 
     Raises:
         SourceError: PortAudio is missing, or the device does not exist or cannot be opened.
@@ -93,18 +95,18 @@ class Microphone:
 
     @property
     def exhausted(self) -> bool:
-        """Never: a microphone has no end."""
+        """False: a microphone has no end."""
         return False
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when there are blocks."""
+        """Return a descriptor that is readable when there is something to read."""
         return self._reader
 
     def read(self, now_ns: int) -> list[Captured]:
         """Return what was captured since the last call, without waiting.
 
         Raises:
-            SourceError: nobody sees to the device any more.
+            SourceError: the keeper's thread has ended.
         """
         del now_ns
         if not self._keeper.alive:
@@ -129,14 +131,14 @@ class Microphone:
         return captured
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         self._keeper.close()
-        with self._lock:  # a device that hangs may still deliver, but to nobody
+        with self._lock:  # a device that hangs may still deliver blocks
             self._closed = True
             for end in (self._reader, self._writer):
                 os.close(end)
 
-    # Runner's thread: positions
+    # The loop's thread: where the blocks lie in time
 
     def _begin_run(self, rate_hz: int) -> None:
         resume_ns = self._start_ns if self._capture is None else self._capture.next_ns
@@ -161,7 +163,11 @@ class Microphone:
         return [*out, lost]
 
     def _take(self, block: _Block) -> list[Captured]:
-        """Place a block, unless it begins something new: then see those after it first."""
+        """Place a block on the timeline and return what it gives.
+
+        Where its time is in doubt (after an overflow, or off what the clock expects), it is held
+        until some more blocks show what its time was.
+        """
         if self._capture is None:
             return []
         out: list[Captured] = []
@@ -229,13 +235,13 @@ class Microphone:
             self._ring()
 
     def _ring(self) -> None:
-        """Wake the reader; with the lock held."""
+        """Wake the loop. The caller holds the lock."""
         if self._closed:
             return
         try:
             os.write(self._writer, b"\0")
         except BlockingIOError:
-            return  # the pipe is full of such bytes: the reader will wake
+            return  # the pipe is full, so the loop will wake anyhow
 
 
 def run_microphone(
@@ -244,10 +250,8 @@ def run_microphone(
     session: str,
     speaker: str,
     device: str | int | None = None,
-    source: str | None = None,
     publish_audio: bool = True,
     vad: str = "webrtc",
-    aggressiveness: int = 2,
     wait: bool = False,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -256,30 +260,26 @@ def run_microphone(
     Args:
         address: the hub's.
         session, speaker: the dialogue, and who speaks.
-        device: a name, a part of one, a number, or None for the default, which is followed.
-        source: the stream's name, if not ``mic.SPEAKER``.
-        publish_audio: False never lets raw audio leave this process; transcripts need it.
-        vad, aggressiveness: the voice detector, see ``listening``.
-        wait: a device that is not there yet is waited for.
+        device, wait: as for ``Microphone``.
+        publish_audio: False keeps raw audio inside this process; transcripts need it.
+        vad: the voice detector, one of ``speech.DETECTORS``.
 
     Raises:
-        SourceError: the device or a library is missing; one sentence with a remedy.
+        SourceError: the device or a library is missing.
     """
     if not wait:
-        # What is wrong with the device is said at once, not after the hub has come.
+        # So that an error of the device is shown at once, and not only when the hub is there.
         devices.open_device(devices.resolve(device), lambda *_: None).close()
     with HubClock(address) as clock:
         clock.wait(stopping)
         start_ns = clock.now_ns()
         segmenter = speech_segmenter(
             session=session,
-            source=source,
             speaker=speaker,
             start_ns=start_ns,
             publish_audio=publish_audio,
             clock_id="wall",
             vad=vad,
-            aggressiveness=aggressiveness,
             take=take_at(start_ns),
         )
         microphone = Microphone(

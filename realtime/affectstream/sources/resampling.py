@@ -1,6 +1,6 @@
-"""Audio at any rate into audio at 16 kHz, positions included.
+"""Resamples audio of any rate to 16 kHz and keeps track of where the output lies.
 
-Knows: soxr's streaming resampler and where on the timeline its output lies.
+Knows: soxr's streaming resampler, and the positions of its input and output.
 Refuses to know: where the samples come from.
 """
 
@@ -17,10 +17,20 @@ from affectstream.timebase import SAMPLE_RATE_HZ
 
 
 class TimelineResampler:
-    """Resamples runs of samples; a position that jumps ahead begins a new run.
+    """Resamples runs of adjacent samples. A position that jumps ahead begins a new run.
 
-    soxr compensates its own delay: the first sample out lies where the first sample in does, and
+    soxr makes up for its own delay: the first sample out lies where the first sample in does, and
     the last ones come out when the run is ended.
+
+    Args:
+        rate_hz: sample rate of the input.
+        begins_at: the least position, at 16 kHz, of the first sample out.
+
+    Attributes:
+        next_out: position, at 16 kHz, of the next sample out.
+
+    Raises:
+        SourceError: the rate is not 16 kHz, and soxr is not installed.
     """
 
     def __init__(self, rate_hz: int, *, begins_at: int = 0) -> None:
@@ -28,10 +38,10 @@ class TimelineResampler:
         self._soxr = _soxr() if rate_hz != SAMPLE_RATE_HZ else None
         self._stream: Any = None
         self._next_in: int | None = None
-        self.next_out = begins_at  # position at 16 kHz
+        self.next_out = begins_at
 
     def accept(self, first_sample: int, samples: NDArray[np.int16]) -> list[CapturedAudio]:
-        """Return what ``samples`` at ``first_sample`` (at the input's rate) become."""
+        """Return what ``samples``, (n,), become; ``first_sample`` is their place in the input."""
         out: list[CapturedAudio] = []
         if first_sample != self._next_in:
             out = self.end_run()
@@ -46,7 +56,7 @@ class TimelineResampler:
         return out + self._emit(samples)
 
     def end_run(self) -> list[CapturedAudio]:
-        """Return the samples that the resampler still held."""
+        """End the run and return the samples that the resampler still held."""
         self._next_in = None
         if self._stream is None:
             return []
@@ -55,10 +65,13 @@ class TimelineResampler:
         return self._emit(_rounded(rest))
 
     def hole(self, resumes_at: int, samples: int, reason: str) -> list[CapturedAudio | AudioLost]:
-        """End the run and say that ``samples`` are missing before position ``resumes_at``.
+        """End the run; return its last samples, and a report that some are missing.
 
-        Both are at the input's rate. Where samples were thrown away rather than missed, the
-        position does not jump.
+        Args:
+            resumes_at: position at which the input goes on, at its rate. It need not jump: a full
+                queue loses samples without a gap in the positions.
+            samples: how many are missing, at the input's rate.
+            reason: why.
         """
         out: list[CapturedAudio | AudioLost] = [*self.end_run()]
         begins, self.next_out = self.next_out, max(self.next_out, self.position(resumes_at))
@@ -66,7 +79,7 @@ class TimelineResampler:
         return out
 
     def position(self, at_input_rate: int) -> int:
-        """Return a position at 16 kHz."""
+        """Return a position of the input as a position at 16 kHz."""
         return (at_input_rate * SAMPLE_RATE_HZ + self.rate_hz // 2) // self.rate_hz
 
     def _emit(self, samples: NDArray[np.int16]) -> list[CapturedAudio]:
@@ -77,7 +90,10 @@ class TimelineResampler:
 
 
 def _rounded(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Return s16 samples; soxr's own rounding dithers at random, so that chunks would matter."""
+    """Return s16 samples.
+
+    soxr's own rounding adds random dither, so its output would depend on how the input was cut.
+    """
     return np.clip(np.rint(samples), -32_768, 32_767).astype(np.int16)
 
 

@@ -1,8 +1,8 @@
 """The Silero voice detector.
 
-Knows: the network that the package ``silero-vad`` carries, and the state that it needs.
-Refuses to know: utterances (``core.segmenter``), and the package itself: importing it would import
-torch. Its network is a file, found through the package's list of files and run by onnxruntime.
+Knows: where the package ``silero-vad`` keeps its network, and how onnxruntime runs it.
+Refuses to know: utterances (``core.speech.segmenter``). It does not import ``silero-vad`` either,
+because that would import torch.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ from affectstream.timebase import SAMPLE_RATE_HZ
 
 NETWORK = "silero_vad/data/silero_vad.onnx"
 REMEDY = "pip install 'affectstream[silero]', or leave --vad away"
-_WINDOW, _CONTEXT = 512, 64
+_WINDOW, _CONTEXT = 512, 64  # samples that the network takes at a time, and of the window before
 _BYTES = 2 * _WINDOW
+_LEAST_PROBABILITY = 0.5
+"""A window with at least this holds speech. Silero's own programs let speech go on down to 0.35; on
+acted speech, that only made it end later."""
 
 
 class SileroDetector:
-    """Hears voices with Silero's network, which looks at 32 ms at a time.
+    """Detects speech with Silero's network, which takes windows of 32 ms.
 
-    A frame's answer is that of the last whole window, so speech is heard up to 32 ms late.
-
-    Args:
-        threshold: probability from which on a window holds speech. Silero's own programs let
-            speech go on down to 0.35; measured on acted speech, that only makes it end later.
+    The answer for a frame is that of the last whole window, so it comes up to 32 ms late.
 
     Raises:
         SourceError: silero-vad or onnxruntime is not installed.
     """
 
-    def __init__(self, threshold: float = 0.5) -> None:
+    def __init__(self) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -44,7 +43,6 @@ class SileroDetector:
         self._network = onnxruntime.InferenceSession(
             str(network_file()), options, providers=["CPUExecutionProvider"]
         )
-        self._threshold = threshold
         self._rate_hz = np.array(SAMPLE_RATE_HZ, np.int64)
         self._state = np.zeros((2, 1, 128), np.float32)
         self._input = np.zeros((1, _CONTEXT + _WINDOW), np.float32)
@@ -52,12 +50,12 @@ class SileroDetector:
         self._speech = False
 
     def is_speech(self, frame: bytes) -> bool:
-        """Return whether the sound up to this frame (16 kHz s16 mono) ends in speech."""
+        """Return whether the audio up to the end of this frame (16 kHz s16 mono) ends in speech."""
         self._pending += frame
         while len(self._pending) >= _BYTES:
             window = np.frombuffer(bytes(self._pending[:_BYTES]), dtype="<i2")
             del self._pending[:_BYTES]
-            self._speech = self._run(window) >= self._threshold
+            self._speech = self._run(window) >= _LEAST_PROBABILITY
         return self._speech
 
     def _run(self, window: np.ndarray[tuple[int], np.dtype[np.int16]]) -> float:
@@ -70,10 +68,10 @@ class SileroDetector:
 
 
 def network_file() -> Path:
-    """Return the network's file in the installed package.
+    """Return the path of the network in the installed package.
 
     Raises:
-        SourceError: there is none.
+        SourceError: the package, or the file in it, is missing.
     """
     try:
         path = Path(str(distribution("silero-vad").locate_file(NETWORK)))

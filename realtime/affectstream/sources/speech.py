@@ -1,4 +1,4 @@
-"""A machine that listens to one speaker: the one that microphones and recordings share.
+"""What microphones and recordings share: the machine that finds and describes utterances.
 
 Knows: which voice detectors there are, and which front end describes speech.
 Refuses to know: where the audio comes from.
@@ -21,30 +21,31 @@ DETECTORS = ("webrtc", "silero")
 def speech_segmenter(
     *,
     session: str,
-    source: str | None,
     speaker: str,
     start_ns: int,
     publish_audio: bool,
     clock_id: str,
     vad: str = "webrtc",
-    aggressiveness: int = 2,
     take: str = "",
 ) -> UtteranceSegmenter:
-    """Return a machine for the stream ``source``, or else ``mic.SPEAKER``.
+    """Return the machine of the stream ``mic.SPEAKER``: audio in, utterances and descriptors out.
 
     Args:
+        start_ns: event time of sample 0.
+        publish_audio: whether it publishes the audio as well.
+        clock_id: what stamps the audio, for ``stream.opened``.
         vad: one of ``DETECTORS``.
-        aggressiveness: of WebRTC's, 0..3.
-        take: see ``take_at``; empty for a stream that is alike whenever it is made.
+        take: part of the utterances' names, see ``take_at``; empty where they shall be the same
+            every time the stream is made.
 
     Raises:
         SourceError: the detector's library is missing.
         UsageError: there is no such detector.
     """
     return UtteranceSegmenter(
-        voice_activity(vad, aggressiveness).hear,
+        voice_activity(vad).hear,
         session=session,
-        source=source or f"mic.{speaker}",
+        source=f"mic.{speaker}",
         speaker=speaker,
         start_ns=start_ns,
         publish_audio=publish_audio,
@@ -55,16 +56,16 @@ def speech_segmenter(
 
 
 def take_at(now_ns: int) -> str:
-    """Return a name for a stream that begins now, so that its utterances are no earlier one's.
+    """Return a name for this start of a stream, which its utterances carry in their names.
 
-    A worker that is started again counts its utterances from 0 again; under the old names they
-    would be taken for what was said already.
+    A worker that is started again counts its utterances from 0. Without this, they would have the
+    names of utterances that were published before.
     """
     return f"{now_ns // NS_PER_S:x}"
 
 
-def voice_activity(vad: str = "webrtc", aggressiveness: int = 2) -> VoiceActivity:
-    """Return what tells voices from the rest, with the detector that ``vad`` names.
+def voice_activity(vad: str = "webrtc") -> VoiceActivity:
+    """Return a ``VoiceActivity`` with the detector that ``vad`` names.
 
     Raises:
         SourceError: the detector's library is missing.
@@ -73,11 +74,11 @@ def voice_activity(vad: str = "webrtc", aggressiveness: int = 2) -> VoiceActivit
     check_detector(vad)
     if vad == "silero":
         return VoiceActivity(SileroDetector(), trusted=True)
-    return VoiceActivity(WebRtcDetector(aggressiveness))
+    return VoiceActivity(WebRtcDetector())
 
 
 def check_detector(vad: str) -> None:
-    """Look at the name before anything is loaded.
+    """Refuse an unknown detector before anything is loaded.
 
     Raises:
         UsageError: there is no such detector.

@@ -1,7 +1,7 @@
 """The WebRTC voice detector.
 
-Knows: webrtcvad and its aggressiveness.
-Refuses to know: utterances; ``core.segmenter`` makes those.
+Knows: the package webrtcvad.
+Refuses to know: utterances (``core.speech.segmenter``).
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from affectstream.errors import SourceError
 from affectstream.timebase import SAMPLE_RATE_HZ
 
+_AGGRESSIVENESS = 2
+"""WebRTC's setting: 0 takes nearly everything for speech, 3 nearly nothing."""
+
 
 class WebRtcDetector:
-    """Hears voices with WebRTC's detector.
-
-    Args:
-        aggressiveness: 0 takes nearly everything for speech, 3 nearly nothing.
+    """Detects speech with WebRTC's detector.
 
     Raises:
         SourceError: webrtcvad is not installed.
     """
 
-    def __init__(self, aggressiveness: int = 2) -> None:
+    def __init__(self) -> None:
         try:
             import webrtcvad
         except ImportError as error:
@@ -28,7 +28,7 @@ class WebRtcDetector:
                 "finding utterances needs the package webrtcvad-wheels; "
                 "pip install 'affectstream[mic]'"
             ) from error
-        self._vad = webrtcvad.Vad(aggressiveness)
+        self._vad = webrtcvad.Vad(_AGGRESSIVENESS)
 
     def is_speech(self, frame: bytes) -> bool:
         """Return whether the frame (20 ms of 16 kHz s16 mono) holds speech."""

@@ -364,13 +364,13 @@ def test_openface_says_units_and_measures_its_rate(tmp_path: Path) -> None:
 
 def test_one_face_of_several_is_taken(tmp_path: Path) -> None:
     lines = ["frame, face_id, timestamp, confidence, success, AU12_r\n"]
-    lines += [f"{n}, {face}, {n / 30:.3f}, 0.9, 1, {face}\n" for n in range(9) for face in (0, 1)]
+    lines += [f"{n}, {face}, {n / 30:.3f}, 0.9, 1, {face}\n" for n in range(9) for face in (1, 0)]
     (tmp_path / "a.csv").write_text("".join(lines))
 
-    with MocapFile(tmp_path / "a.csv", face=1) as file:
+    with MocapFile(tmp_path / "a.csv") as file:
         values = [row.values.tolist() for row in file if isinstance(row, MocapRow)]
 
-    assert values == [[1.0]] * 9
+    assert values == [[0.0]] * 9
 
 
 def rows_at(*points: tuple[int, float]) -> Iterator[MocapRow]:

@@ -117,7 +117,6 @@ def _play(
 ) -> tuple[list[Interval], _Listener]:
     segmenter = speech_segmenter(
         session="live",
-        source=None,
         speaker="you",
         start_ns=0,
         publish_audio=False,

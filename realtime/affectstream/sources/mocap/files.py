@@ -1,7 +1,7 @@
 """Files of motion capture, read row by row.
 
-Knows: how a row is split, and when a file is too bad to be read on.
-Refuses to know: what the columns are (``mocap_formats``), event time, pace, and what a face does.
+Knows: how a row becomes numbers, and when a file has too many bad rows to be used.
+Refuses to know: which columns a format has (``formats``), event time, pace, and what a face does.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from affectstream.sources.mocap.formats import (
 )
 
 _LONGEST_LINE = 1 << 16
-_ROWS_TO_MEASURE = 100
-_ROWS_TO_JUDGE = 200
+_ROWS_TO_MEASURE = 100  # for the frame rate, where the format does not say it
+_ROWS_TO_JUDGE = 200  # before so many, bad rows do not end the reading
 _HIGHEST_RATE_HZ = 10_000.0
 
 
@@ -36,12 +36,12 @@ class MocapRow:
     """One frame as the file has it.
 
     Attributes:
-        line: counted from 1.
+        line: number of the line, from 1.
         frame: the file's own frame number.
         time_s: the file's own time.
         values: float32, shape (channels,); NaN where the tracker lost a coordinate.
-        tracked: false where the tracker says that the frame failed.
-        missing: of files joined, those that lack this frame; their values are NaN.
+        tracked: False where the tracker says that it failed in this frame.
+        missing: names of the joined files that lack this frame; their values are NaN.
     """
 
     line: int
@@ -54,34 +54,33 @@ class MocapRow:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is none; ``problem`` is one sentence that names file and line."""
+    """A row that cannot be read; ``problem`` says why and names file and line."""
 
     line: int
     problem: str
 
 
 class MocapFile:
-    """One open file; iterating yields its rows. It is never held in memory as a whole.
+    """One open file. Iterating yields its rows, without loading the whole file.
 
-    Iterating raises ``MocapError`` once more than half of the rows read so far are bad (looked at
-    from the 200th row on, and at the end).
+    Of an OpenFace file with several faces, the rows of face 0 are read. Iterating raises
+    ``MocapError`` if more than half of the rows read so far are bad, from the 200th row on and at
+    the end.
 
-    Args:
-        path: the file.
-        face: which face of an OpenFace file that has several.
+    Attributes:
+        rows, bad_rows: counts of what was read so far.
 
     Raises:
-        MocapError: the file cannot be opened, or its header is neither format's.
+        MocapError: the file cannot be opened, or its header is of neither format.
     """
 
-    def __init__(self, path: Path, face: int = 0) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
         self.bad_rows = 0
-        self._face = face
         self._line = 0
         try:
-            # Undecodable bytes become a bad row instead of ending the stream.
+            # Bytes that are not UTF-8 make a bad row; they do not end the reading.
             self._file: TextIO = path.open(encoding="utf-8", errors="replace", newline=None)
         except OSError as error:
             raise MocapError(
@@ -157,7 +156,10 @@ class MocapFile:
         return found
 
     def _with_measured_rate(self) -> MocapLayout:
-        """Return the layout with the rate of the first rows, whose times may be rounded."""
+        """Return the layout with the frame rate of the first 100 rows.
+
+        It is measured over all of them because single times may be rounded.
+        """
         known, self._ahead = self._ahead, deque()
         while len(known) < _ROWS_TO_MEASURE and (line := self._next_line()):
             known.append(line)
@@ -168,23 +170,23 @@ class MocapFile:
         if rows and rows[-1].time_s > rows[0].time_s and rows[-1].frame > rows[0].frame:
             span_s = rows[-1].time_s - rows[0].time_s
             frames = rows[-1].frame - rows[0].frame
-            if frames <= _HIGHEST_RATE_HZ * span_s:  # else its times or its numbers are wrong
+            if frames <= _HIGHEST_RATE_HZ * span_s:  # else the times or frame numbers are wrong
                 rate_hz = round(frames / span_s, 1)
         layout = self._format.layout
         return MocapLayout(layout.name, layout.channels, layout.units, rate_hz)
 
     def _parse(self, line: str) -> MocapRow | BadRow | None:
-        """Return the row, or None for a row of another face."""
+        """Return the row; None for one of another face than face 0."""
         form = self._format
         fields = line.split(form.separator)
         if len(fields) != form.columns:
             return self._bad(f"expected {form.columns} columns, found {len(fields)}")
         try:
-            if form.face is not None and int(float(fields[form.face])) != self._face:
+            if form.face is not None and int(float(fields[form.face])) != 0:
                 return None
             frame, time_s = int(float(fields[form.frame])), float(fields[form.time])
             tracked = form.success is None or float(fields[form.success]) > 0
-            with np.errstate(over="ignore"):  # what is too large is infinite, and refused below
+            with np.errstate(over="ignore"):  # too large for float32 becomes infinite: see below
                 values = np.array([float(f) for f in fields[form.first_value :]], np.float32)
         except (ValueError, OverflowError) as error:
             return self._bad(f"expected numbers, found something else ({brief(error, 60)})")

@@ -1,13 +1,13 @@
-"""The layouts of motion-capture files, told from their first line.
+"""The formats of motion-capture files, recognised by their first two lines.
 
 Knows: the columns of IEMOCAP's files of face markers, hand markers and head motion, and of
 OpenFace's csv.
-Refuses to know: rows.
+Refuses to know: the rows below.
 
 IEMOCAP's files have a line of names (``Frame# Time CH1 CH2 ...``, one name per marker), a line of
 axes (``X Y Z X Y Z ...``) and then rows of numbers separated by spaces, at 120 frames a second.
-OpenFace's have one line of names (``frame, timestamp, confidence, success, ...``) and rows
-separated by commas; a row whose ``success`` is 0 holds guesses.
+OpenFace's files have one line of names (``frame, timestamp, confidence, success, ...``) and rows
+of numbers separated by commas. Where ``success`` is 0, the tracker failed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from affectstream.errors import SourceError, brief
 
 IEMOCAP_RATE_HZ = 120.0
 MAX_MOCAP_CHANNELS = 1_000
-"""OpenFace writes some 700; what a stream says of its columns must fit into one message."""
+"""OpenFace has some 700. The names of all must fit into one ``stream.opened`` message."""
 LONGEST_NAME = 40
 _AXES = ("x", "y", "z")
 _HEAD = ("pitch", "roll", "yaw", "tra_x", "tra_y", "tra_z")
@@ -28,7 +28,7 @@ _OPENFACE_KEYS = ("frame", "face_id", "timestamp", "confidence", "success")
 
 
 class MocapError(SourceError):
-    """A file of motion capture that cannot be read, said in one sentence with a remedy."""
+    """A file of motion capture cannot be read; the message is one sentence with a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class MocapLayout:
     """What a file's columns are.
 
     Attributes:
-        name: ``iemocap.rotated``, ``iemocap.hand``, ``iemocap.head`` or ``openface``; of several
-            files joined, such as ``iemocap.rotated+hand+head``.
-        channels, units: one per column.
-        rate_hz: frames per second.
+        name: ``iemocap.rotated``, ``iemocap.hand``, ``iemocap.head`` or ``openface``; joined files
+            have joined names, such as ``iemocap.rotated+hand+head``.
+        channels, units: one per column of values.
+        rate_hz: frames per second; 0 where the format does not say.
     """
 
     name: str
@@ -50,7 +50,17 @@ class MocapLayout:
 
 @dataclass(frozen=True, slots=True)
 class MocapFormat:
-    """How one file's rows are split: where the frame, time, success and values are."""
+    """How one file's rows are split.
+
+    Attributes:
+        layout: what the values are.
+        separator: of columns; None is any white space.
+        columns: how many a row has.
+        frame, time, success, face: the columns of the frame number, the time, the tracker's flag
+            and the face's number; None where the format lacks it.
+        first_value: the first column of values; all others follow it.
+        header_lines: lines before the first row.
+    """
 
     layout: MocapLayout
     separator: str | None
@@ -64,17 +74,17 @@ class MocapFormat:
 
 
 def read_format(path: Path, first: str, second: str) -> MocapFormat:
-    """Return the format that a file's first two lines show.
+    """Return the format of the file with these first two lines.
 
     Raises:
-        MocapError: it is neither format.
+        MocapError: they are of neither format.
     """
     if "," in first:
         return _checked(path, _openface_format(path, first))
     found = _checked(path, _iemocap_format(path, first))
     words = second.split()
     if words and _is_number(words[0]):
-        return replace(found, header_lines=1)  # a copy without the line of axes
+        return replace(found, header_lines=1)  # some copies lack the line of axes
     return found
 
 
@@ -166,7 +176,7 @@ def _openface_format(path: Path, header: str) -> MocapFormat:
 
 
 def _openface_unit(channel: str) -> str:
-    """Return the unit that OpenFace's documentation gives for the column."""
+    """Return the column's unit according to OpenFace's documentation."""
     rules: tuple[tuple[Callable[[str], bool], str], ...] = (
         (lambda name: name.startswith("AU") and name.endswith("_r"), "0..5"),
         (lambda name: name.startswith("AU") and name.endswith("_c"), "0 or 1"),

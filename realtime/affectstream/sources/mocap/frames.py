@@ -1,11 +1,11 @@
-"""Rows of motion capture -> frames on one timeline, and what was lost between them.
+"""Turns rows of motion capture into frames on one timeline, and reports what was lost.
 
-Knows: how frame numbers and times check each other, and how files of one recording are joined.
+Knows: how to check a frame's number against its time, and how files of one recording are joined.
 Refuses to know: files' formats, pace, and the bus.
 
-Two things say where a frame lies: its number and its time. Where they agree, a jump is a hole;
-where they do not, the one that goes on plausibly is believed, so that a single bad stamp neither
-stops the stream nor drags every later frame to it.
+Both a frame's number and its time say where it lies. Where the two agree, a jump means that frames
+are missing. Where they disagree, the one that fits the frame before is used, so that one wrong time
+neither stops the stream nor moves all later frames.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from affectstream.sources.mocap.formats import MocapError, MocapLayout
 from affectstream.timebase import NS_PER_S, seconds_to_ns
 
 _TOLERANCE_NS = NS_PER_S
-"""How far a time may lie from where the frame number puts it."""
-_UNKNOWN_RATE_HZ = 30.0
+"""How far a frame's time may lie from where its number puts it."""
+
+_UNKNOWN_RATE_HZ = 30.0  # taken where a file's rate could not be measured
+
 LONGEST_RECORDING_S = 21_600.0
-"""A time that lies later would be waited for, in silence, when the recording is played."""
+"""Later times count as wrong; a replay would wait for them for hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class MocapFrame:
-    """One frame.
+    """One frame on the timeline.
 
     Attributes:
         time_ns: since the start of the recording, strictly increasing.
@@ -43,11 +45,12 @@ class MocapFrame:
 
 @dataclass(frozen=True, slots=True)
 class MocapLoss:
-    """What is missing, or what was put right.
+    """Frames that are missing, or times that were corrected.
 
     Attributes:
-        lost: ``frame``, or ``stamp`` where a frame came with an unusable time and was placed by
-            its number, or the name of the joined file that lacks frames.
+        lost: ``frame``; or ``stamp``, where a frame's time or number was unusable and the frame was
+            placed by the other; or the name of the joined file that lacks frames.
+        count: how many.
         start_ns, end_ns: since the start of the recording.
     """
 
@@ -60,7 +63,7 @@ class MocapLoss:
 
 @dataclass(slots=True)
 class _Tally:
-    """One kind of loss that is going on."""
+    """A loss that is still going on; ``touched`` says whether the latest frame added to it."""
 
     count: int = 0
     start_ns: int = 0
@@ -70,7 +73,7 @@ class _Tally:
 
 @dataclass(slots=True)
 class _Losses:
-    """Adds up losses of the same kind until one frame is without it, or a second has passed."""
+    """Adds up losses of one kind until a frame is without it, or a second's worth is reached."""
 
     limit: int
     tallies: dict[tuple[str, str], _Tally] = field(default_factory=dict)
@@ -104,7 +107,11 @@ def _pair(key: tuple[str, str], tally: _Tally) -> tuple[str, int, str]:
 
 
 class MocapTimeline:
-    """Places rows on the timeline. A pure machine: rows in, frames and losses out."""
+    """Places rows on the timeline: rows in, frames and losses out.
+
+    Args:
+        rate_hz: frames per second; 0 is unknown.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._period_ns = round(NS_PER_S / (rate_hz or _UNKNOWN_RATE_HZ))
@@ -115,7 +122,7 @@ class MocapTimeline:
         self._bad_rows = 0
 
     def receive(self, row: MocapRow | BadRow) -> list[MocapFrame | MocapLoss]:
-        """Return what ``row`` settles, in order of time."""
+        """Return the frame of ``row``, if it has one, after the losses that ended before it."""
         if isinstance(row, BadRow):
             self._bad_rows += 1
             return []
@@ -136,7 +143,7 @@ class MocapTimeline:
         return out
 
     def close(self) -> list[MocapLoss]:
-        """Return the losses that are still being added up."""
+        """Return the losses that have not been returned yet."""
         end_ns = self._stamp_ns + self._period_ns
         self._losses.add("frame", "malformed row", self._bad_rows, self._stamp_ns, end_ns)
         self._bad_rows = 0
@@ -155,7 +162,7 @@ class MocapTimeline:
             self._losses.add("stamp", "frame number out of order", 1, raw_ns, raw_ns)
             return raw_ns, max(0, round(since_ns / self._period_ns) - 1)
         if since_ns > 0 and 0 < raw_ns - self._raw_ns <= _TOLERANCE_NS:
-            return raw_ns, 0  # the clock was set: two rows in a row agree on the new time
+            return raw_ns, 0  # two rows agree on a new time: the clock was set
         step = jump if 0 < jump * self._period_ns <= _TOLERANCE_NS else 1
         stamp_ns = self._stamp_ns + step * self._period_ns
         self._losses.add("stamp", "time out of order", 1, stamp_ns, stamp_ns)
@@ -163,19 +170,20 @@ class MocapTimeline:
 
 
 def _nanoseconds(row: MocapRow) -> int:
-    """Return the row's time; one that no recording reaches is as good as none."""
+    """Return the row's time; -1 where it is too late to be true."""
     return seconds_to_ns(row.time_s) if abs(row.time_s) <= LONGEST_RECORDING_S else -1
 
 
 class MocapRecording:
-    """One or several files of the same frames, joined column by column.
+    """One file, or several files of the same recording side by side.
 
-    Args:
-        paths: the files; of several, rows with the same frame number are joined, and a file that
-            lacks a frame gives NaN.
+    Rows with the same frame number are joined. Where a file lacks a frame, its values are NaN.
+
+    Attributes:
+        layout: of the joined columns.
 
     Raises:
-        MocapError: there is no file, one cannot be read, or their rates differ.
+        MocapError: there is no file, one cannot be read, or the files do not belong together.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -196,13 +204,21 @@ class MocapRecording:
             file.close()
 
     def rows(self) -> Iterator[MocapRow | BadRow]:
-        """Yield the rows, joined. Raises ``MocapError`` as the files do."""
+        """Yield the joined rows.
+
+        Raises:
+            MocapError: most rows of a file are bad, or it cannot be read on.
+        """
         if len(self._files) == 1:
             return iter(self._files[0])
         return _join([(file.layout, iter(file)) for file in self._files])
 
     def frames(self) -> Iterator[MocapFrame | MocapLoss]:
-        """Yield the frames on one timeline, and what was lost. Raises as ``rows`` does."""
+        """Yield the frames on one timeline, and what was lost.
+
+        Raises:
+            MocapError: as for ``rows``.
+        """
         timeline = MocapTimeline(self.layout.rate_hz)
         for row in self.rows():
             yield from timeline.receive(row)

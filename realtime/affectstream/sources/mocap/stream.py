@@ -1,6 +1,6 @@
-"""The messages of a mocap stream.
+"""The machine of a motion-capture stream: frames in, messages out.
 
-Knows: blocks, watermarks, and how a loss is said.
+Knows: how frames are put into blocks, when a watermark is due, and how a loss is reported.
 Refuses to know: files, pace, and what a face does.
 """
 
@@ -19,13 +19,14 @@ from affectstream.timebase import NS_PER_MS, StampGuard
 _log = logging.getLogger(__name__)
 
 BLOCK_NS = 100 * NS_PER_MS
-"""How much event time a block spans."""
-_MOST_ROWS = 128  # a block of a very fast tracker is split: its times travel in the header
+"""Event time of a block."""
+
+_MOST_ROWS = 128  # of a block: their times must fit into the message's header
 
 
 @dataclass(frozen=True, slots=True)
 class MocapPosition:
-    """The recording was played up to here: no frame before ``time_ns`` will come any more."""
+    """No frame before ``time_ns``, since the start of the recording, will follow."""
 
     time_ns: int
 
@@ -41,10 +42,17 @@ MocapItem = MocapFrame | MocapLoss | MocapPosition | MocapFailed
 
 
 class MocapStream:
-    """The machine: frames, losses and positions in, messages out.
+    """Turns what a recording gives into the messages of one stream.
 
     Args:
+        layout: of the frames.
+        session, source, speaker: whose stream this is.
         start_ns: event time of the recording's time 0.
+
+    Attributes:
+        frames: how many were published.
+        lost: kind of loss -> how many.
+        failure: why the recording could not be read on; None if it could.
     """
 
     def __init__(
@@ -66,7 +74,7 @@ class MocapStream:
         self._end_ns = start_ns
 
     def receive(self, message: MocapItem, now_ns: int) -> list[Message]:
-        """Take one item of the recording in."""
+        """Take one item of the recording; return the messages that it completes."""
         out = self._open()
         if isinstance(message, MocapFrame):
             out += self._frame(message)
@@ -82,15 +90,15 @@ class MocapStream:
         return out
 
     def wake(self, now_ns: int) -> list[Message]:
-        """Say that the stream began, once."""
+        """Return ``stream.opened``, once."""
         return self._open()
 
     def next_wake_ns(self) -> int | None:
-        """Return 0 until the stream was opened."""
+        """Return 0 until the stream was opened, then None."""
         return None if self._opened else 0
 
     def close(self, now_ns: int) -> list[Message]:
-        """Send the last block and say that the stream ended."""
+        """Return the last block, the last watermark and ``stream.closed``."""
         out = self._open() + self._flush()
         self._watermark_ns = max(self._watermark_ns, self._end_ns)
         out.append(self._progress())
@@ -122,7 +130,7 @@ class MocapStream:
     def _frame(self, frame: MocapFrame) -> list[Message]:
         out: list[Message] = []
         wanted_ns = self._start_ns + frame.time_ns
-        # A frame may not lie before the watermark that was already given.
+        # A frame must not lie before the watermark that was published.
         stamp_ns = self._guard.accept(max(wanted_ns, self._watermark_ns))
         if self._times_ns and (
             stamp_ns >= self._times_ns[0] + BLOCK_NS or len(self._times_ns) >= _MOST_ROWS

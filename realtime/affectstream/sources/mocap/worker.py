@@ -1,6 +1,6 @@
-"""A recording of motion capture, played as a stream.
+"""The worker that plays a recording of motion capture as a stream.
 
-Knows: the pace at which a recording is played.
+Knows: at which pace a recording is played.
 Refuses to know: files' formats, messages, and what a face does.
 """
 
@@ -25,15 +25,19 @@ from affectstream.sources.mocap.stream import (
 )
 from affectstream.timebase import NS_PER_S
 
-_MOST_PER_READ_NS = NS_PER_S
+_MOST_PER_READ_NS = NS_PER_S  # of the recording, in one call of ``read``
 
 
 class MocapReplay:
-    """The input: a recording's frames at their own pace, or ``speed`` times it.
+    """A recording as an input of ``run.loop``, played in real time or ``speed`` times as fast.
 
-    The recording's time 0 is played at the first read, but not before ``not_before_ns`` of
-    processing time, so that several recordings of one dialogue begin together. With ``resume`` it
-    began then already, in a worker that is no more: what lies before now is passed over.
+    Args:
+        recording: the files.
+        speed: ``math.inf`` plays as fast as they are read.
+        not_before_ns: processing time before which nothing is played, so that several recordings of
+            one dialogue begin together.
+        resume: an earlier worker began to play it at ``not_before_ns``; go on where it would be by
+            now. With an infinite speed it begins at its beginning all the same.
 
     Raises:
         MocapError: the speed is not above 0.
@@ -65,11 +69,11 @@ class MocapReplay:
         return self._ended
 
     def fileno(self) -> int:
-        """Return -1: when to read is said by ``next_read_ns``."""
+        """Return -1: there is nothing to poll, ``next_read_ns`` says when to read."""
         return -1
 
     def next_read_ns(self) -> int | None:
-        """Return when the next block is complete."""
+        """Return the processing time at which the next block has been played; None at the end."""
         if self._ended:
             return None
         if not self._started:
@@ -77,7 +81,7 @@ class MocapReplay:
         return self._pacer.due_ns(self._position_ns + BLOCK_NS)
 
     def read(self, now_ns: int) -> list[MocapItem]:
-        """Return what was played until ``now_ns``, at most a second of it at once."""
+        """Return what was played until ``now_ns``, one second of the recording at most."""
         if now_ns < self._not_before_ns:
             return []
         if not self._started:
@@ -102,7 +106,10 @@ class MocapReplay:
         self._recording.close()
 
     def _skip(self, now_ns: int) -> list[MocapItem]:
-        """Go to where the recording is by now; how much was seen before is not known."""
+        """Go to where the recording is by now.
+
+        The loss that it returns has the count 0: how much the earlier worker played is not known.
+        """
         self._pacer.start(0, self._not_before_ns)
         while not self._ended and self._pacer.due_ns(self._position_ns + BLOCK_NS) <= now_ns:
             self._position_ns += BLOCK_NS
@@ -140,21 +147,21 @@ def run_mocap(
     speed: float = 1.0,
     resume: bool = False,
     stopping: Callable[[], bool] = lambda: False,
-    source: str | None = None,
 ) -> MocapStream:
-    """Play a recording as the stream ``face.{speaker}`` until its end or ``stopping()``.
+    """Publish a recording as the stream ``face.SPEAKER`` until its end or ``stopping()``.
 
     Args:
         paths: one file, or the rotated, hand and head files of one recording.
+        address: the hub's.
         start_ns: event time of the recording's time 0, the same for all recordings of one
             dialogue; None is now. A start in the future is waited for.
-        speed: times the recording's own pace; ``math.inf`` for as fast as it can be read.
-        resume: see ``MocapReplay``.
+        speed, resume: as for ``MocapReplay``.
 
-    Returns: the machine, with its counts (``frames``, ``lost``).
+    Returns:
+        The machine, for its counts ``frames`` and ``lost``.
 
     Raises:
-        MocapError: a file cannot be read, or most of its rows are bad; the stream was closed.
+        MocapError: a file cannot be read, or most of its rows are bad. The stream is closed first.
     """
     recording = MocapRecording([paths] if isinstance(paths, Path) else list(paths))
     with closing(recording), HubClock(address) as clock:
@@ -163,7 +170,7 @@ def run_mocap(
         machine = MocapStream(
             recording.layout,
             session=session,
-            source=source or f"face.{speaker}",
+            source=f"face.{speaker}",
             speaker=speaker,
             start_ns=start_ns,
         )

@@ -20,7 +20,7 @@ from affectstream.data import tiny_vosk_model
 from affectstream.errors import AffectstreamError
 from affectstream.run.loop import run
 from affectstream.run.processes import Processes, free_address
-from affectstream.sources.backpressure import HeldBack, HeldInput
+from affectstream.sources.backpressure import BackpressuredInput, BackpressuredStream
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, WallClock
 from affectstream_tools.bench.footprint import Footprint, footprint
@@ -133,15 +133,14 @@ def _speak(plan: DayPlan, address: str, start_ns: int, parent: int) -> None:
     """Run the microphone's process, as long as the parent lives."""
     segmenter = speech_segmenter(
         session=_SESSION,
-        source=MICROPHONE,
         speaker=_SPEAKER,
         start_ns=start_ns,
         publish_audio=True,
         clock_id="recording",
     )
     recording = EndlessRecording(plan.hours, plan.share, plan.seed)
-    stream = HeldBack(segmenter, _SESSION, MICROPHONE, listeners=1)
-    held = HeldInput(recording, stream)
+    stream = BackpressuredStream(segmenter, _SESSION, MICROPHONE, listeners=1)
+    held = BackpressuredInput(recording, stream)
     run(
         stream,
         address=address,
