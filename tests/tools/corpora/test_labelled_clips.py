@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from affectstream_tools.corpora.labelled_clips import OTHER, find_clips, read_name
+from affectstream_tools.corpora.labelled_clips import OTHER_EMOTION, find_clips, read_name
 
 ROOT = Path("/clips")
 
@@ -16,19 +16,19 @@ ROOT = Path("/clips")
     [
         ("Actor_12/03-01-05-01-02-01-12.wav", "anger", "ravdess/12"),
         ("Actor_12/03-01-03-02-02-01-12.flac", "happiness", "ravdess/12"),
-        ("03-01-02-01-01-01-07.wav", OTHER, "ravdess/07"),
-        ("03-02-05-01-01-01-07.wav", OTHER, "ravdess/07"),  # it is sung
+        ("03-01-02-01-01-01-07.wav", OTHER_EMOTION, "ravdess/07"),
+        ("03-02-05-01-01-01-07.wav", OTHER_EMOTION, "ravdess/07"),  # it is sung
         ("AudioWAV/1001_DFA_ANG_XX.wav", "anger", "crema-d/1001"),
         ("1091_WSI_NEU_XX.wav", "neutral", "crema-d/1091"),
-        ("1091_WSI_DIS_HI.wav", OTHER, "crema-d/1091"),
+        ("1091_WSI_DIS_HI.wav", OTHER_EMOTION, "crema-d/1091"),
         ("wav/03a01Wa.wav", "anger", "emo-db/03"),
         ("16b10Td.wav", "sadness", "emo-db/16"),
-        ("08b09Lb.wav", OTHER, "emo-db/08"),
+        ("08b09Lb.wav", OTHER_EMOTION, "emo-db/08"),
         ("DC_sa03.wav", "sadness", "savee/DC"),
         ("KL/n12.wav", "neutral", "savee/KL"),
-        ("JK/su01.wav", OTHER, "savee/JK"),
+        ("JK/su01.wav", OTHER_EMOTION, "savee/JK"),
         ("OAF_angry/OAF_back_angry.wav", "anger", "tess/OAF"),
-        ("YAF_base_ps.wav", OTHER, "tess/YAF"),
+        ("YAF_base_ps.wav", OTHER_EMOTION, "tess/YAF"),
         ("rab-f1-b1.wav", "anger", "emovo/f1"),
         ("happy/anything at all.wav", "happiness", "folder/unknown"),
         ("0011/Sad/0011_000701.wav", "sadness", "folder/0011"),
@@ -57,7 +57,7 @@ def test_a_table_of_labels_says_more_than_names(tmp_path: Path) -> None:
     clips, unlabelled = find_clips(tmp_path)
     assert [(c.label, c.speaker) for c in clips] == [
         ("anger", "listed/eve"),
-        (OTHER, "listed/unknown"),
+        (OTHER_EMOTION, "listed/unknown"),
     ]
     assert unlabelled == 0
 

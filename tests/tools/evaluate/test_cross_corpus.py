@@ -9,7 +9,7 @@ import pytest
 
 from affectstream_tools.evaluate.cross_corpus import (
     LabelledStatistics,
-    iemocap,
+    iemocap_statistics,
     ravdess_label,
     standardised,
     transfer_uar,
@@ -65,7 +65,7 @@ def test_names_of_ravdess_are_read() -> None:
 
 @pytest.mark.corpus
 def test_the_derived_set_has_its_four_classes(data_folder: Path) -> None:
-    corpus = iemocap(data_folder / "iemocap-derived")
+    corpus = iemocap_statistics(data_folder / "iemocap-derived")
     assert corpus.statistics.shape == (10_039, 47)
     assert np.bincount(corpus.labels + 1)[1:].tolist() == [1103, 1636, 1708, 1084]
     assert len(set(corpus.speakers)) == 10

@@ -18,11 +18,11 @@ from affectstream_tools.evaluate.cross_corpus import LabelledStatistics
 from affectstream_tools.evaluate.opensmile_agreement import (
     GROUPS,
     correlations,
-    least,
+    least_by_group,
     librosa_silence,
     measure_agreement,
-    recordings,
-    uar,
+    recordings_to_compare,
+    transfer_by_extractor,
 )
 from sounds import voice
 
@@ -64,7 +64,7 @@ def test_the_command_prints_agreement(data_folder: Path, some_clips: Path) -> No
 
 def test_too_few_recordings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AffectstreamError, match="two or more"):
-        recordings(tmp_path)
+        recordings_to_compare(tmp_path)
     with pytest.raises(AffectstreamError, match="two or more"):
         measure_agreement(tmp_path, None)
     done = CliRunner().invoke(lab, ["agreement", "--audio", str(tmp_path)])
@@ -85,8 +85,8 @@ def test_correlation_is_pearsons_and_nan_where_there_is_none() -> None:
     assert np.isnan(r[UTTERANCE_STATISTICS[5]])
     assert r[UTTERANCE_STATISTICS[7]] == pytest.approx(1)
     r[UTTERANCE_STATISTICS[5]] = 1.0
-    assert least(r)["spectral"] == r[UTTERANCE_STATISTICS[3]]
-    assert least(r)["formants"] == pytest.approx(1)
+    assert least_by_group(r)["spectral"] == r[UTTERANCE_STATISTICS[3]]
+    assert least_by_group(r)["formants"] == pytest.approx(1)
 
 
 def test_silence_is_the_share_of_quiet_frames() -> None:
@@ -103,10 +103,10 @@ def test_recall_needs_ravdess_names_and_is_the_same_for_the_same_statistics() ->
     statistics[:, 0] += 2 * labels
     statistics[:, 1] += 2 * (labels == 2)
     train = LabelledStatistics(statistics, labels, ("a",) * 200 + ("b",) * 200)
-    assert uar(train, ["x", "y"], statistics[:2], statistics[:2]) is None
+    assert transfer_by_extractor(train, ["x", "y"], statistics[:2], statistics[:2]) is None
     codes = ["05", "03", "01", "04"]  # of the classes, in their order
     names = [f"03-01-{codes[label]}-01-01-01-{1 + n % 2:02}" for n, label in enumerate(labels)]
-    found = uar(train, names, statistics, -statistics)
+    found = transfer_by_extractor(train, names, statistics, -statistics)
     assert found is not None
     assert found["ours"] > 0.6
     assert found["opensmile"] < 0.4

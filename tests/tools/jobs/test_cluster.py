@@ -83,11 +83,11 @@ def test_a_cluster_that_is_not_there_is_named(
 
 
 def test_ray_is_imported_in_one_module() -> None:
-    from affectstream_tools.jobs import cluster
+    from affectstream_tools.jobs import jobs
 
-    tools = Path(cluster.__file__).parents[1]
+    tools = Path(jobs.__file__).parents[1]
     users = [path.name for path in tools.rglob("*.py") if _imports_ray(path)]
-    assert users == ["cluster.py"]
+    assert users == ["jobs.py"]
 
 
 def _imports_ray(path: Path) -> bool:

@@ -29,12 +29,8 @@ from affectstream_tools.studies.context.experiment import (
     score_context_fold,
     split_of,
 )
-from affectstream_tools.studies.context.report import (
-    at,
-    context_report_of,
-    load_context_report,
-    save_context_report,
-)
+from affectstream_tools.studies.context.files import load_context_report, save_context_report
+from affectstream_tools.studies.context.report import context_report_of, scores_at
 from affectstream_tools.train.kept_sentences import KeptSentences, file_of, texts_of
 from affectstream_tools.train.member import member_outputs, outputs_alone
 from derived_copy import WORDS, write_derived
@@ -115,7 +111,7 @@ def test_known_speakers_have_mean_zero_and_deviation_one(folder: Path) -> None:
     dialogues = known_speakers(read_derived(folder / "derived"))
     own = [u.acoustic for d in dialogues for u in d.utterances if u.speaker == "Ses01F"]
     rows = np.stack([one for one in own if one is not None])
-    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=0.2)  # clipped at four deviations
+    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=0.2)  # clipped scores_at four deviations
     np.testing.assert_allclose(rows.std(axis=0), 1, atol=0.2)
 
 
@@ -170,7 +166,10 @@ def test_clusters_of_folds_are_brought_into_one_order(outcomes: dict[str, JobOut
     }
     alone = context_report_of({"a": one}, "scenario", "", found)
     both = context_report_of(pair, "scenario", "", found)
-    assert at(both, "full")["tasks"]["clusters-3"] == at(alone, "full")["tasks"]["clusters-3"]
+    assert (
+        scores_at(both, "full")["tasks"]["clusters-3"]
+        == scores_at(alone, "full")["tasks"]["clusters-3"]
+    )
 
 
 def test_a_report_is_saved_and_printed_again(

@@ -20,12 +20,9 @@ from affectstream_tools.studies.ordering.experiment import (
     ordering_jobs,
     place,
 )
-from affectstream_tools.studies.ordering.report import (
-    ORDERING_REPORT,
-    ordering_report_of,
-    save_ordering_report,
-)
-from affectstream_tools.synthesis.dialogue_model import MISSING, DialogueModel, Shown
+from affectstream_tools.studies.ordering.files import ORDERING_REPORT, save_ordering_report
+from affectstream_tools.studies.ordering.report import ordering_report_of
+from affectstream_tools.synthesis.dialogue_model import MISSING, CueChannel, DialogueModel
 from affectstream_tools.synthesis.features import corpus_dialogues, drawn_rows, drawn_word_vectors
 from affectstream_tools.synthesis.rendered_words import CUE_WORDS
 
@@ -35,7 +32,7 @@ TINY = replace(
 
 
 def test_rows_show_the_cues() -> None:
-    model = DialogueModel(Shown(0.5), Shown(0.5, 0.4), Shown(0.5))
+    model = DialogueModel(CueChannel(0.5), CueChannel(0.5, 0.4), CueChannel(0.5))
     drawn = model.draw(20, 10, np.random.default_rng(0))
     rows = drawn_rows(drawn, np.random.default_rng(1)).reshape(20, 10, 3, 4)
     told = np.where(rows.max(axis=-1) > 0.5, rows.argmax(axis=-1), MISSING)
@@ -43,7 +40,7 @@ def test_rows_show_the_cues() -> None:
 
 
 def test_dialogues_of_features_show_voice_and_words() -> None:
-    model = DialogueModel(Shown(0.5, 0.2), Shown(0.5, 0.2), Shown(0.5))
+    model = DialogueModel(CueChannel(0.5, 0.2), CueChannel(0.5, 0.2), CueChannel(0.5))
     drawn = model.draw(12, 8, np.random.default_rng(0))
     dialogues = corpus_dialogues(drawn, np.random.default_rng(1))
     assert len({dialogue.id for dialogue in dialogues}) == 12

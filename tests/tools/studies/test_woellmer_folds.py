@@ -9,14 +9,8 @@ pytest.importorskip("sklearn")
 
 from affectstream.corpus.derived import read_derived
 from affectstream.corpus.dialogues import CorpusDialogue
-from affectstream_tools.studies.woellmer.folds import (
-    TASKS,
-    Classes,
-    annotations_of,
-    fold_names,
-    folds_of,
-    matched,
-)
+from affectstream_tools.corpora.annotations import TASKS, Classes, annotations_of, matched
+from affectstream_tools.studies.woellmer.folds import fold_names, folds_of
 from affectstream_tools.studies.woellmer.scores import chance_of, mean_fold_scores, scores_of_counts
 from derived_copy import write_derived
 

@@ -16,9 +16,10 @@ pytest.importorskip("hmmlearn")
 import torch
 
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
+from affectstream_tools.corpora.speaker_statistics import speaker_normalised
 from affectstream_tools.jobs.jobs import Job, JobOutcome
 from affectstream_tools.studies.woellmer import tables as woellmer
-from affectstream_tools.studies.woellmer.data import DerivedFeatures, speaker_normalised
+from affectstream_tools.studies.woellmer.data import DerivedFeatures
 from affectstream_tools.studies.woellmer.folds import folds_of
 from affectstream_tools.studies.woellmer.tables import WOELLMER
 from affectstream_tools.studies.woellmer.training import DialogueNetwork, DialogueSchedule

@@ -13,12 +13,12 @@ from affectstream_tools.synthesis.dialogue_model import (
     CEILING_LOOK_AHEADS,
     CUES,
     MISSING,
+    CueChannel,
     DialogueModel,
     Drawn,
-    Shown,
 )
 
-MODEL = DialogueModel(Shown(0.5, 0.1), Shown(0.6), Shown(0.4, 0.3))
+MODEL = DialogueModel(CueChannel(0.5, 0.1), CueChannel(0.6), CueChannel(0.4, 0.3))
 ORDERED = ("none", "causal", "1", "2", "4", "8", "full")
 
 
@@ -28,7 +28,7 @@ def by_enumeration(model: DialogueModel, cues: np.ndarray, seen: int) -> np.ndar
     A course is what the listener of the first turn felt, and then every turn's emotion.
     """
     start = model.stationary.reshape(4, 4)
-    shown = [modality.chances() for modality in model.shown]
+    shown = [modality.chances() for modality in model.channels]
     weights = np.zeros((len(cues), 4))
     for listened, *felt in itertools.product(range(4), repeat=len(cues) + 1):
         chance = start[felt[0], listened]
@@ -98,7 +98,7 @@ def test_emotions_are_drawn_as_the_chain_says() -> None:
 
 def test_cues_are_drawn_as_said() -> None:
     emotions, cues = MODEL.draw(3000, 5, np.random.default_rng(6))
-    for place, shown in enumerate(MODEL.shown):
+    for place, shown in enumerate(MODEL.channels):
         there = cues[..., place] != MISSING
         assert 1 - there.mean() == pytest.approx(shown.missing, abs=0.02)
         true = (cues[..., place] == emotions)[there].mean()
@@ -151,7 +151,7 @@ def test_cues_that_tell_nothing_leave_chance_and_those_that_tell_all_leave_no_do
     look_ahead: str,
 ) -> None:
     for informativeness, accuracy, uar in ((0.0, float(MODEL.prior.max()), 0.25), (1.0, 1.0, 1.0)):
-        model = DialogueModel(*(Shown(informativeness) for _ in CUES))
+        model = DialogueModel(*(CueChannel(informativeness) for _ in CUES))
         drawn = model.draw(50, 10, np.random.default_rng(10))
         (found,) = ceilings(model, drawn, subsets=[CUES], look_aheads=[look_ahead])
         assert found.accuracy == pytest.approx(accuracy)
@@ -193,9 +193,9 @@ def test_the_same_seed_draws_the_same_and_plain_values_describe_all() -> None:
 
 def test_what_is_no_chance_is_refused() -> None:
     with pytest.raises(ValueError, match="informativeness"):
-        Shown(1.2)
+        CueChannel(1.2)
     with pytest.raises(ValueError, match="missing"):
-        Shown(0.5, -0.1)
+        CueChannel(0.5, -0.1)
     with pytest.raises(ValueError, match="together"):
         DialogueModel(inertia=0.8, reaction=0.3)
     with pytest.raises(ValueError, match="sum to 1"):

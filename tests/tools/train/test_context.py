@@ -20,24 +20,20 @@ from affectstream_models.context.network import SCALES
 from affectstream_models.context.offline import dialogue_outputs
 from affectstream_models.context.steps import mean_step_scores
 from affectstream_tools.commands.app import lab
+from affectstream_tools.corpora.sentences import sentences_of
 from affectstream_tools.corpora.splits import (
     hold_out_scenarios,
     hold_out_session,
     leave_one_session_out,
     of_sessions,
 )
-from affectstream_tools.evaluate.dialogues import evaluate_dialogues, look_ahead_scores, predict
+from affectstream_tools.evaluate.dialogue_scores import evaluate_dialogues, predict, score_answers
 from affectstream_tools.evaluate.scenario_protocol import evaluate_scenarios
-from affectstream_tools.train.checkpoint import (
-    Sources,
-    Trainer,
-    TrainingRecipe,
-    sentences_of,
-    train_checkpoint,
-)
-from affectstream_tools.train.member import DialoguePart, MemberSchedule
+from affectstream_tools.train.checkpoint import train_checkpoint
 from affectstream_tools.train.recipes import unseen_sessions, unseen_sessions_and_scenarios
+from affectstream_tools.train.schedule import DialoguePart, MemberSchedule
 from affectstream_tools.train.targets import Augmentation, emotion_target, level_of
+from affectstream_tools.train.trainer import Sources, Trainer, TrainingRecipe
 from affectstream_tools.train.word_encoder import TextSchedule
 
 SAID = {
@@ -303,7 +299,7 @@ def test_the_shipped_models_are_as_good_as_their_cards_say() -> None:
     dialogues = of_sessions(read_derived(real_data()), {5})
     for name, least in (("replay", 0.8), ("live", 0.55)):
         answers = predict(load_pretrained(name), dialogues, 8, ("acoustic", "text"))
-        found, _ = look_ahead_scores([(utterance, estimate) for _, utterance, estimate in answers])
+        found, _ = score_answers([(utterance, estimate) for _, utterance, estimate in answers])
         assert found.utterances == 1241
         assert found.uar > least, name
 
@@ -316,6 +312,6 @@ def test_with_a_sentence_encoder_the_live_model_is_better() -> None:
     uar = {}
     for name in ("live", "live-sentences"):
         answers = predict(load_pretrained(name), some, 8, ("acoustic", "text"))
-        found, _ = look_ahead_scores([(utterance, estimate) for _, utterance, estimate in answers])
+        found, _ = score_answers([(utterance, estimate) for _, utterance, estimate in answers])
         uar[name] = found.uar
     assert uar["live-sentences"] > uar["live"] + 0.05

@@ -9,13 +9,13 @@ import torch
 
 from affectstream.corpus.dialogues import CorpusError
 from affectstream_tools.corpora.emobank import read_emobank
+from affectstream_tools.corpora.sentences import SENTENCE_EMOTIONS, UNKNOWN_EMOTION, Sentence
 from affectstream_tools.train.sentence_encoder import (
     SentenceReader,
     SentenceSchedule,
     score_sentences,
     train_sentences,
 )
-from affectstream_tools.train.word_encoder import SENTENCE_EMOTIONS, UNKNOWN, Sentence
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of its libraries
 
@@ -26,8 +26,8 @@ SENTENCES = [
     for sentence in (
         Sentence(f"I really love {thing}!", SENTENCE_EMOTIONS.index("hap")),
         Sentence(f"I am so angry about {thing}!", SENTENCE_EMOTIONS.index("ang")),
-        Sentence(f"A delightful word about {thing}.", UNKNOWN, (4.0, 3.5, 3.0)),
-        Sentence(f"A horrible word about {thing}.", UNKNOWN, (2.0, 2.5, 3.1)),
+        Sentence(f"A delightful word about {thing}.", UNKNOWN_EMOTION, (4.0, 3.5, 3.0)),
+        Sentence(f"A horrible word about {thing}.", UNKNOWN_EMOTION, (2.0, 2.5, 3.1)),
     )
 ]
 SCHEDULE = SentenceSchedule(epochs=4, batch=8, rank=4, learning_rate=5e-3)

@@ -1,7 +1,7 @@
-"""Clips of acted emotion as dialogues, whole or as the live path's ears hear them.
+"""Clips of acted emotion as dialogues: one for each speaker, the clips one after the other.
 
-Knows: that a speaker's clips, in any order, are one dialogue without words.
-Refuses to know: file names (``labelled_clips``), and models.
+Clips are taken whole (``read_acted``), or cut to what the live path's voice detector finds and
+described at once (``acted_dialogues``). What clips are called is read in ``labelled_clips``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,8 @@ from affectstream.messages import UtteranceEnded
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.speech import voice_activity
 from affectstream.timebase import NS_PER_S
-from affectstream_tools.corpora.labelled_clips import OTHER, LabelledClip, find_clips
-from affectstream_tools.corpora.utterance_audio import read_whole_clip
+from affectstream_tools.corpora.features.utterance_audio import read_whole_clip
+from affectstream_tools.corpora.labelled_clips import OTHER_EMOTION, LabelledClip, find_clips
 
 _EMOTIONS = {"anger": "ang", "happiness": "hap", "neutral": "neu", "sadness": "sad"}
 _RATE_HZ = 16_000
@@ -113,7 +113,6 @@ def acted_dialogues(
     *,
     seed: int,
     copies: int = 1,
-    on_clip: Callable[[], None] = lambda: None,
 ) -> list[CorpusDialogue]:
     """Describe each clip between the bounds that the voice detector finds, and deal them out.
 
@@ -128,8 +127,7 @@ def acted_dialogues(
     """
     by_speaker: dict[str, list[CorpusUtterance]] = defaultdict(list)
     for clip in clips:
-        on_clip()
-        if clip.label != OTHER:
+        if clip.label != OTHER_EMOTION:
             by_speaker[clip.speaker].append(_utterance(clip))
     rng = np.random.default_rng(seed)
     return [

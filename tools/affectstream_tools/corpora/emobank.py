@@ -1,7 +1,4 @@
-"""EmoBank's sentences with valence, arousal and dominance (Buechel & Hahn 2017).
-
-Knows: its table. Refuses to know: where the sentences come from, and models.
-"""
+"""EmoBank's sentences with valence, arousal and dominance (Buechel & Hahn 2017)."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import csv
 from pathlib import Path
 
 from affectstream.corpus.dialogues import CorpusError
-from affectstream_tools.train.word_encoder import UNKNOWN, Sentence
+from affectstream_tools.corpora.sentences import UNKNOWN_EMOTION, Sentence
 
 _PARTS = ("train", "dev", "test")
 
@@ -29,7 +26,7 @@ def read_emobank(folder: Path) -> list[Sentence]:
             try:
                 scales = (float(row["V"]), float(row["A"]), float(row["D"]))
                 part = _PARTS[_PARTS.index(row["split"])]
-                sentences.append(Sentence(row["text"], UNKNOWN, scales, part))
+                sentences.append(Sentence(row["text"], UNKNOWN_EMOTION, scales, part))
             except (KeyError, ValueError, TypeError) as error:
                 raise CorpusError(
                     f"{path}, line {line} is no sentence ({error}); copy the table again"

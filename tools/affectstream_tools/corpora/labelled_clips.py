@@ -1,8 +1,7 @@
-"""Clips of emotional speech and what their names say of them.
+"""Clips of emotional speech, and the emotion and the speaker that their names say.
 
-Knows: how RAVDESS, CREMA-D, EMO-DB, SAVEE, TESS and EMOVO name their files, folders that are
-emotions, and ``labels.csv``.
-Refuses to know: audio, models, and which of the clips are used.
+Read are the names of RAVDESS, CREMA-D, EMO-DB, SAVEE, TESS and EMOVO, folders that are named after
+emotions, and a table ``labels.csv``.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLIP_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
-OTHER = "other"
+OTHER_EMOTION = "other"
 """The label of an emotion that is none of the four classes."""
 
-EMOTION_WORDS = {
+_EMOTION_WORDS = {
     "anger": ("anger", "angry", "ang", "ärger", "aerger", "wut", "rabbia", "colere", "ira"),
     "happiness": ("happiness", "happy", "hap", "joy", "joyful", "freude", "gioia", "joie"),
     "neutral": ("neutral", "neu", "neutrality", "neutralita", "neutre"),
     "sadness": ("sadness", "sad", "trauer", "tristezza", "tristesse"),
-    OTHER: (
+    OTHER_EMOTION: (
         *("fear", "fearful", "fea", "afraid", "disgust", "disgusted", "dis", "surprise"),
         *("surprised", "sur", "ps", "calm", "boredom", "bored", "frustration", "excited"),
     ),
 }
-_LABELS = {word: label for label, words in EMOTION_WORDS.items() for word in words}
+_LABELS = {word: label for label, words in _EMOTION_WORDS.items() for word in words}
 _RAVDESS = {"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger"}
 _EMO_DB = {"W": "anger", "F": "happiness", "N": "neutral", "T": "sadness"}
 _SAVEE = {"a": "anger", "h": "happiness", "n": "neutral", "sa": "sadness"}
@@ -98,7 +97,7 @@ def _listed(table: Path) -> list[LabelledClip]:
     return [
         LabelledClip(
             table.parent / row["file"],
-            label_of(row["emotion"]) or OTHER,
+            label_of(row["emotion"]) or OTHER_EMOTION,
             f"listed/{row.get('speaker') or 'unknown'}",
         )
         for row in rows
@@ -115,17 +114,19 @@ def _ravdess(path: Path, folder: Path) -> tuple[str, str] | None:
     if found is None:
         return None
     channel, emotion, actor = found.groups()
-    return _RAVDESS.get(emotion, OTHER) if channel == "01" else OTHER, f"ravdess/{actor}"
+    return _RAVDESS.get(
+        emotion, OTHER_EMOTION
+    ) if channel == "01" else OTHER_EMOTION, f"ravdess/{actor}"
 
 
 def _crema_d(path: Path, folder: Path) -> tuple[str, str] | None:
     found = re.fullmatch(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z]{2}", path.stem)
-    return found and (label_of(found[2]) or OTHER, f"crema-d/{found[1]}")
+    return found and (label_of(found[2]) or OTHER_EMOTION, f"crema-d/{found[1]}")
 
 
 def _emo_db(path: Path, folder: Path) -> tuple[str, str] | None:
     found = re.fullmatch(r"(\d\d)[ab]\d\d([WLEAFTN])[a-z]?", path.stem)
-    return found and (_EMO_DB.get(found[2], OTHER), f"emo-db/{found[1]}")
+    return found and (_EMO_DB.get(found[2], OTHER_EMOTION), f"emo-db/{found[1]}")
 
 
 def _savee(path: Path, folder: Path) -> tuple[str, str] | None:
@@ -134,12 +135,12 @@ def _savee(path: Path, folder: Path) -> tuple[str, str] | None:
     found = re.fullmatch(r"(sa|su|[adfhn])\d\d", name)
     if found is None or who not in {"DC", "JE", "JK", "KL"}:
         return None
-    return _SAVEE.get(found[1], OTHER), f"savee/{who}"
+    return _SAVEE.get(found[1], OTHER_EMOTION), f"savee/{who}"
 
 
 def _emovo(path: Path, folder: Path) -> tuple[str, str] | None:
     found = re.fullmatch(r"(dis|gio|neu|pau|rab|sor|tri)-([fm]\d)-\w+", path.stem)
-    return found and (_EMOVO.get(found[1], OTHER), f"emovo/{found[2]}")
+    return found and (_EMOVO.get(found[1], OTHER_EMOTION), f"emovo/{found[2]}")
 
 
 def _in_words(path: Path, folder: Path) -> tuple[str, str] | None:

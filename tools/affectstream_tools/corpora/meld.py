@@ -1,6 +1,6 @@
 """MELD's transcripts as dialogues (Poria et al. 2019): television dialogue with seven emotions.
 
-Knows: its three tables. Refuses to know: its audio and video, and what is done with the labels.
+Its audio and video are not read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
 from affectstream.timebase import NS_PER_S
 
-MELD_EMOTIONS = {
+_EMOTIONS = {
     "anger": "ang",
     "joy": "hap",
     "neutral": "neu",
@@ -90,7 +90,7 @@ def _utterance(part: str, row: dict[str, str]) -> tuple[int, CorpusUtterance]:
         speaker=row["Speaker"],
         start_ns=turn * NS_PER_S,
         end_ns=(turn + 1) * NS_PER_S,
-        emotion=MELD_EMOTIONS[row["Emotion"]],
+        emotion=_EMOTIONS[row["Emotion"]],
         valence=math.nan,
         activation=math.nan,
         dominance=math.nan,

@@ -1,8 +1,4 @@
-"""Clips to measure speed on.
-
-Knows: how a folder of recordings is cut down to so many seconds.
-Refuses to know: what is measured, and who speaks.
-"""
+"""Recordings of speech at 16 kHz, to measure front ends on; no labels."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from affectstream.errors import AffectstreamError
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 ClipSamples = NDArray[np.int16]
-SPEECH_SUFFIXES = (".wav", ".flac")
+_SUFFIXES = (".wav", ".flac")
 
 
 def read_clips(folder: str | None, seconds: float) -> list[ClipSamples]:
@@ -47,7 +43,7 @@ def read_clips(folder: str | None, seconds: float) -> list[ClipSamples]:
 
 def speech_files_in(folder: Path) -> list[Path]:
     """Return the recordings in a folder and below it, in order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SPEECH_SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
 
 
 def _spread(paths: list[Path]) -> list[Path]:

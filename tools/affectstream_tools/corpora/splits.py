@@ -1,7 +1,4 @@
-"""Which dialogues are learned from and which are scored.
-
-Knows: sessions and scenarios of a corpus. Refuses to know: models and labels.
-"""
+"""Which dialogues are learned from and which are scored, by session and by scenario."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from affectstream.corpus.dialogues import CorpusDialogue
+
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +58,12 @@ def hold_out_scenarios(
     test = tuple(d for d in dialogues if d.session == session and d.scenario in scenarios)
     train = tuple(d for d in dialogues if d.session != session and d.scenario not in scenarios)
     return Split(f"session {session}, {' '.join(sorted(scenarios))}", train, test)
+
+
+def few_dialogues(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
+    """Three dialogues of each session, for trials and tests."""
+    chosen: list[CorpusDialogue] = []
+    for session in sorted({d.session for d in dialogues}):
+        own = [d for d in dialogues if d.session == session]
+        chosen += own[:: max(1, len(own) // _FEW)][:_FEW]
+    return chosen

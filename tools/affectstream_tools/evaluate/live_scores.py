@@ -1,7 +1,6 @@
 """Scores of clips that were played through the live path, beside the same model's offline ones.
 
-Knows: answers, and how a clip in which nothing was heard counts: as wrong.
-Refuses to know: how clips were played (``live``).
+A clip in which no utterance was found counts as wrong. ``live_path`` plays the clips.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.core.dialogue.model import CLASSES
-from affectstream_tools.corpora.labelled_clips import OTHER, LabelledClip
+from affectstream_tools.corpora.labelled_clips import OTHER_EMOTION, LabelledClip
 from affectstream_tools.evaluate.live_path import LiveAnswer
 from affectstream_tools.metrics import calibration_error
 
@@ -50,7 +49,7 @@ def choose(
         ValueError: nothing is left.
     """
     known = set() if everybody else set(trained)
-    used = [clip for clip in clips if clip.label != OTHER and clip.speaker not in known]
+    used = [clip for clip in clips if clip.label != OTHER_EMOTION and clip.speaker not in known]
     if not used:
         raise ValueError(
             "no clip has one of the four classes and a speaker that the model has not learned "
@@ -61,7 +60,7 @@ def choose(
         by_speaker.setdefault(clip.speaker, []).append(clip)
     return Choice(
         dict(sorted(by_speaker.items())),
-        sum(clip.label == OTHER for clip in clips),
+        sum(clip.label == OTHER_EMOTION for clip in clips),
         unlabelled,
         tuple(sorted({clip.speaker for clip in clips} & known)),
     )

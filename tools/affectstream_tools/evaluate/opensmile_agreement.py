@@ -1,13 +1,10 @@
 """How far ``egemaps`` agrees with openSMILE, and what that is worth to a classifier.
 
-Knows: the 47 utterance statistics of the same recordings by our front end and by the package
-``opensmile`` (eGeMAPSv01b), their correlation, and one classifier's recall through each.
-Refuses to know: the other front ends' references (``agreement_references``), and how results are
-printed.
-
-openSMILE is asked as a black box, and is needed for this alone: its licence is non-commercial.
-The 47th statistic, the share of silence, is none of openSMILE's; it is compared with librosa's
-definition, written out here.
+The same recordings are described by our front end and by the package ``opensmile`` (eGeMAPSv01b).
+Compared are the 47 utterance statistics, by their correlation, and one classifier's recall through
+each. The 47th statistic, the share of silence, is none of openSMILE's: it is compared with
+librosa's definition, written out here. openSMILE's licence is non-commercial; nothing else in the
+laboratory needs it. The other front ends' references are in ``references``.
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ from affectstream.timebase import SAMPLE_RATE_HZ
 from affectstream_tools.corpora.speech_clips import ClipSamples, read_speech_clip, speech_files_in
 from affectstream_tools.evaluate.cross_corpus import (
     LabelledStatistics,
-    iemocap,
+    iemocap_statistics,
     ravdess_label,
     transfer_uar,
 )
@@ -84,7 +81,7 @@ class Agreement:
         return asdict(self)
 
 
-class OpenSmile(Protocol):
+class _OpenSmile(Protocol):
     """What can be asked for descriptors."""
 
     def process_signal(self, signal: NDArray[np.float32], sampling_rate: int) -> object:
@@ -106,29 +103,33 @@ def measure_agreement(
     Raises:
         AffectstreamError: a reference, the data or the recordings are missing.
     """
-    paths = recordings(audio)
-    train = iemocap(data) if data else None  # before the long work, for an error to come early
-    smile = opensmile()
+    paths = recordings_to_compare(audio)
+    train = (
+        iemocap_statistics(data) if data else None
+    )  # before the long work, for an error to come early
+    smile = _opensmile()
     clips: list[ClipSamples] = []
     ours, theirs = np.empty((2, len(paths), len(UTTERANCE_STATISTICS)))
     for done, path in enumerate(paths):
         on_progress("egemaps", done, len(paths))
         clips.append(read_speech_clip(path))
         ours[done] = utterance_statistics(egemaps.extract_egemaps(clips[-1]))
-        theirs[done] = opensmile_statistics(clips[-1], smile)
+        theirs[done] = _opensmile_statistics(clips[-1], smile)
     r = correlations(ours, theirs)
     return Agreement(
         r=r,
-        min_r=least(r),
-        uar=uar(train, [path.stem for path in paths], ours, theirs) if train else None,
+        min_r=least_by_group(r),
+        uar=transfer_by_extractor(train, [path.stem for path in paths], ours, theirs)
+        if train
+        else None,
         woellmer=woellmer_agreement(_counted(clips, "woellmer", on_progress)),
         tripathi34=tripathi34_errors(_counted(clips, "tripathi34", on_progress)),
         clips=len(paths),
     )
 
 
-def recordings(folder: Path) -> list[Path]:
-    """Return the recordings in ``folder``. Raises ``AffectstreamError`` for fewer than two."""
+def recordings_to_compare(folder: Path) -> list[Path]:
+    """Return the recordings in ``folder``; raises ``AffectstreamError`` for fewer than two."""
     paths = speech_files_in(folder)
     if len(paths) < 2:
         raise AffectstreamError(
@@ -137,27 +138,27 @@ def recordings(folder: Path) -> list[Path]:
     return paths
 
 
-def opensmile() -> OpenSmile:
+def _opensmile() -> _OpenSmile:
     """Return openSMILE's descriptors. Raises ``AffectstreamError`` where it is not installed."""
     package = installed("opensmile", "opensmile")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it would rather have a newer set
-        smile: OpenSmile = package.Smile(
+        smile: _OpenSmile = package.Smile(
             package.FeatureSet.eGeMAPSv01b, package.FeatureLevel.LowLevelDescriptors
         )
     return smile
 
 
-def opensmile_rows(clip: ClipSamples, smile: OpenSmile) -> NDArray[np.float64]:
+def _opensmile_rows(clip: ClipSamples, smile: _OpenSmile) -> NDArray[np.float64]:
     """Return openSMILE's 23 descriptors, (n, 23), every 10 ms."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return np.asarray(smile.process_signal(as_signal(clip), SAMPLE_RATE_HZ), dtype=np.float64)
 
 
-def opensmile_statistics(clip: ClipSamples, smile: OpenSmile) -> NDArray[np.float64]:
+def _opensmile_statistics(clip: ClipSamples, smile: _OpenSmile) -> NDArray[np.float64]:
     """Return the 47 statistics of openSMILE's descriptors and of librosa's level."""
-    rows = opensmile_rows(clip, smile)
+    rows = _opensmile_rows(clip, smile)
     return np.concatenate(
         (rows.mean(axis=0), rows.std(axis=0, ddof=1), [librosa_silence(as_signal(clip))])
     )
@@ -189,12 +190,12 @@ def correlations(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict
     }
 
 
-def least(r: Mapping[str, float]) -> dict[str, float]:
+def least_by_group(r: Mapping[str, float]) -> dict[str, float]:
     """Return the least r of the means of each of ``GROUPS``."""
     return {group: min(r[f"{name}_mean"] for name in names) for group, names in GROUPS.items()}
 
 
-def uar(
+def transfer_by_extractor(
     train: LabelledStatistics,
     names: Sequence[str],
     ours: NDArray[np.float64],

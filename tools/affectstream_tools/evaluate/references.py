@@ -1,10 +1,8 @@
-"""How far the front ends agree with the programs whose descriptors they are.
+"""How far the front ends agree with the programs whose descriptors they compute.
 
-Knows: ``tripathi34`` beside pyAudioAnalysis, ``woellmer`` beside Praat, on the same samples.
-Refuses to know: files, corpora, and eGeMAPS (``affectstream_tools.evaluate.opensmile_agreement``).
-
-Both references are asked as black boxes, and are needed for this alone: Praat's licence is the
-GPL. Clips are mono int16 at 16 kHz.
+Compared are ``tripathi34`` with pyAudioAnalysis and ``woellmer`` with Praat, on the same samples:
+mono, int16, 16 kHz. Praat's licence is the GPL; only comparisons need it. The comparison of
+eGeMAPS with openSMILE is in ``opensmile_agreement``.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -61,10 +59,6 @@ class PraatAgreement:
     voicing_streaming: float
     frames: int
     voiced: int
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the attributes by name."""
-        return asdict(self)
 
 
 def pyaudioanalysis() -> ModuleType:

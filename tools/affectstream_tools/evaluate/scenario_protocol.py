@@ -1,20 +1,19 @@
 """The context model scored on scenarios that it has not seen.
 
-Knows: which scenarios recur, how the model is trained. Refuses to know: the shipped weights,
-which have seen every scenario; this protocol trains its own.
+The shipped weights have seen every scenario, so this protocol trains models of its own.
 """
 
 from __future__ import annotations
 
-from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
-from affectstream_models.context.model import (
-    CONTEXT_MODALITIES,
-    StreamingContextModel,
-    UtteranceEstimate,
-)
+from affectstream_models.context.model import CONTEXT_MODALITIES, StreamingContextModel
 from affectstream_tools.corpora.splits import hold_out_scenarios, of_sessions
-from affectstream_tools.evaluate.dialogues import DialogueScores, look_ahead_scores, predict
-from affectstream_tools.train.checkpoint import Trainer
+from affectstream_tools.evaluate.dialogue_scores import (
+    DialogueScores,
+    ScoredAnswer,
+    predict,
+    score_by_part,
+)
+from affectstream_tools.train.trainer import Trainer
 
 
 def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> list[DialogueScores]:
@@ -31,9 +30,7 @@ def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> li
     if len(names) < groups:
         raise ValueError(f"session {session} has {len(names)} scenarios; use at most that many")
     look_aheads = (0, recipe.look_ahead)
-    answers: dict[int, list[tuple[CorpusDialogue, CorpusUtterance, UtteranceEstimate]]] = {
-        look_ahead: [] for look_ahead in look_aheads
-    }
+    answers: dict[int, list[ScoredAnswer]] = {look_ahead: [] for look_ahead in look_aheads}
     for group in range(groups):
         split = hold_out_scenarios(dialogues, session, names[group::groups])
         network, _ = trainer.train(split.train, name=split.name)
@@ -42,13 +39,8 @@ def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> li
         )
         for look_ahead, found in answers.items():
             found += predict(model, split.test, look_ahead, CONTEXT_MODALITIES)
-    rows = []
-    for look_ahead, found in answers.items():
-        improvised = [answer for answer in found if answer[0].improvised]
-        for part, chosen in (("all", found), ("improvised", improvised)):
-            if chosen:
-                pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
-                rows.append(
-                    DialogueScores(look_ahead, CONTEXT_MODALITIES, part, *look_ahead_scores(pairs))
-                )
-    return rows
+    return [
+        row
+        for look_ahead, found in answers.items()
+        for row in score_by_part(look_ahead, CONTEXT_MODALITIES, found)
+    ]

@@ -1,8 +1,4 @@
-"""The command that made a report, as anybody can run it.
-
-Knows: which options are about the machine and not about the result.
-Refuses to know: what the command does.
-"""
+"""The command that made a report, without what is particular to one machine."""
 
 from __future__ import annotations
 

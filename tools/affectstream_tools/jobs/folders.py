@@ -1,13 +1,10 @@
-"""Where the experiments keep what can be made again.
-
-Knows: the XDG base directories.
-Refuses to know: what lies in the folders.
-"""
+"""Where experiments keep what can be made again, and how a file is written whole."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from affectstream.errors import AffectstreamError
 
@@ -28,3 +25,24 @@ def cache_folder() -> Path:
             f"the cache {folder} cannot be made ({error.strerror}); set XDG_CACHE_HOME"
         ) from error
     return folder
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a file whole or not at all, its folder made if need be, and return its path.
+
+    Raises:
+        AffectstreamError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(
+            "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
+        ) as part:
+            part.write(text)
+        os.chmod(part.name, 0o644)  # a temporary file is its maker's alone
+        os.replace(part.name, path)
+    except OSError as error:
+        raise AffectstreamError(
+            f"{path} cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    return path

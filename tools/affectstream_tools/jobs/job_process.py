@@ -1,10 +1,7 @@
-"""A process that runs one job, and what it took.
+"""A process that runs one job, and the time and memory that it took.
 
 The process takes ``{"task", "options"}`` as one line of JSON on stdin and answers with one on
 stdout. It ends when its stdin does, so that no job outlives the run that started it.
-
-Knows: processes, time and resident memory.
-Refuses to know: what the job is, and where its answer is kept.
 """
 
 from __future__ import annotations
@@ -27,8 +24,9 @@ from typing import Any
 from affectstream.errors import AffectstreamError
 
 # One thread: several jobs run side by side, and another number of threads changes last digits.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-SAME_DIGITS = {"MKL_CBWR": "AUTO,STRICT", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+# In the environment, because every library of the job reads it when it is loaded.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_SAME_DIGITS = {"MKL_CBWR": "AUTO,STRICT", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
 class JobError(AffectstreamError):
@@ -59,7 +57,7 @@ def execute(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**SAME_DIGITS, **os.environ, **ONE_THREAD},
+            env={**_SAME_DIGITS, **os.environ, **_ONE_THREAD},
         )
         with process:
             try:
@@ -95,7 +93,7 @@ def _why(status: int, log: str) -> str:
     return lines[-1].strip() if lines else f"ended with status {status} and said nothing"
 
 
-def perform(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _perform(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Run ``task`` in this process; see :func:`execute`."""
     module, _, name = task.partition(":")
     begin_s = time.perf_counter()
@@ -165,7 +163,7 @@ def _main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a job prints is its log
     with answers:
-        json.dump(perform(question["task"], question["options"]), answers)
+        json.dump(_perform(question["task"], question["options"]), answers)
 
 
 if __name__ == "__main__":

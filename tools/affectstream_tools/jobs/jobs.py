@@ -1,22 +1,26 @@
-"""Many experiments, run side by side, each once.
+"""Experiments as jobs: run side by side, each in a process of its own, and kept when done.
 
-Knows: jobs, the folder that keeps their outcomes, and that a job may fail alone.
-Refuses to know: what a job computes.
+A job whose outcome is kept is not run again, and one that fails does not stop the others. Jobs run
+on this machine or as Ray tasks; this is the only module that imports Ray.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from affectstream.errors import AffectstreamError
+from affectstream_tools.jobs.folders import write_whole
 from affectstream_tools.jobs.job_process import JobError, execute
+
+_Found = dict[str, Any] | JobError
+"""What :func:`execute` says of a job, or why it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +78,23 @@ def run_jobs(
         on_done: called for every job, kept, done or failed.
 
     Raises:
+        AffectstreamError: there is no Ray or no cluster, or a file cannot be written.
         JobsError: when all others are done; names each that failed and says why.
         ValueError: two jobs of one name, or a name that is not a path inside the folder.
     """
     _check_names(jobs)
-    outcomes, failures = {}, {}
-    for job in jobs:
-        kept = read_outcome(job, folder)
-        if kept is not None:
-            outcomes[job.name] = kept
-            on_done(job)
+    outcomes = {job.name: kept for job in jobs if (kept := read_outcome(job, folder)) is not None}
+    for outcome in outcomes.values():
+        on_done(outcome.job)
+    failures: dict[str, str] = {}
     waiting = [job for job in jobs if job.name not in outcomes]
-    for job, found in _run(waiting, workers, cluster=cluster):
+    run = _run_on_cluster if cluster else _run_here
+    for job, found in run(waiting, workers) if waiting else ():
         if isinstance(found, JobError):
             failures[job.name] = str(found)
             write_whole(_path(job, folder, ".log"), found.log or str(found))
         else:
-            outcomes[job.name] = JobOutcome(job, **found)
-            _keep(outcomes[job.name], folder)
+            outcomes[job.name] = _keep(JobOutcome(job, **found), folder)
         on_done(job)
     ordered = {job.name: outcomes[job.name] for job in jobs if job.name in outcomes}
     if failures:
@@ -126,17 +129,7 @@ def _check_names(jobs: Iterable[Job]) -> None:
         seen.add(job.name)
 
 
-def _run(
-    jobs: Sequence[Job], workers: int, *, cluster: bool
-) -> Iterator[tuple[Job, dict[str, Any] | JobError]]:
-    if not jobs:
-        return
-    if cluster:
-        from affectstream_tools.jobs.cluster import run_on_cluster
-
-        works = run_on_cluster([(job.task, job.options) for job in jobs], workers)
-        yield from ((jobs[index], found) for index, found in works)
-        return
+def _run_here(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, _Found]]:
     pool = ThreadPoolExecutor(workers)
     try:
         running = {pool.submit(_execute, job): job for job in jobs}
@@ -146,7 +139,57 @@ def _run(
         pool.shutdown(cancel_futures=True)
 
 
-def _execute(job: Job) -> dict[str, Any] | JobError:
+def _run_on_cluster(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, _Found]]:
+    """Run the jobs as Ray tasks; each starts the process that a local run starts.
+
+    The cluster is the one at ``$RAY_ADDRESS``, else this machine with ``workers`` processors. Its
+    machines need affectstream installed and the same folders mounted.
+    """
+    ray = _connected(workers)
+    try:
+        # One processor each; a machine that is lost is no reason for a task to fail.
+        remote = ray.remote(num_cpus=1, max_retries=2)(_execute)
+        running = {remote.remote(job): job for job in jobs}
+        while running:
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            try:
+                found: _Found = ray.get(done)
+            except ray.exceptions.RayError as error:
+                why = str(error)
+                found = JobError(f"was lost by the cluster: {why.splitlines()[0]}", why)
+            yield running.pop(done), found
+    finally:
+        ray.shutdown()
+
+
+def _connected(workers: int) -> Any:
+    """Return Ray, connected; raises ``AffectstreamError`` without Ray or without a cluster."""
+    # Ray reports its use to its makers unless told not to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise AffectstreamError(
+            "a cluster needs Ray; pip install 'affectstream[cluster]', or leave --cluster out"
+        ) from error
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(
+            address=address or "local",
+            num_cpus=None if address else workers,
+            include_dashboard=None if address else False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise AffectstreamError(
+            f"no Ray cluster answers at {address or 'this machine'} ({error}); "
+            "check RAY_ADDRESS and `ray status`, or leave --cluster out"
+        ) from error
+    return ray
+
+
+def _execute(job: Job) -> _Found:
     try:
         return execute(job.task, job.options)
     except JobError as error:
@@ -157,34 +200,14 @@ def _as_dict(job: Job) -> dict[str, Any]:
     return {"name": job.name, "task": job.task, "options": dict(job.options)}
 
 
-def _keep(outcome: JobOutcome, folder: Path) -> None:
+def _keep(outcome: JobOutcome, folder: Path) -> JobOutcome:
     found = asdict(outcome)
     del found["job"]
     text = json.dumps({"job": _as_dict(outcome.job), "outcome": found}, indent=1)
     write_whole(_path(outcome.job, folder, ".json"), text)
     _path(outcome.job, folder, ".log").unlink(missing_ok=True)
+    return outcome
 
 
 def _path(job: Job, folder: Path, suffix: str) -> Path:
     return folder / f"{job.name}{suffix}"  # not with_suffix: a name may hold a point
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file whole or not at all, its folder made if need be, and return its path.
-
-    Raises:
-        AffectstreamError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(
-            "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
-        ) as part:
-            part.write(text)
-        os.chmod(part.name, 0o644)  # a temporary file is its maker's alone
-        os.replace(part.name, path)
-    except OSError as error:
-        raise AffectstreamError(
-            f"{path} cannot be written ({error.strerror}); choose another folder"
-        ) from error
-    return path

@@ -1,4 +1,4 @@
-"""Reports that are saved and read again: JSON for programs, a Markdown page for people."""
+"""Reports that are saved and read again: JSON for programs, pages and pictures for people."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.jobs import write_whole
+from affectstream_tools.jobs.folders import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 REPORTS_URL = "https://github.com/affectstream/affectstream/tree/main/docs/reports"
 """The project's own reports; an installed package has none of them."""
@@ -105,3 +108,19 @@ def markdown_table(
     escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in (headings, *rows)]
     lines = ["| " + " | ".join(cells) + " |" for cells in escaped]
     return "\n".join((lines[0], rule, *lines[1:]))
+
+
+def write_picture(path: Path, figure: Figure, dpi: int) -> Path:
+    """Write a figure as a PNG of ``dpi`` pixels an inch; return its path.
+
+    Raises:
+        AffectstreamError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=dpi)
+    except OSError as error:
+        raise AffectstreamError(
+            f"{path} cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    return path

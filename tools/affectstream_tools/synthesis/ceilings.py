@@ -1,11 +1,8 @@
 """The best that any recognizer can do on dialogues of a ``DialogueModel``.
 
-Knows: posteriors of the model, and what the decisions by them are worth.
-Refuses to know: recognizers, sounds, texts, faces and files.
-
-Who knows the posterior and answers the most probable emotion has the highest accuracy that there
-is (Bayes). Who divides it by the emotion's prior first has the highest unweighted average recall,
-which is another decision. Given the cues of a corpus, both are sums over its turns.
+Who knows the posterior and answers the most probable emotion has the highest possible accuracy
+(Bayes). Who first divides the posterior by the emotions' prior has the highest possible unweighted
+average recall, which is another decision. Given the cues of a corpus, both are sums over its turns.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from affectstream_tools.synthesis.dialogue_model import (
     DrawnArray,
 )
 
-SUBSETS = (*((name,) for name in CUES), CUES)
+_SUBSETS = (*((name,) for name in CUES), CUES)
 """Each modality alone, and all together."""
 
 
@@ -62,7 +59,7 @@ def ceilings(
     model: DialogueModel,
     drawn: Drawn,
     *,
-    subsets: Sequence[Sequence[str]] = SUBSETS,
+    subsets: Sequence[Sequence[str]] = _SUBSETS,
     look_aheads: Sequence[str] = CEILING_LOOK_AHEADS,
 ) -> Iterator[Ceiling]:
     """Yield the ceilings of a corpus, exactly.
@@ -109,7 +106,7 @@ def without_context(model: DialogueModel, modalities: Sequence[str] = CUES) -> t
     for symbols in itertools.product((MISSING, *range(len(model.prior))), repeat=len(places)):
         cues = np.full(len(CUES), MISSING)
         cues[places] = symbols
-        missing = np.array([model.shown[place].missing for place in places])
+        missing = np.array([model.channels[place].missing for place in places])
         chance = np.where(np.array(symbols) == MISSING, missing, 1 - missing).prod()
         seen = chance * model.likelihoods(cues, modalities)
         accuracy += float((model.prior * seen).max())

@@ -1,19 +1,16 @@
-"""A probabilistic model of emotional dialogues, and what can be known of an emotion by it.
-
-Knows: how two speakers' emotions follow one another, what a voice, words and a face let out of
-them, and the exact posterior of each emotion given any of it (forward-backward: Baum et al. 1970,
-Rabiner 1989, III).
-Refuses to know: sounds, texts, faces, files, and what a posterior is good for (``ceilings``).
+"""A probabilistic model of emotional dialogues, and the exact posterior of each emotion under it.
 
 Two speakers take turns. Who speaks keeps the emotion of their own last turn with one chance
-(``inertia``), with another one takes an emotion as a reaction to the partner's last turn
-(``reaction``), and else any (``base``). So the emotions of a dialogue are a chain of second order;
-as a pair (who speaks, who listens) they are one of first order with 16 states, and begin as that
-chain goes on for ever: at each turn each emotion is as likely as at any other.
+(``inertia``), takes one as a reaction to the partner's last turn with another (``reaction``), and
+else takes any (``base``). The emotions of a dialogue are therefore a chain of second order. As a
+pair (who speaks, who listens) they are a chain of first order with 16 states. Dialogues begin in
+its stationary distribution: at each turn each emotion is as likely as at any other turn.
 
 Each turn shows a cue in each modality, one of four symbols. With the chance that is the modality's
-``informativeness`` it is the emotion's own symbol, and else any of the four; so 0 tells nothing and
-1 all. Given the emotion, cues do not depend on one another. A cue may be missing.
+``informativeness`` it is the emotion's own symbol, and else any of the four: 0 tells nothing, 1
+tells the emotion. Given the emotion, the cues are independent. A cue may be missing.
+
+Posteriors are computed by the forward-backward algorithm (Baum et al. 1970; Rabiner 1989, III).
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ from numpy.typing import NDArray
 from affectstream.core.dialogue.model import CLASSES
 
 DrawnArray = NDArray[np.float64]
-Cues = NDArray[np.int64]
+_Cues = NDArray[np.int64]
 
 CUES = ("voice", "words", "motion")
 MISSING = -1
@@ -46,8 +43,8 @@ def _check_chance(what: str, value: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What one modality lets out.
+class CueChannel:
+    """How one modality shows an emotion.
 
     Attributes:
         informativeness: chance that the cue is the emotion's own; else it is any of the four.
@@ -78,7 +75,7 @@ class Drawn(NamedTuple):
     """
 
     emotions: NDArray[np.int64]
-    cues: Cues
+    cues: _Cues
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +91,9 @@ class DialogueModel:
         ValueError: what should be chances is none.
     """
 
-    voice: Shown = Shown(0.5)
-    words: Shown = Shown(0.6)
-    motion: Shown = Shown(0.4)
+    voice: CueChannel = CueChannel(0.5)
+    words: CueChannel = CueChannel(0.6)
+    motion: CueChannel = CueChannel(0.4)
     inertia: float = 0.65
     reaction: float = 0.2
     base: tuple[float, ...] = (0.27, 0.3, 0.2, 0.23)
@@ -119,7 +116,7 @@ class DialogueModel:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The model that ``to_dict`` described."""
-        shown = {name: Shown(**values[name]) for name in CUES}
+        shown = {name: CueChannel(**values[name]) for name in CUES}
         rest: dict[str, Any] = {name: values[name] for name in ("inertia", "reaction")}
         rest["base"] = tuple(values["base"])
         rest["reactions"] = tuple(tuple(row) for row in values["reactions"])
@@ -130,8 +127,8 @@ class DialogueModel:
         return asdict(self)
 
     @property
-    def shown(self) -> tuple[Shown, ...]:
-        """What the modalities let out, in their order."""
+    def channels(self) -> tuple[CueChannel, ...]:
+        """Of the modalities, in the order of ``CUES``."""
         return self.voice, self.words, self.motion
 
     @property
@@ -183,12 +180,12 @@ class DialogueModel:
             states[:, turn] = _draws(self.transitions[states[:, turn - 1]], rng)
         emotions = states // _COUNT
         cues = np.empty((dialogues, turns, len(CUES)), dtype=np.int64)
-        for place, shown in enumerate(self.shown):
-            cues[..., place] = _draws(shown.chances()[emotions], rng)
-            cues[rng.random(emotions.shape) < shown.missing, place] = MISSING
+        for place, channel in enumerate(self.channels):
+            cues[..., place] = _draws(channel.chances()[emotions], rng)
+            cues[rng.random(emotions.shape) < channel.missing, place] = MISSING
         return Drawn(emotions, cues)
 
-    def likelihoods(self, cues: Cues, modalities: Sequence[str] = CUES) -> DrawnArray:
+    def likelihoods(self, cues: _Cues, modalities: Sequence[str] = CUES) -> DrawnArray:
         """(..., 4), of cues (..., 3) given each emotion; those of other modalities are not seen.
 
         Raises:
@@ -197,14 +194,14 @@ class DialogueModel:
         if unknown := set(modalities) - set(CUES):
             raise ValueError(f"no modality {min(unknown)!r}; there are {', '.join(CUES)}")
         product = np.ones((*cues.shape[:-1], _COUNT))
-        for place, (name, shown) in enumerate(zip(CUES, self.shown, strict=True)):
+        for place, (name, channel) in enumerate(zip(CUES, self.channels, strict=True)):
             if name in modalities:
-                table = np.concatenate((shown.chances().T, np.ones((1, _COUNT))))  # missing last
+                table = np.concatenate((channel.chances().T, np.ones((1, _COUNT))))  # missing last
                 product *= table[cues[..., place]]
         return product
 
     def posteriors(
-        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
+        self, cues: _Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
     ) -> DrawnArray:
         """(N, T, 4), the chance of each emotion given cues (N, T, 3), exactly.
 
@@ -222,7 +219,7 @@ class DialogueModel:
         return np.asarray(known.reshape(*seen.shape, _COUNT).sum(axis=-1))
 
     def first_order(
-        self, cues: Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
+        self, cues: _Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
     ) -> DrawnArray:
         """(N, T, 4), as ``posteriors`` of one who takes the emotions for a first-order chain."""
         return smoothed(self.prior, self.bigram, self.likelihoods(cues, modalities), look_ahead)

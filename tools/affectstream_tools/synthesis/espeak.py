@@ -1,11 +1,8 @@
 """Speech from espeak-ng, with the time of every phone and word.
 
-Knows: libespeak-ng's C interface.
-Refuses to know: what the speech is for.
-
 The library is bound directly because its events carry sample positions, which the command line
-program does not print. It has one global state, so a process has one ``Espeak``, however often it
-asks for one; it is not to be used by two threads at once.
+program does not print. It has one global state: a process has one ``Espeak``, however often it asks
+for one, and two threads must not use it at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Dialogues of a ``DialogueModel`` as features, without sound, words or motion on any disk.
 
-Knows: how a cue is put into numbers from which it can be told, and into a word.
-Refuses to know: recognizers, and files.
+A cue becomes numbers from which it can be told, and a word.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """The files of a dialogue in IEMOCAP's own layout, as text and bytes.
 
-Knows: the form of EmoEvaluation, transcriptions, ForcedAlignment, the three kinds of motion files
-and the wav.
-Refuses to know: what is said, heard and shown in them, and where it comes from.
-
-Reading them back is ``affectstream.corpus.raw`` and ``iemocap_media``.
+These are EmoEvaluation, transcriptions, ForcedAlignment, the three kinds of motion files and the
+wav. ``affectstream.corpus.raw`` and ``raw_media`` read them back.
 """
 
 from __future__ import annotations
@@ -93,7 +90,7 @@ def write_words(root: Path, dialogue: WrittenDialogue) -> None:
     """Write the labels, the words, and the words' times."""
     write_text(dialogue.path(root, "EmoEvaluation"), evaluation(dialogue))
     write_text(dialogue.path(root, "transcriptions"), transcription(dialogue))
-    write_alignment(root, dialogue)
+    _write_alignment(root, dialogue)
 
 
 def evaluation(dialogue: WrittenDialogue) -> str:
@@ -119,7 +116,7 @@ def transcription(dialogue: WrittenDialogue) -> str:
     )
 
 
-def write_alignment(root: Path, dialogue: WrittenDialogue) -> None:
+def _write_alignment(root: Path, dialogue: WrittenDialogue) -> None:
     """Write the words' times, a file for each utterance that has words."""
     folder = root / f"Session{dialogue.session}" / "sentences" / "ForcedAlignment" / dialogue.name
     for line in dialogue.lines:
@@ -162,7 +159,7 @@ def write_motion(path: Path, names: Sequence[str], rate_hz: float, frames: NDArr
     """Write frames (n, d), to a hundredth; those that the tracker lost are NaN.
 
     Frames are numbered one by one, and their times are those of ``rate_hz``. The corpus has 120
-    frames a second; ``iemocap_media`` believes the times of slower ones.
+    frames a second; ``raw_media`` takes the times of slower ones as they are.
     """
     form = "%d %.5f" + " %.2f" * frames.shape[1]
     rows = [

@@ -1,7 +1,6 @@
 """A synthetic corpus that experiments share: drawn once and kept in the cache.
 
-Knows: what it was drawn by, so that another model or another way to write it makes another corpus.
-Refuses to know: experiments, and what is extracted of it.
+Another model, another size or another way to write the corpus makes another corpus.
 """
 
 from __future__ import annotations
@@ -13,21 +12,21 @@ from tempfile import TemporaryDirectory
 
 from affectstream.errors import AffectstreamError
 from affectstream_tools.synthesis import (
+    corpus_writer,
     iemocap_files,
-    iemocap_layout,
     rendered_motion,
     rendered_voice,
     rendered_words,
 )
 from affectstream_tools.synthesis.dialogue_model import DialogueModel
 
-CorpusSize = tuple[int, int, int, int]
+_CorpusSize = tuple[int, int, int, int]
 """Sessions, dialogues of each, utterances of each, frames of motion a second."""
 
-_WRITERS = (iemocap_files, iemocap_layout, rendered_motion, rendered_voice, rendered_words)
+_WRITERS = (iemocap_files, corpus_writer, rendered_motion, rendered_voice, rendered_words)
 
 
-def kept_corpus(cache: Path, model: DialogueModel, size: CorpusSize) -> Path:
+def kept_corpus(cache: Path, model: DialogueModel, size: _CorpusSize) -> Path:
     """Return the folder of the corpus, which is written whole or not at all if it is not there.
 
     Raises:
@@ -41,7 +40,7 @@ def kept_corpus(cache: Path, model: DialogueModel, size: CorpusSize) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=place.parent) as part:
             written = Path(part) / "corpus"
-            iemocap_layout.write_corpus(
+            corpus_writer.write_corpus(
                 written,
                 model,
                 sessions=sessions,

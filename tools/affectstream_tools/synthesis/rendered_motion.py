@@ -1,8 +1,6 @@
 """A face, hands and a head that show cues: IEMOCAP's markers around a rest, each cue's own way.
 
-Knows: which markers a cue moves, and how far. Refuses to know: real faces. Nothing here was
-measured on a person; each of the three kinds of files shows the cue by itself.
-
+Nothing here was measured on a person. Each of the three kinds of files shows the cue by itself.
 Axes are x to the wearer's left, y up, z forward; millimetres, and degrees for the head's turns.
 """
 
@@ -83,7 +81,7 @@ _GESTURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shows:
+class ShownTurn:
     """A turn: what is shown from when to when; a cue of -1 is one that the tracker lost.
 
     Attributes:
@@ -97,7 +95,7 @@ class Shows:
 
 
 def move(
-    turns: Sequence[Shows], seconds: float, rate_hz: float, rng: np.random.Generator
+    turns: Sequence[ShownTurn], seconds: float, rate_hz: float, rng: np.random.Generator
 ) -> dict[str, _Floats]:
     """Return ``rotated`` (n, 165), ``hand`` (n, 18) and ``head`` (n, 6) of a whole dialogue."""
     times_s = np.arange(round(seconds * rate_hz)) / rate_hz
@@ -119,7 +117,7 @@ def move(
     return motion
 
 
-def _strength(turns: Sequence[Shows], cue: int | None, times_s: _Floats) -> _Floats:
+def _strength(turns: Sequence[ShownTurn], cue: int | None, times_s: _Floats) -> _Floats:
     """How much each frame shows a cue (None: any), 0..1."""
     shown = np.zeros_like(times_s)
     for turn in turns:

@@ -1,8 +1,7 @@
 """A voice that shows a cue: harmonics under formants, at the cue's pitch, loudness and rhythm.
 
-Knows: which of them make the four cues, and how two speakers share a stereo recording.
-Refuses to know: real voices. Nothing here was measured on a person; the four sounds differ in what
-the front ends measure, as angry, happy, neutral and sad voices are said to, and more clearly.
+Nothing here was measured on a person. The four sounds differ in what the front ends measure, as
+angry, happy, neutral and sad voices are said to, but more clearly.
 """
 
 from __future__ import annotations

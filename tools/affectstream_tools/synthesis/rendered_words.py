@@ -1,7 +1,4 @@
-"""Words that show a cue: three of the cue's own among others that say nothing.
-
-Knows: the words. Refuses to know: cues' chances, times and files.
-"""
+"""Sentences that show a cue: three of the cue's own words among others that say nothing."""
 
 from __future__ import annotations
 

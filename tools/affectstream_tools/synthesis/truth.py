@@ -1,7 +1,6 @@
-"""How a synthetic corpus was drawn, as it is kept beside the corpus.
+"""How a synthetic corpus was drawn, as ``model.json`` beside the corpus says it.
 
-Knows: the file ``model.json``: the model, and every utterance's emotion and cues.
-Refuses to know: how they were drawn, what the corpus looks like, and what can be concluded.
+The file holds the model, and every utterance's emotion and cues.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from affectstream.errors import AffectstreamError
 from affectstream_tools.synthesis.dialogue_model import CUES, MISSING, DialogueModel, Drawn
 from affectstream_tools.synthesis.iemocap_files import write_text
 
-TRUTH = "model.json"
+_FILE = "model.json"
 """The file, in the corpus's folder; a folder that has it holds no recordings of people."""
 
 
@@ -49,7 +48,7 @@ class Truth:
 
 def is_synthetic(folder: Path) -> bool:
     """Whether the corpus in a folder was drawn, so that no figure on it is one of IEMOCAP."""
-    return (folder / TRUTH).is_file()
+    return (folder / _FILE).is_file()
 
 
 def read_truth(folder: Path) -> Truth:
@@ -58,7 +57,7 @@ def read_truth(folder: Path) -> Truth:
     Raises:
         AffectstreamError: its ``model.json`` is missing, or is none.
     """
-    path = folder / TRUTH
+    path = folder / _FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         rows = found["dialogues"]
@@ -96,4 +95,4 @@ def write_truth(folder: Path, truth: Truth, settings: Mapping[str, Any]) -> None
             for (name, utterances), emotions, cues in rows
         ],
     }
-    write_text(folder / TRUTH, json.dumps(described) + "\n")
+    write_text(folder / _FILE, json.dumps(described) + "\n")

@@ -1,7 +1,7 @@
 """What a live stream does to utterances, done to a corpus before it is learned from.
 
-Knows: recognisers' mistakes, other rooms and microphones, speakers who were heard before.
-Refuses to know: networks, and which of the alternatives a training step draws.
+A recogniser makes mistakes in words; rooms and microphones change the sound; some speakers have
+been heard before.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser, 
 from affectstream_models.text.sentence_encoder import as_heard
 
 UtteranceRows = NDArray[np.float32]
+
+_MOST_HEARD = 60
 
 
 def as_recognised(
@@ -78,13 +80,12 @@ def heard_before(
     recordings: Mapping[str, Sequence[UtteranceRows]],
     normaliser: SpeakerNormaliser,
     rng: np.random.Generator,
-    most: int = 60,
 ) -> Speakers:
-    """Speakers who have already said 1 to ``most`` utterances, drawn from all their recordings."""
+    """Speakers who have already said 1 to 60 utterances, drawn from all their recordings."""
     known = NOBODY
     for speaker in sorted(set(speakers)):
         said = recordings[speaker]
-        count = int(np.exp(rng.uniform(0, np.log(most))))
+        count = int(np.exp(rng.uniform(0, np.log(_MOST_HEARD))))
         for place in rng.integers(0, len(said), count):
             _, known = normaliser.carry(known, speaker, said[place])
     return known

@@ -1,7 +1,4 @@
-"""How sure to be: a temperature for probabilities, and a threshold of doubt.
-
-Knows: raw outputs of several networks, and labels. Refuses to know: networks and corpora.
-"""
+"""A temperature for probabilities, and the probability above which an answer is called sure."""
 
 from __future__ import annotations
 

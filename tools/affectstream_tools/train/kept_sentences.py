@@ -1,8 +1,6 @@
-"""A sentence encoder's vectors, worked out once and kept.
+"""A sentence encoder's vectors, computed once and kept in a file.
 
-Knows: texts, their vectors, a file of them. Refuses to know: what the vectors are used for.
-
-A corpus is read by many trainings; the encoder takes far longer for it than any of them.
+Many trainings read the same corpus, and the encoder takes far longer for it than any of them.
 """
 
 from __future__ import annotations

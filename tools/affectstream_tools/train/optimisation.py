@@ -1,7 +1,4 @@
-"""How weights are moved: AdamW at a one-cycle rate, and the mean of the last epochs' weights.
-
-Knows: gradients. Refuses to know: losses, batches, and what is learned.
-"""
+"""AdamW at a one-cycle rate, and the mean of the last epochs' weights."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 
 class OptimisationPlan(Protocol):
-    """What a schedule says of it."""
+    """What a schedule says of the optimisation."""
 
     @property
     def epochs(self) -> int:
@@ -67,7 +64,7 @@ class Optimisation:
         self._most_gradient = most_gradient
 
     def step(self, loss: Tensor) -> float:
-        """Go one step down; return the loss as a number."""
+        """Change the weights by one step down a loss; return the loss as a number."""
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self._most_gradient is not None:
@@ -77,7 +74,7 @@ class Optimisation:
         return loss.item()
 
     def end_epoch(self, epoch: int) -> None:
-        """Take the weights into the mean, if it is late enough."""
+        """Take the weights into the mean, if the epoch is one of the last."""
         if epoch >= self._averaged_epochs:
             self._average.update_parameters(self._module)
 

@@ -1,7 +1,4 @@
-"""The recipes of the shipped checkpoints, with their development folds.
-
-Knows: the numbers that were chosen, and on which folds. Refuses to know: how they are used.
-"""
+"""The recipes of the shipped checkpoints and of the context study: the numbers that were chosen."""
 
 from __future__ import annotations
 
@@ -16,9 +13,10 @@ from affectstream_models.text.sentence_encoder import (
     MINILM_DIM,
 )
 from affectstream_tools.corpora.splits import Split, hold_out_scenarios, leave_one_session_out
-from affectstream_tools.train.checkpoint import Folds, TrainingRecipe
-from affectstream_tools.train.member import DialoguePart, MemberSchedule
+from affectstream_tools.train.checkpoint import Folds
+from affectstream_tools.train.schedule import DialoguePart, MemberSchedule
 from affectstream_tools.train.targets import Augmentation
+from affectstream_tools.train.trainer import TrainingRecipe
 from affectstream_tools.train.word_encoder import TextSchedule
 
 ACTED_SPEAKERS = tuple(f"ravdess/{actor:02d}" for actor in range(1, 17))

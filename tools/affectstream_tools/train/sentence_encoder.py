@@ -1,8 +1,8 @@
 """Turning a sentence encoder towards emotion, by low-rank changes to its layers.
 
-Knows: sentences with an emotion or with scales, and the few numbers that must say which.
-Refuses to know: dialogues, and the corpus that they come from: what the encoder learns of words it
-learns elsewhere, so that it cannot recognise that corpus's scenarios by them.
+It learns from single sentences with an emotion or with ratings. They are of other corpora than the
+dialogues of the context model, so that the encoder cannot recognise the dialogues' scenarios by
+their words.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from torch.nn import functional
 from affectstream_models.context.network import SCALES
 from affectstream_models.text.adapter import LowRank, adapt
 from affectstream_models.text.sentence_encoder import MINILM_DIM, minilm
+from affectstream_tools.corpora.sentences import SENTENCE_EMOTIONS, Sentence
 from affectstream_tools.metrics import pearson, score_labels
+from affectstream_tools.train.losses import balanced_weights
 from affectstream_tools.train.optimisation import Optimisation
-from affectstream_tools.train.word_encoder import SENTENCE_EMOTIONS, Sentence, class_weights
 
 _LONGEST = 64
 """Tokens of a sentence that are read in training."""
@@ -94,7 +95,7 @@ def train_sentences(
     scales = _standardised(sentences)  # (N, 3)
     if not bool((emotion >= 0).any()) or not bool(torch.isfinite(scales).any()):
         raise ValueError("there must be sentences with an emotion and sentences with scales")
-    weights = class_weights(emotion.numpy(), schedule.balance)
+    weights = balanced_weights(emotion.numpy(), len(SENTENCE_EMOTIONS), schedule.balance)
     steps = -(-len(sentences) // schedule.batch)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -1,13 +1,7 @@
-"""What a shipped recipe is learned from, found in folders.
-
-Knows: which corpora a recipe needs and where they lie beside each other.
-Refuses to know: how they are used.
-"""
+"""What a recipe is learned from, read from the folders of the corpora."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +14,10 @@ from affectstream_tools.corpora.acted import acted_dialogues
 from affectstream_tools.corpora.emobank import read_emobank
 from affectstream_tools.corpora.labelled_clips import LabelledClip, find_clips
 from affectstream_tools.corpora.meld import read_meld
-from affectstream_tools.train.checkpoint import Sources, TrainingRecipe, sentences_of
+from affectstream_tools.corpora.sentences import Sentence, sentences_of
+from affectstream_tools.corpora.word_vectors import read_glove_by_word
 from affectstream_tools.train.recipes import ACTED_COPIES, ACTED_SPEAKERS
-from affectstream_tools.train.word_encoder import Sentence
+from affectstream_tools.train.trainer import Sources, TrainingRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,6 @@ def read_sources(
     recipe: TrainingRecipe,
     *,
     seed: int,
-    on_clip: Callable[[], None] = lambda: None,
 ) -> Sources:
     """Read what ``recipe`` needs.
 
@@ -51,10 +45,7 @@ def read_sources(
         CorpusError: a corpus is missing or broken.
     """
     dialogues = read_derived(folders.derived)
-    vectors_path = folders.beside / "glove-50d-5k" / "glove-50d-5k.json"
-    if not vectors_path.is_file():
-        raise CorpusError(f"{vectors_path} is missing; name the folder it is in with --others")
-    sources = Sources(dialogues, json.loads(vectors_path.read_text(encoding="utf-8")))
+    sources = Sources(dialogues, read_glove_by_word(folders.beside))
     others: list[CorpusDialogue] = []
     if "meld" in recipe.schedule.parts or recipe.text is not None:
         meld = read_meld(folders.beside / "meld-text")
@@ -67,7 +58,6 @@ def read_sources(
             _chosen_clips(folders.beside / "ravdess16k"),
             seed=seed,
             copies=ACTED_COPIES,
-            on_clip=on_clip,
         )
     return replace(sources, others=others)
 

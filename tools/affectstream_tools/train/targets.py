@@ -1,7 +1,8 @@
-"""Features and targets of labelled dialogues, and what a training fold determines.
+"""Features and targets of labelled dialogues, and what a training fold determines of them.
 
-Knows: labels, the vocabulary and the population fitted on a fold, alternatives of an utterance.
-Refuses to know: networks and losses.
+A fold determines the vocabulary, the population that statistics are normalised by, and the clusters
+of the ratings. For training, an utterance has alternatives: the same with another room's sound or a
+recogniser's mistakes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from affectstream_models.text.word_encoder import (
     count_ngrams,
     word_table,
 )
-from affectstream_tools.studies.woellmer.folds import Classes, annotations_of
+from affectstream_tools.corpora.annotations import LEVEL_BORDERS, Classes, annotations_of
 from affectstream_tools.train.augmentation import (
     UtteranceRows,
     as_recognised,
@@ -37,7 +38,7 @@ from affectstream_tools.train.augmentation import (
 
 _OTHER = {"fru": 0, "sur": 1, "fea": 2, "dis": 3, "oth": 3}
 _NONE = -1
-MISTAKES = ((0.0, 0.0), (0.08, 0.08), (0.15, 0.15))
+_MISTAKES = ((0.0, 0.0), (0.08, 0.08), (0.15, 0.15))
 """Chances of a dropped and of a substituted word in the alternatives of a text."""
 
 
@@ -77,6 +78,19 @@ class PreparedDialogue:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnDialogue:
+    """A dialogue as one training step sees it: one of its alternatives, whole or in part."""
+
+    corpus: str
+    speakers: tuple[str, ...]
+    acoustic: tuple[UtteranceRows | None, ...]
+    text: tuple[TextFeatures, ...]
+    emotion: NDArray[np.int64]
+    scales: NDArray[np.float32]
+    clusters: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class Augmentation:
     """Which alternatives a dialogue is given for training.
 
@@ -106,7 +120,8 @@ def emotion_target(utterance: CorpusUtterance) -> int:
 
 def level_of(scales: Tensor) -> Tensor:
     """Level 0, 1 or 2 of annotators' means: below 2.25, below 3.75, and above."""
-    return (scales >= 2.25).long() + (scales >= 3.75).long()
+    low, high = LEVEL_BORDERS
+    return (scales >= low).long() + (scales >= high).long()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +195,7 @@ class Fitted:
             return (as_written,)
         mistaken = (
             as_recognised(text, self.words, rng, drop=drop, substitute=substitute)
-            for drop, substitute in MISTAKES
+            for drop, substitute in _MISTAKES
         )
         return (as_written, *(encoder.features(one) for one in mistaken))
 

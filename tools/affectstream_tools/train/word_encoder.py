@@ -1,8 +1,7 @@
-"""Training of a member's text encoder on sentences, before anything is learned from dialogues.
+"""Training of a network's text encoder on sentences, before anything is learned from dialogues.
 
-Knows: sentences with an emotion or with scales, and the few numbers that must say which.
-Refuses to know: the corpus that the dialogues come from: what the encoder knows of words, it
-knows from elsewhere, so that it cannot recognise that corpus's scenarios by their words.
+The sentences are of other corpora than the dialogues, so that the encoder cannot recognise the
+dialogues' scenarios by their words.
 """
 
 from __future__ import annotations
@@ -12,35 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from affectstream_models.context.batches import collate
 from affectstream_models.context.network import SCALES, ContextMember, UtteranceBatch
 from affectstream_models.text.word_encoder import TextFeatures
+from affectstream_tools.corpora.sentences import SENTENCE_EMOTIONS, Sentence
+from affectstream_tools.train.losses import balanced_weights
 from affectstream_tools.train.optimisation import Optimisation
 
-SENTENCE_EMOTIONS = ("ang", "hap", "neu", "sad", "sur", "fea", "dis")
-UNKNOWN = -1
-
 _HEAD = len(SENTENCE_EMOTIONS) + len(SCALES)
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence and what is known of it.
-
-    Attributes:
-        emotion: index of ``SENTENCE_EMOTIONS``, or ``UNKNOWN``.
-        scales: valence, activation, dominance on 1..5, or None.
-        part: ``train``, ``dev`` or ``test``, where its corpus has parts.
-    """
-
-    text: str
-    emotion: int
-    scales: tuple[float, float, float] | None = None
-    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +83,7 @@ def train_text(
     emotion = torch.tensor([s.emotion for s in sentences])
     blank = (float("nan"),) * len(SCALES)
     scales = torch.tensor([s.scales or blank for s in sentences])
-    weights = class_weights(emotion.numpy(), schedule.balance)
+    weights = balanced_weights(emotion.numpy(), len(SENTENCE_EMOTIONS), schedule.balance)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         reader = _Reader(member).train()
@@ -119,13 +100,6 @@ def train_text(
             progress(epoch, float(np.mean(losses)))
     optimisation.finish()
     _scale_evidence(reader, [one[0] for one in features])
-
-
-def class_weights(emotion: NDArray[np.int64], balance: float) -> Tensor:
-    """Weights (7,) of the emotions in the loss, by their inverse frequency to the ``balance``."""
-    counts = np.bincount(emotion[emotion >= 0], minlength=len(SENTENCE_EMOTIONS))
-    even = counts.sum() / (len(SENTENCE_EMOTIONS) * np.maximum(counts, 1))
-    return torch.from_numpy((even**balance).astype(np.float32))
 
 
 def _draw(
@@ -175,5 +149,5 @@ def _scale_evidence(reader: _Reader, features: Sequence[TextFeatures]) -> None:
     if not isinstance(last, nn.Linear):
         raise TypeError(f"the evidence is written by a {type(last).__name__}, expected Linear")
     with torch.no_grad():
-        last.weight /= sd[:, None]
-        last.bias /= sd
+        last.weight.div_(sd[:, None])
+        last.bias.div_(sd)

@@ -14,7 +14,7 @@ from affectstream_tools.terminal import fail, print_table, progress_bar
 
 if TYPE_CHECKING:
     from affectstream.corpus.dialogues import Corpus
-    from affectstream_tools.corpora.utterance_features import UtteranceFeatures
+    from affectstream_tools.corpora.features.utterance_features import UtteranceFeatures
 
 _SHOWN = 20
 """At most so many sentences about what is missing are printed; --json has all of them."""
@@ -56,8 +56,8 @@ def _prepare(
     from concurrent.futures.process import BrokenProcessPool
 
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.corpora.corpus import open_any_corpus
-    from affectstream_tools.corpora.preparation import possible_front_ends
+    from affectstream_tools.corpora.any_corpus import open_any_corpus
+    from affectstream_tools.corpora.features.preparation import possible_front_ends
     from affectstream_tools.jobs.folders import cache_folder
 
     try:
@@ -78,8 +78,8 @@ def _prepare(
 def _with_progress(
     corpus: Corpus, names: list[str], cache: Path, workers: int
 ) -> UtteranceFeatures:
-    from affectstream_tools.corpora.preparation import Step
-    from affectstream_tools.corpora.preparation import prepare_features as prepare_corpus
+    from affectstream_tools.corpora.features.preparation import Step
+    from affectstream_tools.corpora.features.preparation import prepare_features as prepare_corpus
 
     with progress_bar() as bar:
         task = bar.add_task("prepare", total=None)
@@ -96,7 +96,7 @@ def _with_progress(
 
 
 def _summary(prepared: UtteranceFeatures) -> dict[str, Any]:
-    from affectstream_tools.corpora.corpus import corpus_name, count_modalities
+    from affectstream_tools.corpora.any_corpus import corpus_name, count_modalities
 
     corpus = prepared.corpus
     done = [name for name in prepared.front_ends if name not in prepared.impossible]

@@ -38,7 +38,7 @@ def synthesise(
 ) -> None:
     """Write a synthetic corpus in IEMOCAP's layout, and say the best that can be scored on it."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.synthesis.iemocap_layout import write_corpus
+    from affectstream_tools.synthesis.corpus_writer import write_corpus
 
     try:
         model = _model(informativeness, missing)
@@ -65,14 +65,14 @@ def synthesise(
 
 
 def _model(informativeness: str, missing: str) -> DialogueModel:
-    from affectstream_tools.synthesis.dialogue_model import CUES, DialogueModel, Shown
+    from affectstream_tools.synthesis.dialogue_model import CUES, CueChannel, DialogueModel
 
     chances, gone = _shares(informativeness), _shares(missing)
-    default = dict(zip(CUES, DialogueModel().shown, strict=True))
+    default = dict(zip(CUES, DialogueModel().channels, strict=True))
     if unknown := (chances.keys() | gone.keys()) - default.keys():
         raise ValueError(f"there is no modality {min(unknown)!r}; use {', '.join(CUES)}")
     shown = {
-        name: Shown(chances.get(name, own.informativeness), gone.get(name, 0.0))
+        name: CueChannel(chances.get(name, own.informativeness), gone.get(name, 0.0))
         for name, own in default.items()
     }
     return DialogueModel(shown["voice"], shown["words"], shown["motion"])

@@ -82,10 +82,11 @@ def _folds(
 ) -> list[dict[str, Any]]:
     """Return the scores of the fold that is asked for, or of every fold."""
     from affectstream.corpus.raw import find_sessions
+    from affectstream_tools.corpora.splits import few_dialogues
     from affectstream_tools.jobs.folders import cache_folder
     from affectstream_tools.studies.woellmer.classifiers import BRIEF, Effort
     from affectstream_tools.studies.woellmer.data import DerivedFeatures
-    from affectstream_tools.studies.woellmer.folds import few, fold_names
+    from affectstream_tools.studies.woellmer.folds import fold_names
     from affectstream_tools.studies.woellmer.tables import run_recorded, score_woellmer_fold
 
     with progress_bar() as bar:
@@ -98,7 +99,7 @@ def _folds(
             found: list[dict[str, Any]] = recorded["folds"]
             return found
         features = DerivedFeatures(data, sentences)
-        dialogues = few(features.dialogues) if small else features.dialogues
+        dialogues = few_dialogues(features.dialogues) if small else features.dialogues
         effort = BRIEF if small else Effort()
         names = [fold] if fold else fold_names(dialogues, options["protocol"])
         bar.update(progress, total=len(names))

@@ -18,43 +18,44 @@ from affectstream_tools.commands.options import Seed, Threads
 from affectstream_tools.terminal import counted, epochs, fail, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from affectstream_tools.evaluate.dialogues import DialogueScores
-    from affectstream_tools.train.checkpoint import Sources, TrainingRecipe
+    from affectstream_tools.evaluate.dialogue_scores import DialogueScores
     from affectstream_tools.train.recipes import Shipped
+    from affectstream_tools.train.trainer import Sources, TrainingRecipe
 
 train_app = typer.Typer(help="Train a model from a corpus.", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Score a model on a corpus.", no_args_is_help=True)
 
-Data = Annotated[
+_Data = Annotated[
     Path, typer.Option("--data", help="Derived set: utterances.csv and egemaps47.npy.")
 ]
-Others = Annotated[
+_Others = Annotated[
     Path | None,
     typer.Option(
         help="Folder with glove-50d-5k, meld-text, emobank and ravdess16k. [default: beside --data]"
     ),
 ]
-RecipeName = Annotated[
+_RecipeName = Annotated[
     str, typer.Option("--recipe", help="live, live-sentences, or replay (IEMOCAP alone).")
 ]
 
 
 @train_app.command("context")
 def train_context(
-    data: Data,
-    recipe: RecipeName = "live",
+    data: _Data,
+    recipe: _RecipeName = "live",
     test_session: Annotated[int, typer.Option(help="Session that is kept out of training.")] = 5,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Checkpoint to write.")] = Path("context.safetensors"),
     leave_out: Annotated[
         str | None, typer.Option(help="Train without this corpus of the recipe: meld, ravdess.")
     ] = None,
-    others: Others = None,
+    others: _Others = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train a context model as the shipped one of that recipe was trained."""
-    from affectstream_tools.train.checkpoint import Trainer, train_checkpoint
+    from affectstream_tools.train.checkpoint import train_checkpoint
+    from affectstream_tools.train.trainer import Trainer
 
     chosen = _shipped(recipe)
     asked, left_out = chosen.recipe, f"-{leave_out}" if leave_out else ""
@@ -81,18 +82,18 @@ def train_context(
 
 @evaluate_app.command("context-scenarios")
 def evaluate_context_scenarios(
-    data: Data,
-    recipe: RecipeName = "live",
+    data: _Data,
+    recipe: _RecipeName = "live",
     test_session: Annotated[int, typer.Option(help="Session that is scored.")] = 5,
     seed: Seed = 0,
     groups: Annotated[int, typer.Option(min=2, help="Models to train.")] = 4,
-    others: Others = None,
+    others: _Others = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train and score with neither the test session nor the test scenarios in training."""
     from affectstream_tools.evaluate.scenario_protocol import evaluate_scenarios
-    from affectstream_tools.train.checkpoint import Trainer
+    from affectstream_tools.train.trainer import Trainer
 
     chosen = _shipped(recipe).recipe
     sources = _sources(data, chosen, others, seed, threads)
@@ -110,7 +111,7 @@ def evaluate_context_scenarios(
 
 @evaluate_app.command("context")
 def evaluate_context(
-    data: Data,
+    data: _Data,
     sessions: Annotated[str, typer.Option(help="Sessions to score, such as 5 or 1,2.")] = "5",
     model: Annotated[str, typer.Option(help="live, live-sentences, or replay.")] = "live",
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint in its place.")] = None,
@@ -125,7 +126,7 @@ def evaluate_context(
     from affectstream_models.context.checkpoints import load_context_model, load_pretrained
     from affectstream_models.tensor_file import CheckpointError
     from affectstream_tools.corpora.splits import of_sessions
-    from affectstream_tools.evaluate.dialogues import evaluate_dialogues
+    from affectstream_tools.evaluate.dialogue_scores import evaluate_dialogues
 
     torch.set_num_threads(threads)
     try:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from affectstream_tools.evaluate.live_path import LiveAnswer
     from affectstream_tools.evaluate.live_scores import Choice
 
-AUDIO_HELP = (
+_AUDIO_HELP = (
     "Folder of clips: RAVDESS, CREMA-D, EMO-DB, SAVEE, TESS or EMOVO names, folders that are "
     "emotions, or labels.csv (file,emotion,speaker)."
 )
 
 
 def live(
-    audio: Annotated[Path, typer.Option(exists=True, file_okay=False, help=AUDIO_HELP)],
+    audio: Annotated[Path, typer.Option(exists=True, file_okay=False, help=_AUDIO_HELP)],
     speed: Annotated[str, typer.Option(help="Seconds of audio per second, or max.")] = "max",
     seed: Annotated[int, typer.Option(help="Of the clips' order.")] = 0,
     runs: Annotated[int, typer.Option(min=1, help="Orders to play; scores are means.")] = 1,

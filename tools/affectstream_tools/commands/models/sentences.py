@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,9 +28,29 @@ def train_sentence_encoder(
 
     Their development parts are for choices, their test parts for the scores alone.
     """
+    from affectstream.errors import AffectstreamError
+
+    try:
+        trained, sha256 = _trained(others, seed, out, threads, small=small)
+    except (AffectstreamError, ValueError, OSError) as error:
+        fail(str(error))
+    scores: dict[str, dict[str, float]] = trained["scores"]
+    rows = [(name, *(f"{value:.3f}" for value in row.values())) for name, row in scores.items()]
+    remark = (
+        "UAR, accuracy and F1 of MELD's seven emotions (chance UAR 0.143); r of EmoBank's scales."
+    )
+    print_table("sentences", ("part", *scores["dev"]), rows, [remark], width=100)
+    typer.echo(f"wrote {out}, sha256 {sha256}", err=True)
+    if as_json:
+        typer.echo(json.dumps({**trained, "sha256": sha256}))
+
+
+def _trained(
+    others: Path, seed: int, out: Path, threads: int, *, small: bool
+) -> tuple[dict[str, Any], str]:
+    """Train, score and write the changes; return what was done, and the file's SHA-256."""
     import torch
 
-    from affectstream.errors import AffectstreamError
     from affectstream_models.text.adapter import save_adapter
     from affectstream_tools.train.sentence_encoder import (
         SentenceSchedule,
@@ -41,29 +61,17 @@ def train_sentence_encoder(
 
     torch.set_num_threads(threads)
     schedule = SentenceSchedule()
-    try:
-        parts = emotional_sentences(others)
-        if small:
-            parts = {name: [*said[:96], *said[-96:]] for name, said in parts.items()}
-            schedule = replace(schedule, epochs=1, average_from=0.0)
-        steps = -(-len(parts["train"]) // schedule.batch)
-        with epochs(schedule.epochs * steps) as step:
-            reader = train_sentences(parts["train"], schedule, seed, progress=step)
-        scores = {name: score_sentences(reader, parts[name]) for name in ("dev", "test")}
-        trained = {
-            "sentences": len(parts["train"]),
-            "seed": seed,
-            "schedule": asdict(schedule),
-            "scores": scores,
-        }
-        sha256 = save_adapter(reader.changes, out, trained=trained)
-    except (AffectstreamError, ValueError, OSError) as error:
-        fail(str(error))
-    rows = [(name, *(f"{value:.3f}" for value in row.values())) for name, row in scores.items()]
-    remark = (
-        "UAR, accuracy and F1 of MELD's seven emotions (chance UAR 0.143); r of EmoBank's scales."
-    )
-    print_table("sentences", ("part", *scores["dev"]), rows, [remark], width=100)
-    typer.echo(f"wrote {out}, sha256 {sha256}", err=True)
-    if as_json:
-        typer.echo(json.dumps({**trained, "sha256": sha256}))
+    parts = emotional_sentences(others)
+    if small:
+        parts = {name: [*said[:96], *said[-96:]] for name, said in parts.items()}
+        schedule = replace(schedule, epochs=1, average_from=0.0)
+    steps = -(-len(parts["train"]) // schedule.batch)
+    with epochs(schedule.epochs * steps) as step:
+        reader = train_sentences(parts["train"], schedule, seed, progress=step)
+    trained = {
+        "sentences": len(parts["train"]),
+        "seed": seed,
+        "schedule": asdict(schedule),
+        "scores": {name: score_sentences(reader, parts[name]) for name in ("dev", "test")},
+    }
+    return trained, save_adapter(reader.changes, out, trained=trained)

@@ -48,7 +48,7 @@ def context(
 ) -> None:
     """Train and score the context model with less and more of the dialogue known to it."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.studies.context.report import load_context_report, save_context_report
+    from affectstream_tools.studies.context.files import load_context_report, save_context_report
 
     folder = place_of(out, small=small)
     try:
@@ -99,9 +99,9 @@ def _compute(
 
 
 def _print(report: ContextReport) -> None:
-    from affectstream_tools.studies.context.report import context_remarks, lines_of, task_lines
+    from affectstream_tools.studies.context.report import class_rows, context_remarks, task_rows
 
-    scores, tasks = lines_of(report), task_lines(report)
+    scores, tasks = class_rows(report), task_rows(report)
     title = f"{report['protocol']} protocol, four classes"
     print_table(title, scores[0], scores[1:], width=130)
     print_table(

@@ -40,10 +40,7 @@ def ordering(
 ) -> None:
     """Train recognizers with more and more context on synthetic dialogues of known best scores."""
     from affectstream.errors import AffectstreamError
-    from affectstream_tools.studies.ordering.report import (
-        ORDERING_REPORT,
-        save_ordering_report,
-    )
+    from affectstream_tools.studies.ordering.files import ORDERING_REPORT, save_ordering_report
 
     try:
         folder = place_of(out, small=small)
@@ -77,11 +74,13 @@ def _compute(
 
 def _print(report: OrderingReport) -> None:
     from affectstream_tools.studies.ordering.report import (
-        _TITLE,
         ORDERING_HEADINGS,
+        ORDERING_TITLE,
         ordering_cells,
         ordering_remarks,
     )
 
     rows = map(ordering_cells, report.rows)
-    print_table(_TITLE, ORDERING_HEADINGS, rows, ordering_remarks(report), width=120, names=3)
+    print_table(
+        ORDERING_TITLE, ORDERING_HEADINGS, rows, ordering_remarks(report), width=120, names=3
+    )

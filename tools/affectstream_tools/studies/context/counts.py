@@ -1,7 +1,4 @@
-"""What a context network says of held-out dialogues, as counts that add up over folds.
-
-Knows: tasks, parts, look-aheads. Refuses to know: training, folds, scores.
-"""
+"""What a context network says of held-out dialogues, as counts that add up over folds."""
 
 from __future__ import annotations
 
@@ -19,15 +16,13 @@ from affectstream_models.context.batches import collate
 from affectstream_models.context.network import CONTEXT_CLASS_COUNT, SCALES, ContextNetwork
 from affectstream_models.context.offline import dialogue_outputs
 from affectstream_models.context.steps import mean_step_scores
+from affectstream_tools.evaluate.dialogue_scores import LOOK_AHEADS
 from affectstream_tools.metrics import confusion
 from affectstream_tools.train.targets import Fitted, PreparedDialogue, level_of
 
-STUDIED_LOOK_AHEADS: tuple[int | None, ...] = (0, 1, 2, 4, 8, None)
-"""Later utterances that an estimate may use; None is the whole dialogue."""
-
 SCORED_PARTS = ("all", "improvised")
 
-Table = NDArray[np.int64]
+_Table = NDArray[np.int64]
 
 
 def look_ahead_name(look_ahead: int | None) -> str:
@@ -45,7 +40,7 @@ class Counts:
         moments: (look-ahead, part, scale) -> (n, sums of x, y, x^2, y^2, x y), x the ratings.
     """
 
-    tables: dict[tuple[str, str, str], Table] = field(default_factory=dict)
+    tables: dict[tuple[str, str, str], _Table] = field(default_factory=dict)
     moments: dict[tuple[str, str, str], NDArray[np.float64]] = field(default_factory=dict)
 
     def add(self, other: Counts) -> None:
@@ -104,7 +99,7 @@ def count_offline(
     encoder, counts = fitted.text_encoder(), Counts()
     for dialogue in dialogues:
         prepared = fitted.prepare(dialogue, encoder)
-        for look_ahead in STUDIED_LOOK_AHEADS if look_aheads is None else look_aheads:
+        for look_ahead in LOOK_AHEADS if look_aheads is None else look_aheads:
             counts.add(_count(network, prepared, look_ahead, improvised=dialogue.improvised))
     return counts
 
@@ -124,8 +119,8 @@ def _count(
     rated = np.isfinite(dialogue.scales).all(axis=1)
     for place, scale in enumerate(SCALES):
         asked[scale] = (np.where(rated, truth[:, place], -1), levels[:, place])
-    for place, (size, found) in enumerate(clusters.items()):
-        asked[f"clusters-{size}"] = (dialogue.clusters[:, place], found)
+    for place, (size, scores) in enumerate(clusters.items()):
+        asked[f"clusters-{size}"] = (dialogue.clusters[:, place], scores)
     counts, name = Counts(), look_ahead_name(look_ahead)
     for part in SCORED_PARTS if improvised else SCORED_PARTS[:1]:
         for task, (true, scores) in asked.items():

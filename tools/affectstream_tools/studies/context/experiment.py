@@ -1,18 +1,16 @@
-"""The context model on real labels, by what it may know of the dialogue.
+"""The context model on IEMOCAP's labels, by how much of the dialogue it may know.
 
-Knows: the two protocols, the folds, and the job of one fold: train, score offline at every
-look-ahead, stream through the fusion node and compare.
-Refuses to know: how results are pooled and shown (``context_report``).
+A job is one fold: train, score offline at every look-ahead, stream through the fusion node, and
+compare the two. ``report`` pools and shows what the jobs found.
 
 *session*: one session is scored, the others are learned from; the speakers are new, the scenarios
 are not. *scenario*: one scenario of one session is scored; neither the session nor the scenario,
-in any session, is learned from. Statistics are normalised by all that a speaker says, which the
-session's own recordings give; no label is used for it.
+in any session, is learned from. A speaker's statistics are normalised by all that the speaker says,
+before and after; no label is used for it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,18 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.corpus.derived import read_derived
-from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
+from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream_models.context.model import StreamingContextModel
-from affectstream_tools.corpora.splits import Split, hold_out_scenarios, hold_out_session
+from affectstream_tools.corpora.speaker_statistics import speaker_normalised
+from affectstream_tools.corpora.splits import (
+    Split,
+    few_dialogues,
+    hold_out_scenarios,
+    hold_out_session,
+)
+from affectstream_tools.corpora.word_vectors import read_glove, read_glove_by_word
 from affectstream_tools.jobs.jobs import Job
 from affectstream_tools.studies.context.counts import count_offline
 from affectstream_tools.studies.context.streamed import stream_and_compare
-from affectstream_tools.studies.woellmer.data import speaker_normalised
-from affectstream_tools.studies.woellmer.folds import few
-from affectstream_tools.train.checkpoint import Sources, Trainer, TrainingRecipe
 from affectstream_tools.train.kept_sentences import KeptSentences, keep_sentences
 from affectstream_tools.train.recipes import NEW_SCENARIOS, NEW_SESSION
 from affectstream_tools.train.targets import clusterings_of
+from affectstream_tools.train.trainer import Sources, Trainer, TrainingRecipe
 
 PROTOCOL_RECIPES = {"session": NEW_SESSION, "scenario": NEW_SCENARIOS}
 """What each protocol's networks are trained by."""
@@ -53,9 +56,9 @@ def context_jobs(
         ValueError: there is no such protocol.
         CorpusError: the derived set or the word vectors cannot be read.
     """
-    corpus_word_vectors(data)
+    read_glove(data.parent)
     dialogues = read_derived(data)
-    held_out = context_fold_names(few(dialogues) if small else dialogues, protocol)
+    held_out = context_fold_names(few_dialogues(dialogues) if small else dialogues, protocol)
     return [
         Job(
             f"context-{'small-' if small else ''}{protocol}/{kind}/{name.replace(', ', '-')}"
@@ -97,22 +100,6 @@ def split_of(dialogues: Sequence[CorpusDialogue], held_out: str) -> Split:
     return hold_out_session(dialogues, int(session))
 
 
-def corpus_word_vectors(data: Path) -> dict[str, list[float]]:
-    """The word vectors beside a derived set.
-
-    Raises:
-        CorpusError: they cannot be read.
-    """
-    path = data.parent / "glove-50d-5k" / "glove-50d-5k.json"
-    try:
-        found: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CorpusError(
-            f"the word vectors {path} cannot be read ({error}); put glove-50d-5k beside the corpus"
-        ) from error
-    return found
-
-
 def kept_sentences(cache: Path, recipe: TrainingRecipe) -> KeptSentences:
     """The sentence encoder of a recipe, with what the cache keeps of it."""
     return keep_sentences(cache / "sentences", recipe.sizes["sentence_encoder"])
@@ -139,7 +126,7 @@ def centres_of(
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
     """What each fold's clusters are: fold -> task -> centres (K, 2), as its training found them."""
     if small:
-        dialogues = few(dialogues)
+        dialogues = few_dialogues(dialogues)
     found = {}
     for name in context_fold_names(dialogues, protocol):
         train = split_of(dialogues, name).train
@@ -160,20 +147,17 @@ def score_context_fold(
     recipe, folder = PROTOCOL_RECIPES[protocol], Path(data)
     dialogues = known_speakers(read_derived(folder))
     if small:
-        dialogues = few(dialogues)
-        recipe = replace(
-            recipe, members=1, schedule=replace(recipe.schedule, epochs=2, average_from=0.0)
-        )
+        dialogues = few_dialogues(dialogues)
+        brief = replace(recipe.schedule, epochs=2, average_from=0.0)
+        recipe = replace(recipe, members=1, schedule=brief)
     split = split_of(dialogues, held_out)
     train, test = list(split.train), list(split.test)
     if kind == "alone":
         test = list(_alone(test))
         recipe = replace(recipe, schedule=replace(recipe.schedule, alone=True))
-    vectors = corpus_word_vectors(folder)
     sentences = kept_sentences(Path(cache), recipe)
-    network, fitted = Trainer(
-        Sources(train, vectors, sentence_encoder=sentences), recipe, seed
-    ).train(train)
+    sources = Sources(train, read_glove_by_word(folder.parent), sentence_encoder=sentences)
+    network, fitted = Trainer(sources, recipe, seed).train(train)
     counts = count_offline(network, fitted, test, [0] if kind == "alone" else None)
     result: dict[str, Any] = {
         "counts": counts.to_dict(),

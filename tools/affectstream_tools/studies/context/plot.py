@@ -1,7 +1,4 @@
-"""A picture of the context study: recall by look-ahead, and what is taken for what.
-
-Knows: matplotlib. Refuses to know: how the report was made.
-"""
+"""A picture of the context study: recall by look-ahead and a confusion matrix, with matplotlib."""
 
 from __future__ import annotations
 
@@ -9,45 +6,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from affectstream.core.dialogue.model import CLASSES
-from affectstream.errors import AffectstreamError
-from affectstream_tools.studies.context.report import LOOK_AHEAD_NAMES, at
+from affectstream_tools.jobs.saved_reports import write_picture
+from affectstream_tools.studies.context.report import LOOK_AHEAD_NAMES, ContextReport, scores_at
 
 _INK, _GRID = "#2b2f36", "#d9dce1"
 _LINES = {"all": "#3b6fb6", "improvised": "#2f7d4f"}
 
 
-def plot_context(report: dict[str, Any], path: Path) -> Path:
+def plot_context(report: ContextReport, path: Path) -> Path:
     """Draw the curve and the confusion of the full context.
 
     Raises:
         AffectstreamError: the picture cannot be written.
     """
-    figure = Figure(figsize=(11.5, 4.6), layout="constrained", dpi=120)
+    figure = Figure(figsize=(11.5, 4.6), layout="constrained")
     curve, matrix = figure.subplots(1, 2, width_ratios=(1.5, 1))
     _draw_curve(curve, report)
-    _draw_confusion(matrix, at(report, "full")["confusion"])
+    _draw_confusion(matrix, scores_at(report, "full")["confusion"])
     figure.suptitle(
         f"Context model on IEMOCAP, {report['protocol']} protocol, {report['folds']} folds"
         + (" (a trial on a few dialogues)" if report["small"] else ""),
         color=_INK,
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        FigureCanvasAgg(figure).print_png(path)
-    except OSError as error:
-        raise AffectstreamError(
-            f"{path} cannot be written ({error.strerror}); choose another folder"
-        ) from error
-    return path
+    return write_picture(path, figure, dpi=120)
 
 
-def _draw_curve(axes: Any, report: dict[str, Any]) -> None:
+def _draw_curve(axes: Any, report: ContextReport) -> None:
     places = range(len(LOOK_AHEAD_NAMES))
-    found = [at(report, name) for name in LOOK_AHEAD_NAMES]
+    found = [scores_at(report, name) for name in LOOK_AHEAD_NAMES]
     values = {
         "all": [one["uar"] for one in found],
         "improvised": [one["improvised"]["uar"] for one in found],

@@ -1,6 +1,4 @@
-"""The context study's report: pooled scores by look-ahead, saved as JSON, Markdown and pictures.
-
-Knows: counts of folds and how they are pooled and shown. Refuses to know: how they were found.
+"""The context study's report: the folds' counts pooled, as values and as the cells of tables.
 
 Scores of the four classes are of all folds' counts together: every labelled utterance of the corpus
 once. Those of the levels and clusters are means over sessions, as Wöllmer et al. (2010) print them.
@@ -8,35 +6,31 @@ once. Those of the levels and clusters are means over sessions, as Wöllmer et a
 
 from __future__ import annotations
 
-import json
 import platform
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
 
 from affectstream.corpus.scoring import Confusion
-from affectstream.errors import AffectstreamError
 from affectstream_models.context.network import SCALES
-from affectstream_tools.jobs.jobs import JobOutcome, write_whole
-from affectstream_tools.jobs.saved_reports import NoReportError
+from affectstream_tools.corpora.annotations import matched
+from affectstream_tools.evaluate.dialogue_scores import LOOK_AHEADS
+from affectstream_tools.jobs.jobs import JobOutcome
 from affectstream_tools.studies.context.counts import (
     SCORED_PARTS,
-    STUDIED_LOOK_AHEADS,
     Counts,
     look_ahead_name,
 )
-from affectstream_tools.studies.woellmer.folds import matched
 from affectstream_tools.studies.woellmer.scores import mean_fold_scores
 
-LOOK_AHEAD_NAMES = ("none", *(look_ahead_name(look_ahead) for look_ahead in STUDIED_LOOK_AHEADS))
+LOOK_AHEAD_NAMES = ("none", *(look_ahead_name(look_ahead) for look_ahead in LOOK_AHEADS))
 """From no context to the whole dialogue."""
 
-REPORTED_TASKS = (*SCALES, "clusters-3", "clusters-4", "clusters-5")
+_TASKS = (*SCALES, "clusters-3", "clusters-4", "clusters-5")
 
 ContextReport = dict[str, Any]
 
@@ -55,18 +49,8 @@ def context_report_of(
         centres: fold -> task -> centres of its clusters. Folds' clusters differ a little, and
             may be in another order; those of a session are put in the order of its first fold.
     """
-    pooled, by_session = Counts(), defaultdict(Counts)
-    first: dict[str, str] = {}
-    for outcome in outcomes.values():
-        fold = str(outcome.job.options["held_out"])
-        session = fold.partition(",")[0]
-        reference = centres[first.setdefault(session, fold)]
-        counts = _counts(outcome).reordered(
-            {task: matched(own, reference[task]) for task, own in centres[fold].items()}
-        )
-        pooled.add(counts)
-        by_session[session].add(counts)
-    levels: dict[str, Any] = {str(n): {} for n in STUDIED_LOOK_AHEADS if n}
+    pooled, by_session = _pooled(outcomes.values(), centres)
+    levels: dict[str, Any] = {str(n): {} for n in LOOK_AHEADS if n}
     report: ContextReport = {
         "protocol": protocol,
         "data": "IEMOCAP, derived set: 47 eGeMAPS statistics, transcripts",
@@ -88,16 +72,39 @@ def context_report_of(
         for session, counts in sorted(by_session.items())
     }
     report["streamed"] = _streamed(outcomes.values())
-    report["cost"] = {
-        "wall_s": round(sum(o.wall_s for o in outcomes.values()), 1),
-        "longest_s": round(max(o.wall_s for o in outcomes.values()), 1),
-        "peak_mib": round(max(o.peak_mib for o in outcomes.values()), 1),
-        "jobs": len(outcomes),
-    }
+    report["cost"] = _cost(outcomes.values())
     return report
 
 
-def at(report: ContextReport, name: str) -> dict[str, Any]:
+def _pooled(
+    outcomes: Iterable[JobOutcome], centres: Mapping[str, Mapping[str, ArrayLike]]
+) -> tuple[Counts, dict[str, Counts]]:
+    """The counts of all folds, and those of each session's."""
+    pooled = Counts()
+    by_session: dict[str, Counts] = defaultdict(Counts)
+    first: dict[str, str] = {}
+    for outcome in outcomes:
+        fold = str(outcome.job.options["held_out"])
+        session = fold.partition(",")[0]
+        reference = centres[first.setdefault(session, fold)]
+        counts = _counts(outcome).reordered(
+            {task: matched(own, reference[task]) for task, own in centres[fold].items()}
+        )
+        pooled.add(counts)
+        by_session[session].add(counts)
+    return pooled, by_session
+
+
+def _cost(outcomes: Collection[JobOutcome]) -> dict[str, Any]:
+    return {
+        "wall_s": round(sum(o.wall_s for o in outcomes), 1),
+        "longest_s": round(max(o.wall_s for o in outcomes), 1),
+        "peak_mib": round(max(o.peak_mib for o in outcomes), 1),
+        "jobs": len(outcomes),
+    }
+
+
+def scores_at(report: ContextReport, name: str) -> dict[str, Any]:
     """The scores under a name of ``LOOK_AHEAD_NAMES``."""
     found: dict[str, Any] = report["look_ahead"].get(name) or report[name]
     return found
@@ -123,7 +130,7 @@ def _scores(pooled: Counts, by_session: Mapping[str, Counts], name: str) -> dict
             for part in SCORED_PARTS
             if all((name, part, task) in counts.tables for counts in by_session.values())
         }
-        for task in REPORTED_TASKS
+        for task in _TASKS
     }
     for scale in SCALES:
         for part in tasks[scale]:
@@ -163,11 +170,11 @@ def _streamed(outcomes: Iterable[JobOutcome]) -> dict[str, Any]:
     }
 
 
-def lines_of(report: ContextReport) -> list[list[str]]:
+def class_rows(report: ContextReport) -> list[list[str]]:
     """The table of the four classes: a heading, then a row for each of ``LOOK_AHEAD_NAMES``."""
     rows = [["context", "UAR", "WA", "wF1", "impr. UAR", "WA", "wF1", "streamed UAR"]]
     for name in LOOK_AHEAD_NAMES:
-        found = at(report, name)
+        found = scores_at(report, name)
         cells = [found, found["improvised"]]
         figures = [one[key] for one in cells for key in ("uar", "wa", "weighted_f1")]
         streamed = report["streamed"]["scores"].get(name, {}).get("all", {}).get("uar")
@@ -175,12 +182,12 @@ def lines_of(report: ContextReport) -> list[list[str]]:
     return rows
 
 
-def task_lines(report: ContextReport) -> list[list[str]]:
+def task_rows(report: ContextReport) -> list[list[str]]:
     """The table of the other tasks: F1 in each context, and the scales' concordance."""
     rows = [["task", "part", *(f"F1 {_label(name)}" for name in LOOK_AHEAD_NAMES), "CCC full"]]
-    for task in REPORTED_TASKS:
-        for part in at(report, "full")["tasks"][task]:
-            each = [at(report, name)["tasks"][task][part] for name in LOOK_AHEAD_NAMES]
+    for task in _TASKS:
+        for part in scores_at(report, "full")["tasks"][task]:
+            each = [scores_at(report, name)["tasks"][task][part] for name in LOOK_AHEAD_NAMES]
             figures = [*(one["f1"] for one in each), each[-1].get("ccc")]
             rows.append([task, part, *(_figure(value) for value in figures)])
     return rows
@@ -188,7 +195,7 @@ def task_lines(report: ContextReport) -> list[list[str]]:
 
 def context_remarks(report: ContextReport) -> list[str]:
     """What must stand beside the tables."""
-    streamed, full = report["streamed"], at(report, "full")
+    streamed, full = report["streamed"], scores_at(report, "full")
     held = {
         "session": "Folds leave one session out: neither speaker was heard, the scenarios were.",
         "scenario": "Folds leave out one scenario of one session: neither the session nor the "
@@ -209,59 +216,6 @@ def context_remarks(report: ContextReport) -> list[str]:
         f"name another class than the estimate before; "
         f"{100 * streamed['final_changes_label']:.1f} % of the finals another than the first.",
     ]
-
-
-def save_context_report(report: ContextReport, folder: Path) -> list[Path]:
-    """Write ``context-<protocol>.json``, ``.md`` and ``.png``.
-
-    Raises:
-        AffectstreamError: they cannot be written.
-    """
-    from affectstream_tools.studies.context.plot import plot_context
-
-    stem = f"context-{report['protocol']}"
-    text = "\n\n".join(
-        [
-            f"# The context model, {report['protocol']} protocol",
-            *(["A trial on a few dialogues: no result."] if report["small"] else []),
-            *context_remarks(report),
-            _markdown(lines_of(report)),
-            f"![UAR by look-ahead, and what is taken for what]({stem}.png)",
-            "Three levels of the scales and clusters of valence and activation: F1 as Wöllmer et "
-            "al. (2010) average it, mean over sessions.",
-            _markdown(task_lines(report)),
-            f"Made {report['date']} by `{report['command']}` on {report['machine']}; "
-            f"{report['cost']['jobs']} jobs, {report['cost']['wall_s']:.0f} s together, at most "
-            f"{report['cost']['peak_mib']:.0f} MiB each.",
-        ]
-    )
-    return [
-        write_whole(folder / f"{stem}.json", json.dumps(report, indent=1) + "\n"),
-        write_whole(folder / f"{stem}.md", text + "\n"),
-        plot_context(report, folder / f"{stem}.png"),
-    ]
-
-
-def load_context_report(folder: Path, protocol: str) -> ContextReport:
-    """The saved report.
-
-    Raises:
-        AffectstreamError: there is none, or it is not ours.
-    """
-    path = folder / f"context-{protocol}.json"
-    try:
-        found: ContextReport = json.loads(path.read_text(encoding="utf-8"))
-        context_remarks(found), lines_of(found), task_lines(found)
-    except FileNotFoundError as error:
-        raise NoReportError(f"no report of protocol {protocol}", folder) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AffectstreamError(f"{path} is no report of ours ({error}); remove it") from error
-    return found
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---" + "|--:" * (len(rows[0]) - 1) + "|", *lines[1:]])
 
 
 def _label(name: str) -> str:

@@ -1,13 +1,14 @@
 """Dialogues streamed through the fusion node, compared with the whole dialogues at once.
 
-Knows: the replay and the node, joined without a network between them.
-Refuses to know: how the model was trained, and how the counts are shown.
+The replay and the node run in this process, with no sockets between them.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion
 from affectstream.run.in_process import JoinedMachine, run_together
-from affectstream_models.context.model import StreamingContextModel
-from affectstream_tools.evaluate.dialogues import inputs_of
+from affectstream_models.context.model import CONTEXT_MODALITIES, StreamingContextModel
+from affectstream_tools.evaluate.dialogue_scores import inputs_of
+from affectstream_tools.studies.context.counts import SCORED_PARTS
 
 _ROWS = {"provisional": "causal", "look-ahead 1": "1", "look-ahead 2": "2", "look-ahead 4": "4"}
-_MODALITIES = ("acoustic", "text")
 
 
 def stream_and_compare(
@@ -34,37 +35,36 @@ def stream_and_compare(
     """Replay dialogues through a node that waits for the model's look-ahead.
 
     Returns:
-        ``counts``: (4, 4) by look-ahead and part, the last under the look-ahead's number;
-        ``revisions`` and ``changes``: estimates after the first of their utterance, and how many
-        of them named another class than the one before; ``finals`` and ``final_changes``: the
-        same of first against final; ``difference``: the largest of any probability between the
-        first estimates and finals and the offline model's with as many later utterances. (A
-        first estimate may see one: of two utterances that end at once.)
+        ``counts``: confusion counts (4, 4) by look-ahead and part; the finals' are under the
+        model's look-ahead. ``revisions``: estimates after the first of their utterance;
+        ``changes``: how many of these name another class than the estimate before. ``finals``:
+        utterances; ``final_changes``: how many finals name another class than the first estimate.
+        ``difference``: the largest difference of any probability between a first estimate or a
+        final and the offline model that sees as many later utterances. (Where two utterances end
+        at once, a first estimate may see a later one.)
     """
-    said = _streamed(model, dialogues)
-    score, labels = LiveScore(), {d.id: {u.id: u for u in d.utterances} for d in dialogues}
+    score, utterances = LiveScore(), {d.id: {u.id: u for u in d.utterances} for d in dialogues}
     improvised = {d.id: d.improvised for d in dialogues}
-    last: dict[tuple[str, str], Emotion] = {}
-    first: dict[tuple[str, str], Emotion] = {}
-    revisions = changes = 0
-    for emotion in said:
-        key = (emotion.session, emotion.utterance)
-        score.add(emotion, labels[emotion.session][emotion.utterance], improvised[emotion.session])
-        if key in last:
-            revisions += 1
-            changes += last[key].label != emotion.label
-        first.setdefault(key, emotion)
-        last[key] = emotion
-    counts: dict[str, dict[str, Any]] = {}
-    for row, name in {**_ROWS, "final": str(model.look_ahead)}.items():
-        counts[name] = {
-            part: score.row(row, improvised=part == "improvised").counts.tolist()
-            for part in ("all", "improvised")
-        }
+    said: dict[tuple[str, str], list[Emotion]] = defaultdict(list)
+    for emotion in _streamed(model, dialogues):
+        utterance = utterances[emotion.session][emotion.utterance]
+        score.add(emotion, utterance, improvised[emotion.session])
+        said[emotion.session, emotion.utterance].append(emotion)
+    first = {key: own[0] for key, own in said.items()}
+    last = {key: own[-1] for key, own in said.items()}
+    rows = {**_ROWS, "final": str(model.look_ahead)}
     return {
-        "counts": counts,
-        "revisions": revisions,
-        "changes": changes,
+        "counts": {
+            name: {
+                part: score.row(row, improvised=part == "improvised").counts.tolist()
+                for part in SCORED_PARTS
+            }
+            for row, name in rows.items()
+        },
+        "revisions": sum(len(own) - 1 for own in said.values()),
+        "changes": sum(
+            before.label != after.label for own in said.values() for before, after in pairwise(own)
+        ),
         "finals": len(last),
         "final_changes": sum(first[key].label != last[key].label for key in last),
         "difference": max(
@@ -94,7 +94,7 @@ def _difference(
     dialogue: CorpusDialogue,
     estimates: dict[tuple[str, str], Emotion],
 ) -> float:
-    inputs = inputs_of(model, dialogue.utterances, _MODALITIES)
+    inputs = inputs_of(model, dialogue.utterances, CONTEXT_MODALITIES)
     streamed = [estimates[dialogue.id, utterance.id] for utterance in dialogue.utterances]
     offline = {
         known: model.offline(inputs, known, influence=False)

@@ -1,8 +1,4 @@
-"""The project's context model, trained on drawn dialogues.
-
-Knows: how dialogues are shown to it, and its outputs at each look-ahead.
-Refuses to know: how dialogues were drawn, and what the best would be.
-"""
+"""The project's context model, trained on drawn dialogues: its outputs at each look-ahead."""
 
 from __future__ import annotations
 
@@ -14,8 +10,8 @@ from numpy.typing import NDArray
 
 from affectstream_tools.synthesis.dialogue_model import Drawn
 from affectstream_tools.synthesis.features import corpus_dialogues, drawn_word_vectors
-from affectstream_tools.train.checkpoint import Sources, Trainer, TrainingRecipe, class_outputs
-from affectstream_tools.train.member import MemberSchedule
+from affectstream_tools.train.schedule import MemberSchedule
+from affectstream_tools.train.trainer import Sources, Trainer, TrainingRecipe, class_outputs
 
 _CLASSES = 4
 

@@ -1,14 +1,12 @@
-"""Is the order that Woellmer et al. (2010) found the one that theory has? On synthetic dialogues.
+"""Recognizers with more and more context, on synthetic dialogues whose best accuracy is known.
 
-Knows: recognizers from no context to the whole dialogue, dialogues of a ``DialogueModel`` that they
-learn from and others that they are scored on, and what each could know at best.
-Refuses to know: recordings, and how results are shown (``ordering_report``).
+Woellmer et al. (2010) found: no context < first-order context (HMM and language model) < LSTM <
+BLSTM. Here dialogues are drawn from a ``DialogueModel``. The best accuracy that any recognizer with
+the same information can have is therefore known exactly, and so is each recognizer's distance from
+it. The emotions are a chain of second order: the last turn is not all that counts.
 
-They found: no context < first-order context (HMM and language model) < LSTM < BLSTM. Here the
-dialogues are drawn, so the best accuracy with the same information is known exactly, and so is how
-far from it each one stays. The chain is of second order: what came last is not all that counts.
-Every recognizer sees all cues as numbers (``drawn_rows``), but the project's context model, which
-knows no motion: it sees voice and words. Nothing of it is IEMOCAP.
+Every recognizer sees all cues as numbers (``drawn_rows``), except the project's context model: it
+knows no motion, and sees voice and words. None of the data is IEMOCAP's.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream_tools.jobs.jobs import Job
+from affectstream_tools.metrics import score_labels
 from affectstream_tools.synthesis.ceilings import best_possible
 from affectstream_tools.synthesis.dialogue_model import CUES, DialogueModel, Drawn, DrawnArray
 from affectstream_tools.synthesis.features import drawn_rows
@@ -160,8 +159,6 @@ def _placing(
     modalities: tuple[str, ...] = CUES,
 ) -> Placing:
     """Put scores (N, T, 4) beside the best with the same information."""
-    from affectstream_tools.metrics import score_labels
-
     drawn, model = material.scored, material.model
     posterior = model.posteriors(drawn.cues, look_ahead, modalities)
     best = best_possible(posterior, model.prior, drawn, modalities, look_ahead)

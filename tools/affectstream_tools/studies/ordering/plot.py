@@ -1,20 +1,14 @@
-"""A picture of recognizers under their ceilings.
-
-Knows: matplotlib. Refuses to know: how the numbers were found.
-"""
+"""A picture of recognizers under their ceilings, drawn with matplotlib."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from affectstream.errors import AffectstreamError
-
-if TYPE_CHECKING:
-    from affectstream_tools.studies.ordering.report import OrderingReport, Summary
+from affectstream_tools.jobs.saved_reports import write_picture
+from affectstream_tools.studies.ordering.report import OrderingReport, Summary
 
 _INK, _GRID, _OURS, _CEILING, _FIRST = "#2b2f36", "#d9dce1", "#3b6fb6", "#c8443a", "#e0a021"
 
@@ -26,7 +20,6 @@ def plot_ordering(report: OrderingReport, path: Path) -> Path:
         AffectstreamError: the picture cannot be written.
     """
     figure = Figure(figsize=(12.5, 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     lengths = {len(row.modalities) for row in report.rows}
     whole = [row for row in report.rows if len(row.modalities) == max(lengths)]
@@ -41,14 +34,7 @@ def plot_ordering(report: OrderingReport, path: Path) -> Path:
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130)
-    except OSError as error:
-        raise AffectstreamError(
-            f"{path} cannot be written ({error.strerror}); choose another folder"
-        ) from error
-    return path
+    return write_picture(path, figure, dpi=130)
 
 
 def _draw_order(axes: Any, rows: list[Summary]) -> None:

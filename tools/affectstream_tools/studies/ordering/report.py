@@ -1,7 +1,4 @@
-"""The order of the recognizers: means over seeds, saved as JSON, Markdown and a picture.
-
-Knows: placings and how they are shown. Refuses to know: how they were found.
-"""
+"""What the ordering study found: means over seeds, as values and as the cells of a table."""
 
 from __future__ import annotations
 
@@ -9,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from affectstream_tools.jobs.jobs import JobOutcome
-from affectstream_tools.jobs.saved_reports import ReportFile, markdown_table
 from affectstream_tools.studies.ordering.experiment import RECOGNIZERS, Placing
 
-DATA = "synthetic dialogues, not IEMOCAP"
-_TITLE = "Context and its ceilings, on synthetic dialogues, not IEMOCAP"
-RECOGNIZER_ORDER = ("alone", "hmm-lm", "lstm", "blstm")
-"""No context, first-order context, all that came before, all: accuracies should rise. The network
-without context is the stronger of the recognizers that have none, or as strong."""
+_DATA = "synthetic dialogues, not IEMOCAP"
+ORDERING_TITLE = "Context and its ceilings, on synthetic dialogues, not IEMOCAP"
+_RISING = ("alone", "hmm-lm", "lstm", "blstm")
+"""No context, first-order context, all that came before, all: accuracies should rise. Of the
+recognizers without context the network is the strongest, or as strong as the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class OrderingReport:
     """What the study found.
 
     Attributes:
-        in_order: in how many of the runs each of ``RECOGNIZER_ORDER`` beats the one before it.
+        in_order: in how many of the runs accuracy rises from no context to the whole dialogue.
         wall_s: by job.
     """
 
@@ -63,7 +58,7 @@ class OrderingReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {"title": _TITLE, "data": DATA, **asdict(self)}
+        return {"title": ORDERING_TITLE, "data": _DATA, **asdict(self)}
 
 
 def ordering_report_of(outcomes: Mapping[str, JobOutcome], command: str) -> OrderingReport:
@@ -91,7 +86,7 @@ def ordering_report_of(outcomes: Mapping[str, JobOutcome], command: str) -> Orde
 
 def _in_order(placings: Sequence[Placing]) -> bool:
     accuracy = {placing.recognizer: placing.accuracy for placing in placings}
-    return all(accuracy[worse] < accuracy[better] for worse, better in pairwise(RECOGNIZER_ORDER))
+    return all(accuracy[worse] < accuracy[better] for worse, better in pairwise(_RISING))
 
 
 def _summary(placings: Sequence[Placing]) -> Summary:
@@ -163,28 +158,3 @@ def ordering_remarks(report: OrderingReport) -> list[str]:
         if row.first_order is not None
     ]
     return said
-
-
-def _page(report: OrderingReport) -> str:
-    parts = [
-        f"# {_TITLE}",
-        *ordering_remarks(report),
-        markdown_table(ORDERING_HEADINGS, map(ordering_cells, report.rows), names=3),
-        "![accuracies and ceilings](ordering.png)",
-        f"Made {report.date} by `{report.command}`.",
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-ORDERING_REPORT = ReportFile("ordering", OrderingReport, _page)
-
-
-def save_ordering_report(report: OrderingReport, folder: Path) -> list[Path]:
-    """Write ``ordering.json``, ``ordering.md`` and ``ordering.png``; return the files.
-
-    Raises:
-        AffectstreamError: they cannot be written.
-    """
-    from affectstream_tools.studies.ordering.plot import plot_ordering
-
-    return [*ORDERING_REPORT.save(report, folder), plot_ordering(report, folder / "ordering.png")]

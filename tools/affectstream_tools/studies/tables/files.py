@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.jobs import write_whole
+from affectstream_tools.jobs.folders import write_whole
 from affectstream_tools.jobs.saved_reports import NoReportError
 from affectstream_tools.studies.tables.compared import best_confusions, compare_rows
 from affectstream_tools.studies.tables.costs import costs_as_markdown

@@ -1,12 +1,9 @@
 """Corpora as the networks of Tripathi and Beigi (2018) see them: utterances of four classes.
 
-Knows: which labels they took, which front end feeds which input, and the synthetic corpus that
-stands in where a recording is needed and there is none.
-Refuses to know: protocols, networks, and how a front end works.
-
 Their four classes are anger, excitement, neutral and sadness, 4,936 utterances: ``exc`` alone where
 nearly everyone else merges it with ``hap`` (their ``emotions_used`` says so, and their notebooks
-count as many). Single sentences that actors read have happiness in its place.
+count as many). Single sentences that actors read have happiness in its place. Where recordings are
+needed and there are none, a synthetic corpus stands in.
 """
 
 from __future__ import annotations
@@ -22,10 +19,10 @@ from numpy.typing import NDArray
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusUtterance
 from affectstream_models.tripathi.mocap import ALL_COLUMNS, MOCAP_ROWS
 from affectstream_models.tripathi.speech import FRAMES, SPEECH_COLUMNS
-from affectstream_tools.corpora.corpus import open_any_corpus
-from affectstream_tools.corpora.preparation import prepare_features
+from affectstream_tools.corpora.any_corpus import open_any_corpus
+from affectstream_tools.corpora.features.preparation import prepare_features
 from affectstream_tools.synthesis.ceilings import Ceiling, ceilings
-from affectstream_tools.synthesis.dialogue_model import DialogueModel, Shown
+from affectstream_tools.synthesis.dialogue_model import CueChannel, DialogueModel
 from affectstream_tools.synthesis.kept_corpus import kept_corpus
 from affectstream_tools.synthesis.truth import is_synthetic, read_truth
 
@@ -36,7 +33,7 @@ FRONT_END_OF_INPUT = {"speech": "tripathi34", "mocap": "mocap"}
 _SHAPES = {"speech": (FRAMES, SPEECH_COLUMNS), "mocap": (MOCAP_ROWS, ALL_COLUMNS)}
 _SHOWN_IN = {"speech": "voice", "tokens": "words", "mocap": "motion"}
 
-_MODEL = DialogueModel(voice=Shown(0.7), words=Shown(0.7), motion=Shown(0.7))
+_MODEL = DialogueModel(voice=CueChannel(0.7), words=CueChannel(0.7), motion=CueChannel(0.7))
 _SIZE, _FEW = (5, 12, 8, 30), (5, 2, 4, 30)
 
 

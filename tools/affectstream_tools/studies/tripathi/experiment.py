@@ -1,7 +1,6 @@
 """One experiment with a network of Tripathi and Beigi (2018): from a corpus to its scores.
 
-Knows: the order of the steps, and what is reported of them.
-Refuses to know: which experiments there are, and how each step is done.
+Which experiments there are is in ``tables``.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class ExperimentPlan:
         network: of ``tripathi.NETWORKS``.
         corpus: a folder, or ``SYNTHETIC_CORPUS``.
         vectors: a file of word vectors, for the networks that start at them.
-        protocol: of ``tripathi_protocols.PROTOCOLS``.
+        protocol: of ``protocols.TRIPATHI_PROTOCOLS``.
         improvised: leave out what is read from plays, in training too.
         optimiser: in place of the paper's; empty for the paper's.
         small: a few utterances.
@@ -188,11 +187,7 @@ def run_evaluation(
             "from is scored"
         )
     utterances = _utterances(replace(plan, corpus=corpus or plan.corpus), cache)
-    if utterances.classes != description.classes:
-        raise ValueError(
-            f"the network tells {', '.join(description.classes)}, and the corpus has "
-            f"{', '.join(utterances.classes)}; use another corpus"
-        )
+    _check_classes(description, utterances)
     test = np.arange(len(utterances.labels)) if corpus else _parts(plan, utterances).test
     inputs = encoded(description, utterances.texts, utterances.frames)
     labels = torch.from_numpy(utterances.labels)
@@ -214,6 +209,14 @@ def _network(name: str) -> TripathiNetwork:
     if name not in NETWORKS:
         raise ValueError(f"there is no network {name!r}; there are {', '.join(NETWORKS)}")
     return NETWORKS[name]
+
+
+def _check_classes(description: NetworkDescription, utterances: Utterances) -> None:
+    if utterances.classes != description.classes:
+        raise ValueError(
+            f"the network tells {', '.join(description.classes)}, and the corpus has "
+            f"{', '.join(utterances.classes)}; use another corpus"
+        )
 
 
 def _described(plan: ExperimentPlan, utterances: Utterances) -> NetworkDescription:

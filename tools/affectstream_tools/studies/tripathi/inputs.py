@@ -1,16 +1,13 @@
 """What the networks of Tripathi and Beigi (2018) are given of an utterance, as tensors.
 
-Knows: vocabularies, where word vectors start, and how columns are scaled; all of it fitted on the
-utterances that are learned from.
-Refuses to know: corpora, protocols, and training.
-
-They scaled nothing and took their vocabulary from all transcripts, those of the scored part too.
+Vocabulary, word vectors and scales are fitted on the utterances that are learned from. In the
+paper's code nothing is scaled, and the vocabulary is of all transcripts, the scored part's too.
 Here each column of speech and of MoCap has mean 0 and standard deviation 1 over the training part,
-and words are those of the training part. A word that occurs there once is taken for unknown, so
-that number 1, which stands for what the scored part says and the training part does not, is learned
-as well. Words without a vector start at zeros, as in their code.
+and words are those of the training part. A word that occurs there once counts as unknown: so number
+1, which stands for words that only the scored part has, is learned as well. Words without a vector
+start at zeros, as in their code.
 
-Theirs are 100 rows of speech and 500 tokens, whatever the utterances fill of them. Rows and tokens
+Their inputs are 100 rows of speech and 500 tokens, however few an utterance fills. Rows and tokens
 that every utterance of a corpus leaves empty are left out here: no network learns from them, and
 most would compute longer for them than for the others.
 """
@@ -44,7 +41,7 @@ from affectstream_tools.studies.tripathi.training import initialise
 _Frames = NDArray[np.float32]
 _Indices = NDArray[np.int64]
 
-LEAST_OCCURRENCES = 2
+_LEAST_OCCURRENCES = 2
 _LEAST_SD = 1e-6
 
 
@@ -66,7 +63,7 @@ def fitted(
     network = NETWORKS[description.name]
     vocabulary: list[str] = []
     if "tokens" in network.inputs:
-        learned = learn_vocabulary((texts[i] for i in train), least=LEAST_OCCURRENCES)
+        learned = learn_vocabulary((texts[i] for i in train), least=_LEAST_OCCURRENCES)
         known = vectors.vocabulary if vectors is not None else {}
         vocabulary = [*known, *(token for token in learned if token not in known)]
     return replace(

@@ -1,14 +1,12 @@
 """Which utterances are learned from, which choose the epoch, and which are scored.
 
-Knows: the protocols of Tripathi and Beigi (2018), and one for speakers who read single sentences.
-Refuses to know: inputs, labels and networks.
-
-Their paper tells of a random 20 %, and of session 5 for the combined networks. Their code
-takes the last fifth of the utterances in the order of their names for the former: 988 of the 1,098
-of session 5, the other 110 being learned from. That is ``last 20 %`` here; a fifth drawn at random,
-which has the same speakers and the same dialogues on both sides, is ``random 20 %``. They trained
-on all the rest; a tenth of it chooses the epoch here, whole dialogues where the protocol does
-not mix them.
+The protocols are those of Tripathi and Beigi (2018), and one for actors who read single sentences.
+The paper tells of a random 20 %, and of session 5 for the combined networks. For the former, its
+code takes the last fifth of the utterances in the order of their names: 988 of the 1,098 of session
+5, while the other 110 are learned from. That is ``last 20 %`` here. A fifth drawn at random, which
+has the same speakers and the same dialogues on both sides, is ``random 20 %``. They trained on all
+the rest; here a tenth of it chooses the epoch, in whole dialogues where the protocol does not mix
+them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
-"""One training of a network of Tripathi and Beigi (2018), and what it was worth after each epoch.
-
-Knows: weights at the start, batches, epochs, and which epoch is chosen by which part.
-Refuses to know: corpora, protocols, and how inputs are made.
+"""One training of a network of Tripathi and Beigi (2018), and its scores after each epoch.
 
 Tripathi and Beigi trained with Keras and named the epoch that did best on the part they scored.
-Both choices are kept of the same run here: the epoch that the test part chooses, to compare with
-theirs, and the one that the development part chooses, to believe.
+Here both choices are kept of the same run: the epoch that the test part chooses, to compare with
+theirs, and the epoch that the development part chooses, to believe.
 """
 
 from __future__ import annotations

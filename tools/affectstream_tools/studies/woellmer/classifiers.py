@@ -1,8 +1,5 @@
 """Every classifier of Woellmer et al. (2010), learned and put to one fold's test part.
 
-Knows: dialogues' features, classes, and the rows of the paper's tables that each classifier fills.
-Refuses to know: corpora, what the features are, and scores.
-
 HMMs and networks learn from nine tenths of the training dialogues; the last tenth chooses the
 networks' epoch and the language model's weight. The SVM has nothing to choose, and learns from
 all. Where voice and face have no frames in common, HMM v+f is the sum of both HMMs' log
@@ -23,9 +20,9 @@ from affectstream_models.woellmer.hmm_classifiers import HmmClassifier
 from affectstream_models.woellmer.inputs import UNLABELLED
 from affectstream_models.woellmer.selection import CorrelationFeatureSelection
 from affectstream_models.woellmer.svm_classifier import SvmClassifier
+from affectstream_tools.corpora.annotations import Classes, annotations_of
 from affectstream_tools.metrics import confusion
 from affectstream_tools.studies.woellmer.data import Talk
-from affectstream_tools.studies.woellmer.folds import Classes, annotations_of
 from affectstream_tools.studies.woellmer.scores import scores_of_counts
 from affectstream_tools.studies.woellmer.training import DialogueNetwork, DialogueSchedule
 
@@ -34,10 +31,10 @@ _Labels = NDArray[np.int64]
 
 BOTH = "v+f"
 WEIGHTS = (0.25, 1.0, 4.0, 16.0, 64.0, 256.0)
-"""Of the language model, of which the development part chooses: more frames need more of it."""
+"""Of the language model; the development part chooses one. More frames need a greater weight."""
 
 LOOK_AHEAD = {"HMM": "none", "HMM+LM": "full", "SVM": "none", "LSTM": "causal", "BLSTM": "full"}
-"""What of the dialogue each sees; all of it, for the best path through its classes."""
+"""What each sees of the dialogue. A language model's best path sees all of it."""
 
 CLASSIFIERS = {"classical": ("hmm", "svm"), "networks": ("lstm", "blstm")}
 """Those that are learned in one job. ``hmm`` is with and without the language model."""

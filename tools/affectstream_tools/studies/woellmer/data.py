@@ -1,19 +1,15 @@
 """What the classifiers of Woellmer et al. (2010) are given of the derived IEMOCAP set.
 
-Knows: the voice's statistics and the words, and what of the words a training part determines.
-Refuses to know: labels, folds and classifiers.
-
 The derived set has no frames and no faces. In place of the voice's frames an utterance has one:
 its 47 eGeMAPS statistics, so an HMM over them is a mixture of Gaussians. In place of the face
-there are the words: for HMMs their vectors in order, for the others as numbers of the whole
-utterance. The voice is normalised by speaker, over all that the speaker says in the corpus, which
-needs no label, but is no stream's: an utterance has its speaker's later ones in its scale.
+there are the words: their vectors in order for HMMs, numbers of the whole utterance for the others.
+The voice is normalised by speaker, over all that the speaker says in the corpus. This needs no
+label, but a stream could not do it: it does not know a speaker's later utterances.
 """
 
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,11 +23,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from affectstream.corpus.derived import read_derived
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
-from affectstream.features.text import WordVectors, read_word_vectors, words_of
+from affectstream.features.text import words_of
+from affectstream_tools.corpora.speaker_statistics import speaker_normalised
+from affectstream_tools.corpora.word_vectors import read_glove
 
 FoldArray = NDArray[np.float64]
 
-_FAR = 4.0  # deviations beyond which a value says only "far out"
 _TOPICS = 64
 _LEAST_TEXTS = 2
 
@@ -89,7 +86,7 @@ class DerivedFeatures:
             "v+f": "IEMOCAP, derived set: voice statistics; words in place of the face" + known,
         }
         self.dialogues = read_derived(data)
-        self._vectors = _glove(data.parent / "glove-50d-5k" / "glove-50d-5k.json")
+        self._vectors = read_glove(data.parent)
         self._voices = speaker_normalised(
             self.dialogues,
             {u.id: u.acoustic for d in self.dialogues for u in d.utterances},
@@ -130,55 +127,9 @@ class DerivedFeatures:
         return self._vectors.table[known].astype(np.float64)
 
 
-def speaker_normalised(
-    dialogues: Sequence[CorpusDialogue],
-    statistics: Mapping[str, NDArray[np.floating] | None],
-) -> dict[str, FoldArray]:
-    """Bring statistics (d,) by utterance to each speaker's mean 0 and deviation 1, clipped to 4.
-
-    What is not finite, or not there, becomes 0.
-
-    Raises:
-        CorpusError: no utterance has any.
-    """
-    by_speaker: dict[str, list[str]] = defaultdict(list)
-    for dialogue in dialogues:
-        for said in dialogue.utterances:
-            by_speaker[said.speaker].append(said.id)
-    width = max((len(one) for one in statistics.values() if one is not None), default=0)
-    if not width:
-        raise CorpusError("no utterance has statistics; choose a corpus that has them")
-    missing = np.full(width, np.nan)
-    found: dict[str, FoldArray] = {}
-    for ids in by_speaker.values():
-        given = [statistics.get(id) for id in ids]
-        rows = np.stack([missing if one is None else one for one in given]).astype(np.float64)
-        found |= zip(ids, _standardised(rows), strict=True)
-    return found
-
-
-def _standardised(rows: FoldArray) -> FoldArray:
-    known = np.isfinite(rows)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, rows, 0.0).sum(axis=0) / count
-    centred = np.where(known, rows - mean, 0.0)
-    deviation = np.sqrt(np.square(centred).sum(axis=0) / count)
-    clipped: FoldArray = np.clip(centred / np.where(deviation > 1e-9, deviation, 1.0), -_FAR, _FAR)
-    return clipped
-
-
 def _ngrams(text: str) -> list[str]:
     tokens = words_of(text)
     return [*tokens, *(f"{a} {b}" for a, b in pairwise(tokens))]
-
-
-def _glove(path: Path) -> WordVectors:
-    try:
-        return read_word_vectors(path)
-    except (OSError, ValueError) as error:
-        raise CorpusError(
-            f"the word vectors {path} cannot be read ({error}); put glove-50d-5k beside the corpus"
-        ) from error
 
 
 def _sentence_embeddings(path: Path, table: Path) -> dict[str, FoldArray]:

@@ -1,12 +1,9 @@
 """The features of Woellmer et al. (2010) from recordings: voice and face, frames and functionals.
 
-Knows: a prepared corpus in IEMOCAP's layout, and which of the face's columns a training part keeps.
-Refuses to know: how features are extracted, labels, folds and classifiers.
-
 As in the paper, only utterances count whose speaker wears the markers. Voice (82 columns) and face
 are normalised by speaker. Principal feature analysis of the training part's frames keeps 30 of the
-face's 138 coordinates; with their slopes they are 60. For the HMMs the face's frame nearest to each
-of the voice's, every 25 ms, is taken. What the tracker lost is the speaker's mean.
+face's 138 coordinates; with their slopes they are 60. For the HMMs, each frame of the voice, every
+25 ms, has the nearest frame of the face. What the tracker lost becomes the speaker's mean.
 """
 
 from __future__ import annotations
@@ -23,22 +20,23 @@ from numpy.typing import NDArray
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
 from affectstream.errors import AffectstreamError
 from affectstream_models.woellmer.selection import PrincipalFeatureAnalysis
-from affectstream_tools.corpora.corpus import open_any_corpus
-from affectstream_tools.corpora.extraction import FACE_COLUMNS, FACE_FUNCTIONALS
-from affectstream_tools.corpora.preparation import prepare_features
-from affectstream_tools.corpora.utterance_features import UtteranceFeatures
-from affectstream_tools.studies.woellmer.data import FoldArray, Talk, speaker_normalised
+from affectstream_tools.corpora.any_corpus import open_any_corpus
+from affectstream_tools.corpora.features.extraction import FACE_COORDINATES, FACE_FUNCTIONALS
+from affectstream_tools.corpora.features.preparation import prepare_features
+from affectstream_tools.corpora.features.utterance_features import UtteranceFeatures
+from affectstream_tools.corpora.speaker_statistics import speaker_normalised
+from affectstream_tools.studies.woellmer.data import FoldArray, Talk
 from affectstream_tools.synthesis.dialogue_model import DialogueModel
 from affectstream_tools.synthesis.kept_corpus import kept_corpus
 from affectstream_tools.synthesis.truth import is_synthetic
 
-WOELLMER_FRONT_ENDS = ("woellmer", "functionals-voice", "face-markers", "functionals-face")
-FACE_FEATURES = 30
+_FRONT_ENDS = ("woellmer", "functionals-voice", "face-markers", "functionals-face")
+_FACE_FEATURES = 30
 _ENOUGH_FRAMES = 20_000  # for the principal components of 138 columns
 
 _Rows = NDArray[np.float32]
 
-NOT_IEMOCAP = "synthetic corpus, not IEMOCAP"
+_NOT_IEMOCAP = "synthetic corpus, not IEMOCAP"
 _SIZE, _SMALL = (5, 8, 24, 30), (3, 2, 10, 10)
 """Of the synthetic corpus, see ``kept_corpus``."""
 
@@ -55,9 +53,9 @@ def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) 
     """
     if corpus is None:
         corpus = kept_corpus(cache, DialogueModel(), _SMALL if small else _SIZE)
-    name = NOT_IEMOCAP if is_synthetic(corpus) else "IEMOCAP, utterances of who wore the markers"
+    name = _NOT_IEMOCAP if is_synthetic(corpus) else "IEMOCAP, utterances of who wore the markers"
     try:
-        prepared = prepare_features(open_any_corpus(corpus), WOELLMER_FRONT_ENDS, cache)
+        prepared = prepare_features(open_any_corpus(corpus), _FRONT_ENDS, cache)
     except OSError as error:
         raise AffectstreamError(
             f"the cache {cache} cannot be written ({error.strerror}); name another folder"
@@ -69,7 +67,7 @@ class FrameFeatures:
     """Voice and face of a prepared corpus.
 
     Args:
-        prepared: with ``WOELLMER_FRONT_ENDS``.
+        prepared: with the front ends of voice and face.
         corpus: what to call it in a table's row, such as ``synthetic corpus, not IEMOCAP``.
 
     Raises:
@@ -79,7 +77,7 @@ class FrameFeatures:
     def __init__(self, prepared: UtteranceFeatures, corpus: str) -> None:
         whole = f"{corpus}: voice and face markers"
         self.data = {"v": f"{corpus}: voice", "f": f"{corpus}: face markers", "v+f": whole}
-        found: dict[str, dict[str, _Rows]] = {name: {} for name in WOELLMER_FRONT_ENDS}
+        found: dict[str, dict[str, _Rows]] = {name: {} for name in _FRONT_ENDS}
         self.dialogues: list[CorpusDialogue] = []
         for dialogue in prepared.corpus.dialogues:
             worn = [u for u in dialogue.utterances if _take(prepared, u.id, found)]
@@ -104,8 +102,8 @@ class FrameFeatures:
         """
         frames = np.concatenate([self._faces[u.id] for d in learned for u in d.utterances])
         some = frames[:: max(1, len(frames) // _ENOUGH_FRAMES)]
-        kept = list(PrincipalFeatureAnalysis(FACE_FEATURES, seed=seed).fit(some).indices)
-        blocks = np.array([*kept, *(FACE_COLUMNS + column for column in kept)])
+        kept = list(PrincipalFeatureAnalysis(_FACE_FEATURES, seed=seed).fit(some).indices)
+        blocks = np.array([*kept, *(FACE_COORDINATES + column for column in kept)])
         columns = (blocks[:, None] * FACE_FUNCTIONALS + np.arange(FACE_FUNCTIONALS)).reshape(-1)
 
         def describe(dialogue: CorpusDialogue) -> Talk:
@@ -123,7 +121,7 @@ class FrameFeatures:
 
 def _take(prepared: UtteranceFeatures, utterance: str, found: dict[str, dict[str, _Rows]]) -> bool:
     """Take an utterance's features into ``found`` if it has them all; say whether it has."""
-    every = {name: prepared.features(name, utterance) for name in WOELLMER_FRONT_ENDS}
+    every = {name: prepared.features(name, utterance) for name in _FRONT_ENDS}
     voice, face = every["woellmer"], every["face-markers"]
     if voice is None or face is None or any(one is None for one in every.values()):
         return False

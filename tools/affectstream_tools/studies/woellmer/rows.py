@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from affectstream_tools.corpora.annotations import matched
 from affectstream_tools.jobs.jobs import JobOutcome
 from affectstream_tools.studies.tables.papers import PRINTED
 from affectstream_tools.studies.tables.report import ConfusionTable
 from affectstream_tools.studies.tables.rows import TableRow
 from affectstream_tools.studies.woellmer.classifiers import LOOK_AHEAD
-from affectstream_tools.studies.woellmer.folds import matched
 from affectstream_tools.studies.woellmer.scores import chance_of, mean_fold_scores
 
 PROTOCOL_NAMES = {

@@ -1,11 +1,9 @@
 """The scores of Woellmer et al. (2010), from counts, and their mean over folds.
 
-Knows: confusion counts of each fold. Refuses to know: who counted.
-
-Accuracy, unweighted recall and unweighted precision are each the mean over the classes; F1 is the
-harmonic mean of these two, of each fold, not the mean of the classes' F1; the paper's own
-definition was not at hand. A class that a fold never estimates has precision 0; one that does
-not occur in it counts for nothing.
+Accuracy is the share of utterances that are right; recall and precision are unweighted means over
+the classes. F1 is the harmonic mean of these two, of each fold, not the mean of the classes' F1;
+the paper's own definition was not at hand. A class that a fold never estimates has precision 0; a
+class that does not occur in a fold counts for nothing in it.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from affectstream.corpus.scoring import Confusion
 
-METRICS = ("accuracy", "uar", "precision", "f1")
+_METRICS = ("accuracy", "uar", "precision", "f1")
 
 
 def scores_of_counts(counts: ArrayLike) -> dict[str, float]:
@@ -52,7 +50,7 @@ def mean_fold_scores(folds: Sequence[ArrayLike]) -> dict[str, tuple[float, float
         raise ValueError("there is no fold to score")
     each = [scores_of_counts(counts) for counts in folds]
     found: dict[str, tuple[float, float]] = {}
-    for metric in METRICS:
+    for metric in _METRICS:
         values = np.array([scores[metric] for scores in each])
         found[metric] = (float(values.mean()), float(values.std(ddof=1)) if len(each) > 1 else 0.0)
     return found

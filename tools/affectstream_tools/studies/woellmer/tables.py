@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.raw import find_sessions
+from affectstream_tools.corpora.annotations import TASKS, Classes, annotations_of, matched
+from affectstream_tools.corpora.splits import few_dialogues
 from affectstream_tools.jobs.jobs import Job
 from affectstream_tools.metrics import confusion
 from affectstream_tools.studies.tables.experiments import PaperExperiments
@@ -34,16 +36,7 @@ from affectstream_tools.studies.woellmer.classifiers import (
     answers,
 )
 from affectstream_tools.studies.woellmer.data import DerivedFeatures, FoldFeatures
-from affectstream_tools.studies.woellmer.folds import (
-    TASKS,
-    Classes,
-    Fold,
-    annotations_of,
-    few,
-    fold_names,
-    folds_of,
-    matched,
-)
+from affectstream_tools.studies.woellmer.folds import Fold, fold_names, folds_of
 from affectstream_tools.studies.woellmer.frames import recorded_features
 from affectstream_tools.studies.woellmer.rows import woellmer_confusions, woellmer_rows
 
@@ -152,7 +145,7 @@ def run_fold(
         Path(data) / "iemocap-derived", Path(sentences) if sentences else None
     )
     effort = BRIEF if small else Effort()
-    dialogues = few(features.dialogues) if small else features.dialogues
+    dialogues = few_dialogues(features.dialogues) if small else features.dialogues
     return score_woellmer_fold(
         features, dialogues, protocol, fold, classifiers, tasks, effort, seed
     )

@@ -1,12 +1,10 @@
 """How the networks of Woellmer et al. (2010) are trained on dialogues.
 
-Knows: functionals of utterances in dialogue order, classes, and a development part.
-Refuses to know: corpora, folds, what the classes mean, and the test part.
-
-Inputs are brought to the learned utterances' mean 0 and deviation 1, Gaussian noise of deviation
-0.6 is added, and classes weigh by a power of their rarity. Theirs is gradient descent
-until nothing was better for some epochs; ours is AdamW, the mean of the latest steps' weights is
-what is judged, and the epoch is the one with the best F1 on the development part.
+Inputs are functionals of utterances in dialogue order, brought to the learned utterances' mean 0
+and deviation 1. Gaussian noise of deviation 0.6 is added, and classes weigh by a power of their
+rarity. The paper used gradient descent until nothing was better for some epochs. Ours is AdamW; the
+mean of the latest steps' weights is judged, and the epoch of the best F1 on the development part is
+kept.
 """
 
 from __future__ import annotations
@@ -26,6 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from affectstream_models.woellmer.networks import DialogueLstm
 from affectstream_tools.metrics import confusion
 from affectstream_tools.studies.woellmer.scores import scores_of_counts
+from affectstream_tools.train.losses import balanced_weights, weighted_mean
 
 _Floats = NDArray[np.float64]
 _Labels = NDArray[np.int64]
@@ -111,7 +110,10 @@ class DialogueNetwork:
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
-        weights = _class_weights(torch.cat(targets).numpy(), self.classes, plan.balance)
+        labels = torch.cat(targets).numpy()
+        if not (labels >= 0).any():
+            raise ValueError("there is no label to learn from")
+        weights = balanced_weights(labels, self.classes, plan.balance)
         best, kept = -1.0, deepcopy(mean.module)
         for epoch in range(1, plan.epochs + 1):
             order = rng.permutation(len(inputs))
@@ -130,7 +132,7 @@ class DialogueNetwork:
 
     def predict(self, dialogue: _Floats) -> _Labels:
         """Classes (U,) of a dialogue's utterances (U, D)."""
-        return self._logits(self._network, dialogue).argmax(axis=1)
+        return np.asarray(self.logits(dialogue).argmax(axis=1))
 
     def logits(self, dialogue: _Floats) -> NDArray[np.float32]:
         """Unnormalised log probabilities (U, C) of a dialogue's utterances (U, D)."""
@@ -166,13 +168,4 @@ def _loss(network: nn.Module, chosen: Sequence[tuple[Tensor, Tensor]], weights: 
     logits = network(features, mask)[known]
     # A sum over weights that may be zero where a step happens to have no label
     costs = functional.cross_entropy(logits, targets[known], reduction="none")
-    weight = weights[targets[known]]
-    return (costs * weight).sum() / weight.sum().clamp(min=1e-9)
-
-
-def _class_weights(labels: _Labels, classes: int, balance: float) -> Tensor:
-    counts = np.bincount(labels[labels >= 0], minlength=classes)
-    if not counts.sum():
-        raise ValueError("there is no label to learn from")
-    even = counts.sum() / (classes * np.maximum(counts, 1))
-    return torch.from_numpy((even**balance).astype(np.float32))
+    return weighted_mean(costs, weights[targets[known]])

@@ -1,10 +1,8 @@
 """The motion of one utterance: what the wearer's markers did in its time.
 
-Knows: a dialogue's three motion files, those of single utterances, and what of them is missing.
-Refuses to know: who is learned from, and how columns are chosen.
-
-A dialogue's motion is one stream: the face's frame of reference is settled once for all of it. It
-is held in memory while its utterances are cut out: 27 MB for five minutes, and 40 MB for the face.
+Motion is read from a dialogue's three files, or from those of single utterances. A dialogue's
+motion is one stream: the face's frame of reference is found once for all of it. The stream is held
+in memory while its utterances are cut out: 27 MB for five minutes, and 40 MB more for the face.
 """
 
 from __future__ import annotations
@@ -22,13 +20,16 @@ from affectstream.errors import SourceError
 from affectstream.features.face_markers import FaceMarkers
 from affectstream.features.mocap import IEMOCAP_COLUMNS, ChronologicalMeans
 from affectstream.sources.mocap.frames import MocapLoss
-from affectstream_tools.corpora.utterance_audio import RECORDING_UNREADABLE, MissingFeatureError
+from affectstream_tools.corpora.features.utterance_audio import (
+    RECORDING_UNREADABLE,
+    MissingFeatureError,
+)
 
-NO_MOTION = "no motion in the copy"
-NO_FACE = "no face markers in the copy"
-NO_FRAMES = "no frame of motion within the utterance"
-NOT_TRACKED = "the tracker lost every marker"
-NOT_WORN = "the speaker wore no markers"
+_NO_MOTION = "no motion in the copy"
+_NO_FACE = "no face markers in the copy"
+_NO_FRAMES = "no frame of motion within the utterance"
+_NOT_TRACKED = "the tracker lost every marker"
+_NOT_WORN = "the speaker wore no markers"
 
 _PLACES = {"rotated": slice(0, 165), "hand": slice(165, 183), "head": slice(183, IEMOCAP_COLUMNS)}
 _BLOCK_FRAMES = 12  # 100 ms, as the live path's blocks
@@ -74,7 +75,7 @@ class DialogueMotion:
         """
         values, _ = self._frames(utterance)
         if not np.isfinite(values).any():
-            raise MissingFeatureError(NOT_TRACKED)
+            raise MissingFeatureError(_NOT_TRACKED)
         means = ChronologicalMeans(IEMOCAP_COLUMNS)
         for first in range(0, len(values), _BLOCK_FRAMES):
             means.push(values[first : first + _BLOCK_FRAMES])
@@ -87,12 +88,12 @@ class DialogueMotion:
             MissingFeatureError: there is none, or somebody else wore the markers.
         """
         if utterance.speaker != self._wearer:
-            raise MissingFeatureError(NOT_WORN)
+            raise MissingFeatureError(_NOT_WORN)
         _, face = self._frames(utterance)
         if face is None:
-            raise MissingFeatureError(NO_FACE)
+            raise MissingFeatureError(_NO_FACE)
         if not np.isfinite(face).any():
-            raise MissingFeatureError(NOT_TRACKED)
+            raise MissingFeatureError(_NOT_TRACKED)
         return face
 
     def _frames(self, utterance: CorpusUtterance) -> tuple[_Rows, _Rows | None]:
@@ -104,12 +105,12 @@ class DialogueMotion:
             motion = self._clip(utterance.id, recording)
             first, end = 0, np.iinfo(np.int64).max
         if motion is None:
-            raise MissingFeatureError(NO_MOTION)
+            raise MissingFeatureError(_NO_MOTION)
         if isinstance(motion, MissingFeatureError):
             raise motion
         here = slice(*np.searchsorted(motion.times_ns, (first, end)))
         if here.start == here.stop:
-            raise MissingFeatureError(NO_FRAMES)
+            raise MissingFeatureError(_NO_FRAMES)
         face = None if motion.face is None else motion.face[here]
         return motion.values[here], face
 

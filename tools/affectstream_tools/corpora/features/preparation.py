@@ -1,11 +1,9 @@
 """A corpus's features: extracted once, in parallel, kept on disk.
 
-Knows: what is still to be extracted, and how to share it out among processes.
-Refuses to know: how a feature is computed (``extraction``) and stored (``feature_store``).
-
-What is stored is keyed by the utterances' times, by the size and time stamp of each recording, and
-by the front end's version: whatever changes, what depends on it is extracted again, and nothing
-else. One dialogue is finished at a time, so that what was killed goes on where it was.
+Features are kept under a key of the utterances' times, of each recording's size and time stamp, and
+of the front end's version. Where one of these changes, the features that depend on it are extracted
+again, and no others. One dialogue is finished at a time, so that a run that was killed goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -20,23 +18,22 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue
 from affectstream.timebase import ns_to_seconds
-from affectstream_tools.corpora.extraction import (
+from affectstream_tools.corpora.features.extraction import (
     FRONT_ENDS,
     MOTION_FRONT_ENDS,
     SPEECH_FRONT_ENDS,
     extract_dialogue,
 )
-from affectstream_tools.corpora.feature_store import FeatureStore, StoredAbout
-from affectstream_tools.corpora.front_end_versions import front_end_version
-from affectstream_tools.corpora.utterance_features import UtteranceFeatures
-
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from affectstream_tools.corpora.features.feature_store import FeatureStore, StoredAbout
+from affectstream_tools.corpora.features.front_end_versions import front_end_version
+from affectstream_tools.corpora.features.utterance_features import UtteranceFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +73,8 @@ def prepare_features(
     """Extract what of ``front_ends`` is not in ``cache`` yet.
 
     Args:
-        front_ends: some of ``extraction.FRONT_ENDS``; what the corpus cannot give is told in the
-            result and raises nothing.
+        front_ends: some of ``extraction.FRONT_ENDS``. Those that the corpus cannot give are named
+            in the result; nothing is raised for them.
         cache: a folder; features of several corpora may lie in it.
         workers: processes; 1 is this one.
 
@@ -94,8 +91,7 @@ def prepare_features(
     store = FeatureStore(_folder(corpus, cache))
     store.clear_left_overs()
     keys = {(n, d.id): _key(d, n) for d in corpus.dialogues for n in wanted}
-    before = {at: store.about(store.path(*at), key) for at, key in keys.items()}
-    about = {at: found for at, found in before.items() if found is not None}
+    about = _kept(store, keys)
     tasks = _tasks(corpus, store, {at: key for at, key in keys.items() if at not in about})
     for task in _run(tasks, workers, on_done):
         about |= _written(store, task)
@@ -172,6 +168,14 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return path.name, state.st_size, state.st_mtime_ns
 
 
+def _kept(
+    store: FeatureStore, keys: dict[tuple[str, str], str]
+) -> dict[tuple[str, str], StoredAbout]:
+    """Return what is stored already, by front end and dialogue."""
+    found = {at: store.about(store.path(*at), key) for at, key in keys.items()}
+    return {at: about for at, about in found.items() if about is not None}
+
+
 def _written(store: FeatureStore, task: _Task) -> dict[tuple[str, str], StoredAbout]:
     """Return what was written of a task, read back."""
     found = {}
@@ -206,14 +210,13 @@ def _in_parallel(tasks: Sequence[_Task], workers: int) -> Iterator[_Task]:
     if not tasks:
         return
     spawn = multiprocessing.get_context("spawn")
-    with _single_threaded():
-        pool = ProcessPoolExecutor(min(workers, len(tasks)), spawn, initializer=_begin_worker)
-        try:
-            futures = [pool.submit(_work, task) for task in tasks]
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), spawn, initializer=_begin_worker)
+    try:
+        futures = [pool.submit(_work, task) for task in tasks]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _work(task: _Task) -> _Task:
@@ -224,7 +227,8 @@ def _work(task: _Task) -> _Task:
 
 
 def _begin_worker() -> None:
-    """End with the parent, however it ends, and at once where the user interrupts."""
+    """Use one thread; end with the parent, however it ends, and where the user interrupts."""
+    threadpool_limits(1)  # the workers keep the processors busy
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -234,18 +238,3 @@ def _begin_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_it, daemon=True).start()
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Let processes that are started meanwhile use one thread each: the workers are enough."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

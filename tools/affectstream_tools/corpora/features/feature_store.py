@@ -1,12 +1,10 @@
 """Features of utterances on disk, one file per dialogue and front end.
 
-Knows: the file's layout, how to tell that it is whole and that it is of what is asked for.
-Refuses to know: how features are made, and of what the key is made.
-
-A file is an npz without compression: ``about``, JSON in bytes (key, utterances, what is missing,
-notes); ``values``, the utterances' arrays one after the other along the first axis, float32;
-``rows``, how many of it are each utterance's; vectors are rows of a matrix. It is written beside
-its place and moved there, so that a file is whole or not there; its checksums are those of zip.
+A file is an npz without compression. ``about`` is JSON in bytes: a key that says what the features
+were made of, the utterances, what is missing, and notes. ``values`` holds the utterances' arrays
+one after the other along the first axis, float32. ``rows`` says how many rows are each utterance's;
+where each has one vector, a row is an utterance. A file is written beside its place and moved
+there, so that it is whole or not there; its checksums are those of zip.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream_tools.corpora.extraction import DialogueFeatures
+from affectstream_tools.corpora.features.extraction import DialogueFeatures
 
 _LEFT_OVER_S = 3600.0
 _BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)

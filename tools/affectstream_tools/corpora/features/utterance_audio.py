@@ -1,7 +1,7 @@
 """The sound of one utterance, at 16 kHz.
 
-Knows: a dialogue's wav with a channel for each speaker, and recordings of single utterances.
-Refuses to know: what is computed from the sound.
+It is cut from a dialogue's wav with a channel for each speaker, or read from a recording of the
+single utterance.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import SAMPLE_RATE_HZ, ns_to_samples
 
-NO_SOUND = "no sound in the copy"
+_NO_SOUND = "no sound in the copy"
 RECORDING_UNREADABLE = "the recording cannot be read"
-TOO_SHORT = "the recording ends before the utterance"
-LEAST_MARGIN_DB = 1.0
+_TOO_SHORT = "the recording ends before the utterance"
+_LEAST_MARGIN_DB = 1.0
 """Where the speakers' channels differ by less, who is on which is a guess."""
 
 _CUT_SHORT = 0.99
@@ -66,7 +66,7 @@ class DialogueSound:
         self._channels = found.of
         if len(set(found.of.values())) == 1:
             self.notes.append(f"{self._dialogue.id}: both speakers are on one channel")
-        elif found.margin_db < LEAST_MARGIN_DB:
+        elif found.margin_db < _LEAST_MARGIN_DB:
             self.notes.append(
                 f"{self._dialogue.id}: who is on which channel cannot be heard "
                 f"({found.margin_db:.1f} dB): the woman is taken to be on channel "
@@ -88,11 +88,11 @@ class DialogueSound:
             elif recording is not None and utterance.id in recording.clips:
                 samples = read_whole_clip(recording.clips[utterance.id])
             else:
-                raise MissingFeatureError(NO_SOUND)
+                raise MissingFeatureError(_NO_SOUND)
         except SourceError as error:
             raise MissingFeatureError(RECORDING_UNREADABLE, str(error)) from error
         if not len(samples):
-            raise MissingFeatureError(TOO_SHORT)
+            raise MissingFeatureError(_TOO_SHORT)
         wanted = ns_to_samples(utterance.end_ns - utterance.start_ns, SAMPLE_RATE_HZ)
         if len(samples) < _CUT_SHORT * wanted:
             self.notes.append(

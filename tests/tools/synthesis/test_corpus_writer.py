@@ -30,8 +30,8 @@ from affectstream.features.functionals import functionals
 from affectstream.features.mocap import chronological_means
 from affectstream_tools.commands.app import lab
 from affectstream_tools.synthesis.ceilings import ceilings
-from affectstream_tools.synthesis.dialogue_model import MISSING, DialogueModel, Shown
-from affectstream_tools.synthesis.iemocap_layout import write_corpus
+from affectstream_tools.synthesis.corpus_writer import write_corpus
+from affectstream_tools.synthesis.dialogue_model import MISSING, CueChannel, DialogueModel
 from affectstream_tools.synthesis.rendered_words import CUE_WORDS, FILLERS, say
 from affectstream_tools.synthesis.truth import Truth, is_synthetic, read_truth
 
@@ -40,7 +40,9 @@ SIZE = {"sessions": 2, "dialogues_per_session": 4, "utterances": 10}
 
 def evenly() -> DialogueModel:
     """All emotions and cues are about as frequent, so that a small corpus has enough of each."""
-    return DialogueModel(Shown(0.1), Shown(0.1), Shown(0.1), inertia=0.0, reaction=0.0)
+    return DialogueModel(
+        CueChannel(0.1), CueChannel(0.1), CueChannel(0.1), inertia=0.0, reaction=0.0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +232,7 @@ def digests_of(folder: Path) -> dict[str, str]:
 
 
 def test_missing_cues_are_missing_in_the_files(tmp_path: Path) -> None:
-    model = DialogueModel(Shown(0.5, 1.0), Shown(0.5, 1.0), Shown(0.5, 1.0))
+    model = DialogueModel(CueChannel(0.5, 1.0), CueChannel(0.5, 1.0), CueChannel(0.5, 1.0))
     truth = write_corpus(
         tmp_path / "none", model, 0, sessions=1, dialogues_per_session=1, utterances=4
     )

@@ -1,10 +1,8 @@
-"""The version of a front end: its source, and the source of all that it is built of.
+"""The version of a front end: a digest of its source and of the source of all that it imports.
 
-Knows: which modules of ``affectstream.features`` a front end's numbers come from.
-Refuses to know: what they compute.
-
-A number that somebody has to raise is forgotten; here a changed comment costs an extraction, and
-a changed feature is never taken for the one before.
+Features that were extracted by another version are extracted again. A version number raised by hand
+would be forgotten at times. A digest never is; its price is that a changed comment costs an
+extraction too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Dialogues of a ``DialogueModel`` as a corpus in IEMOCAP's own layout: sound, words, motion.
 
-Knows: who says what when, how a corpus is named, and what is written beside it: the model, the
-emotions and the cues, so that the ceiling of any part can be computed.
-Refuses to know: chances (``dialogue_model``), and how a cue is heard, said and shown (``rendered_``
-modules).
+The ``rendered_`` modules make the sound, the words and the motion of a cue. Beside the corpus are
+written the model, the emotions and the cues, so that the ceiling of any part can be computed.
 
 It reads like a raw copy (``affectstream.corpus.raw``): five sessions of two speakers each;
 half of the dialogues improvised; scenarios that recur in every session; in half of the dialogues
@@ -36,7 +34,7 @@ from affectstream_tools.synthesis.iemocap_files import (
     write_wav_file,
     write_words,
 )
-from affectstream_tools.synthesis.rendered_motion import Shows, move
+from affectstream_tools.synthesis.rendered_motion import ShownTurn, move
 from affectstream_tools.synthesis.rendered_voice import draw_voice, mix, render_voice
 from affectstream_tools.synthesis.rendered_words import say
 from affectstream_tools.synthesis.truth import Truth, write_truth
@@ -111,10 +109,8 @@ def write_corpus(
     size = _Size(sessions, dialogues_per_session, utterances, frame_rate_hz)
     names = _names(size)
     drawn = model.draw(len(names), size.utterances, np.random.default_rng(seed))
-    tasks = [
-        _Task(folder, name, seed, size, *drawn_one)
-        for name, *drawn_one in zip(names, drawn.emotions, drawn.cues, strict=True)
-    ]
+    each = zip(names, *drawn, strict=True)
+    tasks = [_Task(folder, name, seed, size, emotions, cues) for name, emotions, cues in each]
     try:
         if folder.is_dir() and any(folder.iterdir()):
             raise AffectstreamError(f"{folder} is not empty; name a new folder")
@@ -188,7 +184,7 @@ def _write(task: _Task) -> tuple[str, tuple[str, ...]]:
         if voice != MISSING:
             sound = render_voice(int(voice), line.end_s - line.start_s, voices[who], rng)
             sounds.append((line.start_s, own[who], sound))
-        shown.append(Shows(line.start_s, line.end_s, int(motion), who == task.name[5]))
+        shown.append(ShownTurn(line.start_s, line.end_s, int(motion), who == task.name[5]))
     write_wav_file(dialogue.path(task.folder, "wav", ".wav"), mix(sounds, dialogue.duration_s, rng))
     frames = move(shown, dialogue.duration_s, task.size.frame_rate_hz, rng)
     for kind, names in MOTION.items():

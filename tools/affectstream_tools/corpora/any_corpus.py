@@ -1,8 +1,4 @@
-"""Any corpus that the lab knows, opened by its folder.
-
-Knows: how to tell which corpus a folder holds, and what of it is missing, in numbers.
-Refuses to know: how a corpus is read (``iemocap_raw``, ``acted``, ``meld``), and features.
-"""
+"""Any corpus that the laboratory knows, opened by its folder, and what its utterances have."""
 
 from __future__ import annotations
 
@@ -18,9 +14,13 @@ from affectstream_tools.corpora.labelled_clips import CLIP_SUFFIXES
 from affectstream_tools.corpora.meld import is_meld, read_meld_corpus
 
 CORPUS_MODALITIES = ("speech", "text", "words", "mocap", "statistics", "emotion", "votes", "scales")
-"""What an utterance may have: sound; text; words with times; motion of the dialogue's wearer;
-47 statistics; the majority's emotion (``xxx`` counts: the annotators disagree); single votes;
-valence and activation."""
+"""What an utterance may have.
+
+``words`` are words with times. ``mocap`` is the motion of whoever wears the dialogue's markers.
+``statistics`` are 47 numbers of the sound. ``emotion`` is the majority's, and is there also where
+the annotators disagree (``xxx``). ``votes`` are single annotators' emotions, ``scales`` valence and
+activation.
+"""
 
 _NAMES = {
     "raw": "IEMOCAP's layout",

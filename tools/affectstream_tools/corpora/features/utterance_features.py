@@ -1,8 +1,4 @@
-"""Features of a corpus that was prepared, by utterance.
-
-Knows: which stored file holds an utterance, and how much of them to keep in memory.
-Refuses to know: how features are made (``extraction``) and when (``preparation``).
-"""
+"""Features of a corpus that was prepared, looked up by utterance."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import Corpus
-from affectstream_tools.corpora.feature_store import FeatureStore, StoredAbout
+from affectstream_tools.corpora.features.feature_store import FeatureStore, StoredAbout
 
 Features = NDArray[np.float32]
 

@@ -23,18 +23,22 @@ from affectstream.features.egemaps.front_end import Egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.features.functionals import functionals
 from affectstream_tools.commands.app import lab
-from affectstream_tools.corpora import preparation
-from affectstream_tools.corpora.corpus import count_modalities, open_any_corpus
-from affectstream_tools.corpora.extraction import (
-    FACE_COLUMNS,
+from affectstream_tools.corpora.any_corpus import count_modalities, open_any_corpus
+from affectstream_tools.corpora.features import preparation
+from affectstream_tools.corpora.features.extraction import (
+    FACE_COORDINATES,
     FACE_FUNCTIONALS,
     FRONT_ENDS,
     MOTION_FRONT_ENDS,
     SPEECH_FRONT_ENDS,
 )
-from affectstream_tools.corpora.front_end_versions import front_end_version
-from affectstream_tools.corpora.preparation import Step, possible_front_ends, prepare_features
-from affectstream_tools.corpora.utterance_features import UtteranceFeatures
+from affectstream_tools.corpora.features.front_end_versions import front_end_version
+from affectstream_tools.corpora.features.preparation import (
+    Step,
+    possible_front_ends,
+    prepare_features,
+)
+from affectstream_tools.corpora.features.utterance_features import UtteranceFeatures
 from derived_copy import write_derived
 from iemocap_copy import (
     RATE_HZ,
@@ -149,7 +153,9 @@ def test_the_motion_is_cut_by_time_out_of_the_dialogues_stream(prepared: Utteran
     means = prepared.features("mocap", woman.id)
     assert np.array_equal(means, mocap.chronological_means(values[here]))
     assert np.array_equal(
-        prepared.features("face-markers", woman.id), face[here][:, :FACE_COLUMNS], equal_nan=True
+        prepared.features("face-markers", woman.id),
+        face[here][:, :FACE_COORDINATES],
+        equal_nan=True,
     )
     assert np.array_equal(prepared.features("functionals-face", woman.id), functionals(face[here]))
     assert prepared.features("mocap", man.id) is not None, "the listener's motion"
@@ -214,8 +220,8 @@ def test_what_was_killed_goes_on_where_it_was(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from affectstream_tools.corpora.corpus import open_any_corpus
-from affectstream_tools.corpora.preparation import prepare_features
+from affectstream_tools.corpora.any_corpus import open_any_corpus
+from affectstream_tools.corpora.features.preparation import prepare_features
 
 def kill(step):
     if step.dialogue:
@@ -273,7 +279,7 @@ def test_what_changed_is_extracted_again_and_nothing_else(copy: Path, tmp_path: 
 
 
 def test_a_front_ends_version_is_the_source_of_all_that_it_is_built_of() -> None:
-    from affectstream_tools.corpora import front_end_versions
+    from affectstream_tools.corpora.features import front_end_versions
 
     assert len({front_end_version(name) for name in FRONT_ENDS}) == len(FRONT_ENDS)
     source = (
@@ -411,7 +417,9 @@ def test_memory_is_bounded(
     whole: Path, cache: Path, prepared: UtteranceFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again = prepare_features(open_any_corpus(whole), FRONT_ENDS, cache)
-    monkeypatch.setattr("affectstream_tools.corpora.utterance_features._HELD_BYTES", 400_000)
+    monkeypatch.setattr(
+        "affectstream_tools.corpora.features.utterance_features._HELD_BYTES", 400_000
+    )
     for name in MOTION_FRONT_ENDS:
         for utterance in utterances(prepared.corpus):
             again.features(name, utterance.id)

@@ -1,7 +1,7 @@
-"""Scores of the context model on whole dialogues, by look-ahead and by what it may know.
+"""Scores of the context model on whole dialogues, by look-ahead and by modality.
 
-Knows: a model, labelled dialogues. Refuses to know: which of them the model learned from; the
-command line prints that beside the numbers.
+Which of the dialogues the model has learned from is not known here: the caller says it beside the
+numbers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from affectstream.core.dialogue.model import CLASSES
 from affectstream.core.dialogue.normalisation import SpeakerNormaliser
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream_models.context.model import (
+    CONTEXT_MODALITIES,
     StreamingContextModel,
     UtteranceEstimate,
     UtteranceInputs,
@@ -28,7 +29,10 @@ from affectstream_tools.train.augmentation import normalised
 LOOK_AHEADS: tuple[int | None, ...] = (0, 1, 2, 4, 8, None)
 """Later utterances that an estimate may use; None is the whole dialogue."""
 
-MODALITY_SETS: tuple[tuple[str, ...], ...] = (("acoustic", "text"), ("text",), ("acoustic",))
+_ONE_MODALITY = (("text",), ("acoustic",))
+
+ScoredAnswer = tuple[CorpusDialogue, CorpusUtterance, UtteranceEstimate]
+"""A dialogue, one of its utterances, and what the model says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +92,32 @@ def evaluate_dialogues(
         ValueError: no utterance has one of the four classes.
     """
     cases: list[tuple[int | None, tuple[str, ...]]] = [
-        (look_ahead, MODALITY_SETS[0]) for look_ahead in LOOK_AHEADS
+        (look_ahead, CONTEXT_MODALITIES) for look_ahead in LOOK_AHEADS
     ]
-    cases += [(k, modalities) for modalities in MODALITY_SETS[1:] for k in (0, model.look_ahead)]
+    cases += [(k, modalities) for modalities in _ONE_MODALITY for k in (0, model.look_ahead)]
     rows = []
     for look_ahead, modalities in cases:
         progress(f"look-ahead {look_ahead}, {'+'.join(modalities)}")
         answers = predict(model, dialogues, look_ahead, modalities)
-        improvised = [answer for answer in answers if answer[0].improvised]
-        for part, chosen in (("all", answers), ("improvised", improvised)):
-            if chosen:
-                pairs = [(utterance, estimate) for _, utterance, estimate in chosen]
-                rows.append(DialogueScores(look_ahead, modalities, part, *look_ahead_scores(pairs)))
+        rows += score_by_part(look_ahead, modalities, answers)
     return rows
+
+
+def score_by_part(
+    look_ahead: int | None, modalities: tuple[str, ...], answers: Sequence[ScoredAnswer]
+) -> list[DialogueScores]:
+    """One row of all dialogues, and one of the improvised ones where there are any."""
+    improvised = [answer for answer in answers if answer[0].improvised]
+    return [
+        DialogueScores(
+            look_ahead,
+            modalities,
+            part,
+            *score_answers([(utterance, estimate) for _, utterance, estimate in chosen]),
+        )
+        for part, chosen in (("all", answers), ("improvised", improvised))
+        if chosen
+    ]
 
 
 def predict(
@@ -108,7 +125,7 @@ def predict(
     dialogues: Sequence[CorpusDialogue],
     look_ahead: int | None,
     modalities: Sequence[str],
-) -> list[tuple[CorpusDialogue, CorpusUtterance, UtteranceEstimate]]:
+) -> list[ScoredAnswer]:
     """The model's estimate of every utterance, in the dialogues' order."""
     return [
         (dialogue, utterance, estimate)
@@ -123,7 +140,7 @@ def predict(
     ]
 
 
-def look_ahead_scores(
+def score_answers(
     answers: Sequence[tuple[CorpusUtterance, UtteranceEstimate]],
 ) -> tuple[Scores, dict[str, float]]:
     """Scores of the labelled utterances, and the scales' concordance over all of them.

@@ -1,8 +1,6 @@
 """The features of one dialogue's utterances, through the front ends of the live path.
 
-Knows: which front ends there are, what each gives, and how a recording is fed to them: as a
-microphone worker feeds them, frame by frame, over one utterance at a time.
-Refuses to know: where features are kept (``feature_store``), folds, and models.
+Sound is fed frame by frame, as a microphone worker feeds it, one utterance at a time.
 
     egemaps47          (47,)      statistics of an utterance's eGeMAPS descriptors
     tripathi34         (100, 34)  short-term descriptors, cut or filled up with zeros; scaled by the
@@ -13,10 +11,12 @@ Refuses to know: where features are kept (``feature_store``), folds, and models.
     face-markers       (n, 138)   46 markers of a face whose head keeps still, at 120 Hz (Wöllmer)
     functionals-face   (6072,)    functionals of these and of their 138 slopes
 
-Which 30 of the 138 columns stand for the face is learned on training folds: principal feature
-analysis keeps columns as they are, so a fold fits it on ``face-markers`` and then takes its columns
-of ``functionals-face``, ``FACE_FUNCTIONALS`` for each of the 276. ``mocap`` is of the dialogue's
-wearer, whoever speaks, as Tripathi and Beigi's is; the face is only told where the wearer speaks.
+One speaker of a dialogue wears the markers. ``mocap`` is the wearer's motion, whoever speaks, as it
+is for Tripathi and Beigi; the face is only described where the wearer speaks.
+
+Principal feature analysis chooses, on training folds, 30 of the 138 face columns. It keeps columns
+as they are: a fold fits it on ``face-markers``, and then takes the chosen columns' functionals from
+``functionals-face``, where each of the 276 columns has ``FACE_FUNCTIONALS``.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.features.functionals import FUNCTIONALS, functionals
 from affectstream.features.tripathi34 import Tripathi34
 from affectstream.features.woellmer import Woellmer
-from affectstream_tools.corpora.utterance_audio import DialogueSound, MissingFeatureError
-from affectstream_tools.corpora.utterance_motion import DialogueMotion
+from affectstream_tools.corpora.features.utterance_audio import DialogueSound, MissingFeatureError
+from affectstream_tools.corpora.features.utterance_motion import DialogueMotion
 
 SPEECH_FRONT_ENDS = ("egemaps47", "tripathi34", "woellmer", "functionals-voice")
 MOTION_FRONT_ENDS = ("mocap", "face-markers", "functionals-face")
 FRONT_ENDS = (*SPEECH_FRONT_ENDS, *MOTION_FRONT_ENDS)
 FACE_FUNCTIONALS = len(FUNCTIONALS)
-FACE_COLUMNS = 138
+FACE_COORDINATES = 138
 
-TOO_BRIEF = "too short for the front end"
+_TOO_BRIEF = "too short for the front end"
 
 _FRAME_SAMPLES = 320  # 20 ms, as the segmenter's
 
@@ -72,7 +72,7 @@ def extract_dialogue(
 ) -> dict[str, DialogueFeatures]:
     """Return front end -> features; recordings are read once for all of them.
 
-    What cannot be told is in ``missing``, never raised.
+    An utterance without features is in ``missing``; nothing is raised for it.
     """
     found = {name: DialogueFeatures() for name in front_ends}
     for kind, open_recording in ((SPEECH_FRONT_ENDS, _speech), (MOTION_FRONT_ENDS, _motion)):
@@ -85,17 +85,17 @@ def extract_dialogue(
 
 
 _Describe = Callable[[CorpusUtterance], dict[str, Callable[[], _Rows]]]
-"""For each front end, how to have what it says of an utterance."""
+"""From an utterance to a function for each front end, which computes its features."""
 
 
 def _describe_all(
     dialogue: CorpusDialogue, found: dict[str, DialogueFeatures], describe: _Describe
 ) -> None:
     for utterance in dialogue.utterances:
-        tell = describe(utterance)
+        compute = describe(utterance)
         for name, features in found.items():
             try:
-                features.features[utterance.id] = tell[name]()
+                features.features[utterance.id] = compute[name]()
             except MissingFeatureError as missing:
                 features.missing[utterance.id] = str(missing)
                 if missing.detail and missing.detail not in features.notes:
@@ -107,9 +107,9 @@ def _speech(dialogue: CorpusDialogue, wanted: Collection[str]) -> tuple[_Describ
 
     def describe(utterance: CorpusUtterance) -> dict[str, Callable[[], _Rows]]:
         samples = _once(lambda: sound.samples(utterance))
-        woellmer = _once(lambda: told(heard(Woellmer, samples())))
+        woellmer = _once(lambda: _some(_described(Woellmer, samples())))
         return {
-            "egemaps47": lambda: utterance_statistics(told(heard(Egemaps, samples()))),
+            "egemaps47": lambda: utterance_statistics(_some(_described(Egemaps, samples()))),
             "tripathi34": lambda: _tripathi34(samples()),
             "woellmer": woellmer,
             "functionals-voice": lambda: functionals(woellmer()),
@@ -125,14 +125,14 @@ def _motion(dialogue: CorpusDialogue, wanted: Collection[str]) -> tuple[_Describ
         face = _once(lambda: motion.face(utterance))
         return {
             "mocap": lambda: motion.chronological_means(utterance),
-            "face-markers": lambda: np.ascontiguousarray(face()[:, :FACE_COLUMNS]),
+            "face-markers": lambda: np.ascontiguousarray(face()[:, :FACE_COORDINATES]),
             "functionals-face": lambda: functionals(face()),
         }
 
     return describe, motion.notes
 
 
-def heard(make: Callable[[], FrontEnd], samples: NDArray[np.int16]) -> _Rows:
+def _described(make: Callable[[], FrontEnd], samples: NDArray[np.int16]) -> _Rows:
     """Return the rows (n, columns) of one utterance, fed as a microphone worker feeds it."""
     describer = SpeechDescriber("", make)
     found = describer.begin(0)
@@ -145,15 +145,15 @@ def heard(make: Callable[[], FrontEnd], samples: NDArray[np.int16]) -> _Rows:
     return np.concatenate([description.rows for description in found])
 
 
-def told(rows: _Rows) -> _Rows:
-    """Return rows if there are any. Raises ``MissingFeatureError`` where there are none."""
+def _some(rows: _Rows) -> _Rows:
+    """Return the rows; raises ``MissingFeatureError`` where there are none."""
     if not len(rows):
-        raise MissingFeatureError(TOO_BRIEF)
+        raise MissingFeatureError(_TOO_BRIEF)
     return rows
 
 
 def _tripathi34(samples: NDArray[np.int16]) -> _Rows:
-    rows = told(heard(Tripathi34, samples))
+    rows = _some(_described(Tripathi34, samples))
     _, peak = tripathi34.reference(samples)
     scaled = tripathi34.rescaled(rows, peak) if peak > 0 else rows
     return tripathi34.utterance_matrix(scaled)
