@@ -16,7 +16,7 @@ from rich.console import Console
 from affectstream.bus import Hub
 from affectstream.commands import analyze as analyzing
 from affectstream.commands.analyze import AnalysisPlan, run_analysis
-from affectstream.core.speech.recognition import HeardWord
+from affectstream.core.speech.recognition import RecognizedWord
 from affectstream.data import demo_folder
 from affectstream.errors import SourceError
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
@@ -50,8 +50,8 @@ class Parrot:
         self._samples += len(pcm) // 2
         return None
 
-    def finish(self) -> list[HeardWord]:
-        return [HeardWord(f"{self._samples}", 0.0, self._samples / 16_000)]
+    def finish(self) -> list[RecognizedWord]:
+        return [RecognizedWord(f"{self._samples}", 0.0, self._samples / 16_000)]
 
 
 @pytest.fixture(scope="module")

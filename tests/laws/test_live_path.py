@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.aligner import DEADLINE_NS, PARTIAL_NS
-from affectstream.core.speech.descriptors import SpeechDescriber
+from affectstream.core.speech.descriptors import DescriptorExtractor
 from affectstream.core.speech.segmenter import UtteranceSegmenter
-from affectstream.core.speech.voice_activity import Heard, frame_level_db
+from affectstream.core.speech.voice_activity import FrameActivity, frame_level_db
 from affectstream.features.egemaps.front_end import FRONT_END, Egemaps, extract_egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
 from affectstream.fusion.node import FusionNode
@@ -28,9 +28,9 @@ RATE_HZ = 16_000
 SPEAKER = "anna"
 
 
-def loud_is_voice(frame: bytes) -> Heard:
+def loud_is_voice(frame: bytes) -> FrameActivity:
     level_db = frame_level_db(frame)
-    return Heard(level_db > -40, level_db)
+    return FrameActivity(level_db > -40, level_db)
 
 
 def segmenter() -> UtteranceSegmenter:
@@ -40,7 +40,7 @@ def segmenter() -> UtteranceSegmenter:
         source=f"mic.{SPEAKER}",
         speaker=SPEAKER,
         start_ns=0,
-        describer=SpeechDescriber(FRONT_END, Egemaps),
+        extractor=DescriptorExtractor(FRONT_END, Egemaps),
     )
 
 

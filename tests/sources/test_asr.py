@@ -34,7 +34,7 @@ SENTENCES = (
 
 def transcribe(samples: NDArray[np.int16], make_recognizer) -> list[Transcript]:
     segmenter = UtteranceSegmenter(
-        VoiceActivity(WebRtcDetector()).hear,
+        VoiceActivity(WebRtcDetector()).classify,
         session="s1",
         source="mic.anna",
         speaker="anna",

@@ -61,7 +61,7 @@ def test_acted_speech_is_heard(detector: SileroDetector, data_folder: Path) -> N
 
 def segment(detector: SileroDetector, blocks: list[CapturedAudio]) -> list[Message]:
     machine = UtteranceSegmenter(
-        VoiceActivity(detector, trusted=True).hear,
+        VoiceActivity(detector, trusted=True).classify,
         session="s1",
         source="mic.anna",
         speaker="anna",

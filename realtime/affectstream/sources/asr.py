@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from affectstream.bus import Endpoint
-from affectstream.core.speech.recognition import HeardWord
+from affectstream.core.speech.recognition import RecognizedWord
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.errors import SourceError
 from affectstream.run.loop import run
@@ -40,7 +40,7 @@ class VoskRecognizer:
     def __init__(self, vosk: Any, model: Any) -> None:
         self._kaldi = vosk.KaldiRecognizer(model, SAMPLE_RATE_HZ)
         self._kaldi.SetWords(True)
-        self._done: list[HeardWord] = []  # Vosk settles them at pauses that it finds itself
+        self._done: list[RecognizedWord] = []  # Vosk settles them at pauses that it finds itself
         self._last = ""
         self._samples = 0
 
@@ -58,7 +58,7 @@ class VoskRecognizer:
         self._last = text
         return text
 
-    def finish(self) -> list[HeardWord]:
+    def finish(self) -> list[RecognizedWord]:
         """Return all words, with their times in seconds since the utterance began."""
         self._take(self._kaldi.FinalResult())
         return self._done
@@ -69,9 +69,9 @@ class VoskRecognizer:
         if words is None:  # a model without word boundaries gives the text alone
             end_s = self._samples / SAMPLE_RATE_HZ
             start_s = self._done[-1].end_s if self._done else 0.0
-            self._done += [HeardWord(text, start_s, end_s) for text in result["text"].split()]
+            self._done += [RecognizedWord(text, start_s, end_s) for text in result["text"].split()]
             return
-        self._done += [HeardWord(w["word"], w["start"], w["end"], w["conf"]) for w in words]
+        self._done += [RecognizedWord(w["word"], w["start"], w["end"], w["conf"]) for w in words]
 
 
 def find_model(model: Path | str | None) -> Path | None:

@@ -210,7 +210,7 @@ class Microphone:
         return out
 
     def _say_if_muted(self, samples: NDArray[np.int16], rate_hz: int) -> None:
-        if self._mute.hear(samples, rate_hz):
+        if self._mute.observe(samples, rate_hz):
             if self._mute.muted:
                 _log.warning("the device hands over zeros only: it is muted, or the wrong one")
             else:

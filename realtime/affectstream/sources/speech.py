@@ -6,7 +6,7 @@ Refuses to know: where the audio comes from.
 
 from __future__ import annotations
 
-from affectstream.core.speech.descriptors import SpeechDescriber
+from affectstream.core.speech.descriptors import DescriptorExtractor
 from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.voice_activity import VoiceActivity
 from affectstream.errors import UsageError
@@ -43,14 +43,14 @@ def speech_segmenter(
         UsageError: there is no such detector.
     """
     return UtteranceSegmenter(
-        voice_activity(vad).hear,
+        voice_activity(vad).classify,
         session=session,
         source=f"mic.{speaker}",
         speaker=speaker,
         start_ns=start_ns,
         publish_audio=publish_audio,
         clock_id=clock_id,
-        describer=SpeechDescriber(FRONT_END, Egemaps),
+        extractor=DescriptorExtractor(FRONT_END, Egemaps),
         take=take,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from affectstream.core.capture.hold import MOST_BLOCKS, BlockHold
+from affectstream.core.capture.hold import MAX_HELD_BLOCKS, BlockHold
 
 RATE_HZ = 16_000
 BLOCK = 960
@@ -36,5 +36,5 @@ def test_what_was_thrown_away_keeps_its_place() -> None:
 
 def test_a_burst_without_end_is_released_too() -> None:
     hold: BlockHold[int] = BlockHold(RATE_HZ)
-    ready = [hold.add(i, BLOCK, 0) for i in range(MOST_BLOCKS)]
-    assert ready == [False] * (MOST_BLOCKS - 1) + [True]
+    ready = [hold.add(i, BLOCK, 0) for i in range(MAX_HELD_BLOCKS)]
+    assert ready == [False] * (MAX_HELD_BLOCKS - 1) + [True]

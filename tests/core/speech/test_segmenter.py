@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from affectstream.codec import decode, encode
 from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio, DeviceLost
 from affectstream.core.dialogue.frames import FrameTrack
-from affectstream.core.speech.descriptors import SpeechDescriber
+from affectstream.core.speech.descriptors import DescriptorExtractor
 from affectstream.core.speech.segmenter import UtteranceSegmenter
-from affectstream.core.speech.utterances import SegmenterSettings
-from affectstream.core.speech.voice_activity import Heard, VoiceActivity, frame_level_db
+from affectstream.core.speech.voice_activity import FrameActivity, VoiceActivity, frame_level_db
 from affectstream.messages import (
     Acoustic,
     Audio,
@@ -37,10 +36,10 @@ RATE_HZ = 16_000
 MS = 16
 
 
-def loud_is_voice(frame: bytes) -> Heard:
+def loud_is_voice(frame: bytes) -> FrameActivity:
     """Stand-in for a detector: what is loud is a voice."""
     level_db = frame_level_db(frame)
-    return Heard(level_db > -40, level_db)
+    return FrameActivity(level_db > -40, level_db)
 
 
 def segmenter(**options: object) -> UtteranceSegmenter:
@@ -126,8 +125,7 @@ def test_a_long_pause_makes_two_utterances() -> None:
 
 
 def test_speech_goes_on_after_the_longest_utterance_without_a_hole() -> None:
-    settings = SegmenterSettings(longest_ms=2000)
-    ended = of(whole(sound(500, 5000, 1000), settings=settings), UtteranceEnded)
+    ended = of(whole(sound(500, 5000, 1000), longest_ms=2000), UtteranceEnded)
     assert [e.reason for e in ended] == ["maximum length", "maximum length", "silence"]
     assert all(e.end_ns - e.start_ns <= 2_000_000_000 for e in ended)
     assert ended[0].end_ns == ended[1].start_ns
@@ -160,7 +158,7 @@ def test_the_watermark_never_passes_an_end_that_is_still_to_come() -> None:
     random_parts = random.Random(3)
     parts = [random_parts.randint(20, 1200) for _ in range(40)]
     watermark_ns = 0
-    for message in whole(sound(*parts), settings=SegmenterSettings(longest_ms=1500)):
+    for message in whole(sound(*parts), longest_ms=1500):
         if isinstance(message, Progress):
             assert message.watermark_ns >= watermark_ns
             watermark_ns = message.watermark_ns
@@ -176,20 +174,20 @@ def test_the_watermark_follows_silence_every_100_ms() -> None:
 
 def test_utterances_never_overlap_and_strictly_follow() -> None:
     parts = [random.Random(8).randint(20, 900) for _ in range(60)]
-    ended = of(whole(sound(*parts), settings=SegmenterSettings(longest_ms=900)), UtteranceEnded)
+    ended = of(whole(sound(*parts), longest_ms=900), UtteranceEnded)
     assert all(a.end_ns <= b.start_ns for a, b in pairwise(ended))
     assert all(e.start_ns < e.end_ns for e in ended)
 
 
 def test_law_chunks_of_any_size_give_the_same_messages() -> None:
     samples = sound(300, 700, 500, 90, 400, 350, 460)
-    settings = SegmenterSettings(longest_ms=500)
-    expected = whole(samples, settings=settings)
+    longest_ms = 500
+    expected = whole(samples, longest_ms=longest_ms)
     rng = random.Random(11)
     by_one: Iterable[int] = (1 for _ in samples)
     at_random = [rng.randint(1, 900) for _ in samples]
     for sizes in (by_one, at_random, (320 for _ in samples), (333 for _ in samples)):
-        machine = segmenter(settings=settings)
+        machine = segmenter(longest_ms=longest_ms)
         assert feed(machine, chunked(samples, sizes)) + machine.close(0) == expected
 
 
@@ -278,15 +276,15 @@ def test_audio_may_begin_later_than_its_timeline() -> None:
 
 
 def test_every_message_passes_the_wire() -> None:
-    for message in whole(sound(500, 800, 700), describer=describer()):
+    for message in whole(sound(500, 800, 700), extractor=extractor()):
         assert decode(encode(message)) == message
 
 
 # Descriptions
 
 
-def describer() -> SpeechDescriber:
-    return SpeechDescriber("egemaps", FakeFrontEnd)
+def extractor() -> DescriptorExtractor:
+    return DescriptorExtractor("egemaps", FakeFrontEnd)
 
 
 def talk(seed: int) -> NDArray[np.int16]:
@@ -307,9 +305,7 @@ def rows_of(messages: list[Message], ended: UtteranceEnded) -> NDArray[np.float3
 @pytest.mark.parametrize("longest_ms", [900, 15_000])
 def test_an_utterance_is_described_as_a_recording_of_it_alone_would_be(longest_ms: int) -> None:
     samples = talk(3)
-    messages = whole(
-        samples, settings=SegmenterSettings(longest_ms=longest_ms), describer=describer()
-    )
+    messages = whole(samples, longest_ms=longest_ms, extractor=extractor())
     utterances = of(messages, UtteranceEnded)
     assert len(utterances) > 5
     for ended in utterances:
@@ -322,13 +318,13 @@ def test_an_utterance_is_described_as_a_recording_of_it_alone_would_be(longest_m
 
 
 def test_nothing_is_described_while_nobody_speaks() -> None:
-    assert not of(whole(sound(3000, 160, 2000), describer=describer()), Acoustic)
+    assert not of(whole(sound(3000, 160, 2000), extractor=extractor()), Acoustic)
 
 
 def test_all_of_an_utterance_is_described_before_its_end_is_said() -> None:
     open_utterance = None
     described: set[str | None] = set()
-    for message in whole(talk(4), describer=describer()):
+    for message in whole(talk(4), extractor=extractor()):
         if isinstance(message, UtteranceStarted):
             open_utterance = message.utterance
         elif isinstance(message, Acoustic):
@@ -342,8 +338,7 @@ def test_all_of_an_utterance_is_described_before_its_end_is_said() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_watermark_passes_no_row_and_no_end_that_is_still_to_come(seed: int) -> None:
     watermark_ns = 0
-    settings = SegmenterSettings(longest_ms=1500)
-    for message in whole(talk(seed), settings=settings, describer=describer()):
+    for message in whole(talk(seed), longest_ms=1500, extractor=extractor()):
         if isinstance(message, Progress):
             assert message.watermark_ns >= watermark_ns
             watermark_ns = message.watermark_ns
@@ -354,7 +349,7 @@ def test_the_watermark_passes_no_row_and_no_end_that_is_still_to_come(seed: int)
 
 
 def test_the_watermark_passes_an_utterance_as_soon_as_its_end_is_said() -> None:
-    messages = whole(talk(5), describer=describer())
+    messages = whole(talk(5), extractor=extractor())
     ends = [i for i, m in enumerate(messages) if isinstance(m, UtteranceEnded)]
     for i in ends[:-1]:
         following = messages[i + 1]
@@ -364,12 +359,12 @@ def test_the_watermark_passes_an_utterance_as_soon_as_its_end_is_said() -> None:
 
 def test_law_chunks_of_any_size_give_the_same_descriptions() -> None:
     samples = sound(300, 700, 500, 90, 400, 350, 460)
-    settings = SegmenterSettings(longest_ms=500)
-    expected = whole(samples, settings=settings, describer=describer())
+    longest_ms = 500
+    expected = whole(samples, longest_ms=longest_ms, extractor=extractor())
     assert of(expected, Acoustic)
     rng = random.Random(12)
     for sizes in ((1 for _ in samples), [rng.randint(1, 900) for _ in samples]):
-        machine = segmenter(settings=settings, describer=describer())
+        machine = segmenter(longest_ms=longest_ms, extractor=extractor())
         assert feed(machine, chunked(samples, sizes)) + machine.close(0) == expected
 
 
@@ -378,7 +373,7 @@ def test_a_hole_begins_another_description_at_its_end(hole_samples: int) -> None
     first, second = sound(500, 700), sound(0, 600, 700)
     resumes_at = len(first) + hole_samples
     hole = AudioLost(len(first), resumes_at, hole_samples, "overflow")
-    machine = segmenter(describer=describer())
+    machine = segmenter(extractor=extractor())
     messages = feed(machine, [CapturedAudio(0, first), hole, CapturedAudio(resumes_at, second)])
     blocks = of(messages, Acoustic)
     runs = [block for block in blocks if block.values[0, -1] == 0]
@@ -391,13 +386,13 @@ def test_a_hole_begins_another_description_at_its_end(hole_samples: int) -> None
 
 def test_what_is_kept_before_an_utterance_is_bounded() -> None:
     """Something that is nearly speech for long: no more than 4 s are described afterwards."""
-    machine = SpeechDescriber("egemaps", FakeFrontEnd)
+    machine = DescriptorExtractor("egemaps", FakeFrontEnd)
     frame = bytes(640)
     for number in range(1000):
-        assert machine.hear(320 * number, frame) == []
+        assert machine.push(320 * number, frame) == []
     found = machine.begin(0) + machine.end()
     assert found[0].first_sample == 320 * 800
-    assert sum(len(described.rows) for described in found) == 395
+    assert sum(len(rows.values) for rows in found) == 395
 
 
 def rms_bounds_ms(samples: NDArray[np.int16]) -> tuple[int, int]:
@@ -426,7 +421,7 @@ def test_bounds_of_acted_speech(data_folder: Path) -> None:
     for clip in clips:
         samples, _ = soundfile.read(clip, dtype="int16")
         machine = UtteranceSegmenter(
-            VoiceActivity(WebRtcDetector()).hear,
+            VoiceActivity(WebRtcDetector()).classify,
             session="s1",
             source="mic.anna",
             speaker="anna",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from affectstream.codec import decode, encode
-from affectstream.core.speech.recognition import BACKLOG_SAMPLES, Backlog, HeardWord
+from affectstream.core.speech.microphone import BACKLOG_SAMPLES
+from affectstream.core.speech.recognition import AudioBacklog, RecognizedWord
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.messages import (
     Audio,
@@ -40,11 +41,13 @@ class Scribe:
     def samples(self) -> np.ndarray:
         return np.frombuffer(self.pcm, np.int16)
 
-    def words(self) -> list[HeardWord]:
+    def words(self) -> list[RecognizedWord]:
         loud = np.flatnonzero(self.samples())
         runs = np.split(loud, np.flatnonzero(np.diff(loud) > BLOCK) + 1) if len(loud) else []
         return [
-            HeardWord(f"w{int(self.samples()[run[0]])}", run[0] / RATE_HZ, run[-1] / RATE_HZ, 0.5)
+            RecognizedWord(
+                f"w{int(self.samples()[run[0]])}", run[0] / RATE_HZ, run[-1] / RATE_HZ, 0.5
+            )
             for run in runs
         ]
 
@@ -54,7 +57,7 @@ class Scribe:
         self.pcm += pcm
         return " ".join(word.text for word in self.words())
 
-    def finish(self) -> list[HeardWord]:
+    def finish(self) -> list[RecognizedWord]:
         self.finished = True
         return self.words()
 
@@ -312,7 +315,7 @@ def test_strangers_are_ignored() -> None:
 
 
 def test_a_microphone_left_open_keeps_a_bounded_backlog() -> None:
-    backlog = Backlog(BACKLOG_SAMPLES)
+    backlog = AudioBacklog(BACKLOG_SAMPLES)
     for first in range(0, 100 * RATE_HZ, BLOCK):
         backlog.add(first, bytes(2 * BLOCK))
     assert sum(len(pcm) // 2 for _, pcm in backlog.since(0)) <= BACKLOG_SAMPLES

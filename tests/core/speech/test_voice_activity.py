@@ -35,7 +35,7 @@ def buzz(seconds: float, level: float, pitch_hz: float = 110.0) -> NDArray[np.fl
 def voiced(samples: NDArray[np.float64], detector: Always | None = None) -> list[bool]:
     activity = VoiceActivity(detector or Always())
     frames = samples.astype("<i2")[: len(samples) // 320 * 320].reshape(-1, 320)
-    return [activity.hear(frame.tobytes()).voiced for frame in frames]
+    return [activity.classify(frame.tobytes()).voiced for frame in frames]
 
 
 def test_a_voice_stands_out_from_the_background() -> None:
@@ -59,8 +59,8 @@ def test_a_trusted_detector_decides_alone_but_for_what_is_faint() -> None:
     samples = np.concatenate([buzz(1, 3000), noise(1, 3000), noise(1, 3)]).astype("<i2")
     frames = [frame.tobytes() for frame in samples.reshape(-1, 320)]
     deaf, credulous = (VoiceActivity(Always(answer), trusted=True) for answer in (False, True))
-    assert not any(deaf.hear(frame).voiced for frame in frames)
-    assert [credulous.hear(frame).voiced for frame in frames] == [True] * 100 + [False] * 50
+    assert not any(deaf.classify(frame).voiced for frame in frames)
+    assert [credulous.classify(frame).voiced for frame in frames] == [True] * 100 + [False] * 50
 
 
 def test_noise_that_only_the_level_takes_for_a_voice_is_none() -> None:

@@ -113,7 +113,7 @@ def test_the_utterances_separate_at_the_turns(
     from affectstream.sources.webrtc import WebRtcDetector
 
     segmenter = UtteranceSegmenter(
-        VoiceActivity(WebRtcDetector()).hear,
+        VoiceActivity(WebRtcDetector()).classify,
         session="s",
         source=f"mic.{speaker}",
         speaker=speaker,

@@ -149,7 +149,7 @@ def _utterance(clip: LabelledClip) -> CorpusUtterance:
 def _speech_ns(samples: np.ndarray) -> tuple[int, int]:
     """Return the bounds of the longest utterance in a clip; all of it where none is found."""
     segmenter = UtteranceSegmenter(
-        voice_activity().hear,
+        voice_activity().classify,
         session="acted",
         source="clip",
         speaker="you",

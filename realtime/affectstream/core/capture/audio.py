@@ -34,7 +34,8 @@ class AudioLost:
         resumes_at: position of the next sample that will come; it equals ``first_sample`` where
             samples were thrown away because the device's clock ran ahead.
         samples: how many are missing.
-        reason: ``overflow``, ``device lost``, ``device changed``, ``clock``, ``truncated``.
+        reason: ``overflow``, ``device lost``, ``device changed``, ``clock``, ``truncated``,
+            ``unexplained`` or ``overlap``.
     """
 
     first_sample: int

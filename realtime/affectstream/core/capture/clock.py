@@ -1,7 +1,7 @@
 """Where captured audio lies in event time.
 
-Knows: what a capture device hands over, sample positions on one timeline, and how to keep them
-true when samples are lost, the device goes away, or its clock drifts from ours.
+Knows: sample positions on one timeline, and how to keep them true when samples are lost, the device
+goes away, or its clock drifts from ours.
 Refuses to know: PortAudio, files, and what the samples say.
 
 A position is a count of samples at one rate from the stream's start, so event time is always
@@ -19,17 +19,24 @@ DRIFT_NS = 5 * NS_PER_MS
 """How far a device's clock may run from ours before its positions are corrected."""
 
 HOLE_NS = 60 * NS_PER_MS
-"""A shorter hole that nobody reported is found as drift is, in a longer time."""
+"""A hole of this length is found at once though the device did not report it.
+
+A shorter one is corrected as drift is, after a longer time.
+"""
 
 DOUBTFUL_NS = 300 * NS_PER_MS
-"""A block so late comes after a hold-up: it may be old, or samples may be missing before it."""
+"""A block that comes so late is doubtful: it may have waited, or samples before it are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a block goes: at ``first_sample``, without its first ``skip`` samples.
+    """Where a block goes.
 
-    ``lost`` samples are missing before it (or thrown away, where ``skip`` is not 0).
+    Attributes:
+        first_sample: position of the block's first sample that is used.
+        skip: how many samples at the block's beginning are left out.
+        lost: how many samples are missing before it, or are thrown away where ``skip`` is not 0.
+        reason: why; "" where none are.
     """
 
     first_sample: int
@@ -41,9 +48,10 @@ class Placement:
 class CaptureClock:
     """Places the blocks of one run of a device on the timeline, at the device's own rate.
 
-    The samples are counted; the time at which a block says that it was captured only decides how
-    many went missing, and whether the device's clock has drifted from ours: then the count is
-    corrected by a few milliseconds, forwards over a hole or by leaving samples out.
+    The samples are counted. The time at which a block says that it was captured decides two things
+    only: how many samples went missing, and whether the device's clock has drifted from ours. In
+    the second case the count is corrected by a few milliseconds, forwards over a hole or backwards
+    by leaving samples out.
 
     Args:
         start_ns: event time of position 0.
@@ -80,7 +88,10 @@ class CaptureClock:
         return self._start_ns + samples_to_ns(self._next, self._rate_hz)
 
     def doubts(self, captured_ns: int) -> bool:
-        """Whether a block is so late that those after it are to be seen before it is placed."""
+        """Return whether a block is so late that it is placed only when later ones have come.
+
+        So is the first block of a run.
+        """
         return not self._running or self._position(captured_ns) - self._next > self._doubtful
 
     def place(
@@ -98,8 +109,8 @@ class CaptureClock:
             samples: how many the block holds.
             captured_ns: event time at which the first of them was captured, or later.
             overflow: the device says that it lost samples before this block.
-            dropped: samples we had to throw away before this block, known exactly.
-            sure: ``captured_ns`` is not late; those after this block have shown it.
+            dropped: how many samples we had to throw away before this block.
+            sure: later blocks have shown that ``captured_ns`` is right, not late.
         """
         measured = self._position(captured_ns)
         if not self._running:
@@ -108,9 +119,9 @@ class CaptureClock:
         if sure:
             off = late if abs(late) > (self._tolerance if overflow else self._hole) else 0
             if off:
-                self._lateness.begin()
+                self._lateness.reset()
         else:
-            off = self._lateness.judge(late)
+            off = self._lateness.observe(late)
         if off < 0:
             self._skip_left = -off
             return self._advance(samples, lost=dropped - off, reason="clock", jump=dropped)

@@ -1,12 +1,16 @@
 """How late a device's blocks come, and when that means that its sample count is wrong.
 
 Knows: blocks may come late but not early, and clocks drift.
-Refuses to know: where a block goes (``core.capture``).
+Refuses to know: where a block goes (``clock``).
 
-A block that comes late says nothing: somebody was slow. The earliest of many says how far the count
-of samples lies from the time that has passed. Few blocks suffice where a run begins, since its
-first may have been the late one; a long window finds the drift of a converter's clock, which is
-tens of parts in a million; and a hole that nobody reported is seen when all blocks are late.
+One late block says nothing: some program was slow. The earliest of many blocks says how far the
+count of samples lies from the time that has passed. Three things are found by it:
+
+* *where a run begins*: its first block may have been late, so the first ``SETTLE_BLOCKS`` are
+  enough for a correction;
+* *drift*: converters' clocks are off by tens of parts in a million, which shows in
+  ``WINDOW_BLOCKS``;
+* *a hole that the device did not report*: then ``SETTLE_BLOCKS`` in a row are all late.
 """
 
 from __future__ import annotations
@@ -15,11 +19,11 @@ from collections import deque
 
 SETTLE_BLOCKS = 25
 WINDOW_BLOCKS = 250
-_EARLIEST_SHARE = 50  # one block in so many may be early: one odd stamp moves nothing
+_EARLIEST_SHARE = 50  # one block in so many may be early: a single odd stamp moves nothing
 
 
 class Lateness:
-    """Judges by how much the count of samples is to be corrected.
+    """Decides by how many samples a device's count is to be corrected.
 
     Args:
         tolerance: samples by which the earliest blocks may be off without being corrected.
@@ -33,31 +37,32 @@ class Lateness:
         self._window: list[int] = []
         self._settled = False
 
-    def begin(self) -> None:
-        """Forget everything: samples were lost or a run begins, and the next block may be late."""
+    def reset(self) -> None:
+        """Forget everything: a run begins or samples were lost, and the next block may be late."""
         self._recent.clear()
         self._window.clear()
         self._settled = False
 
-    def judge(self, late: int) -> int:
-        """Take how many samples a block was late; return the correction that is due, mostly 0."""
+    def observe(self, late: int) -> int:
+        """Take how many samples late a block was; return the correction in samples, mostly 0.
+
+        Both are positive where the block was captured later than the count says.
+        """
         self._recent.append(late)
         self._window.append(late)
-        off = 0 if self._catching_up() else self._hole() or self._drift()
-        if off:
+        correction = 0 if self._catching_up() else self._hole() or self._drift()
+        if correction:
             self._recent.clear()
             self._window.clear()
-        return off
+        return correction
 
     def _catching_up(self) -> bool:
         """Whether blocks come faster than they were captured: each is less late than the last."""
         return self._recent[0] - self._recent[-1] > self._sudden
 
     def _hole(self) -> int:
-        whole = len(self._recent) == SETTLE_BLOCKS
-        if whole and min(self._recent) > self._sudden:
-            return _earliest(self._recent)
-        if whole and max(self._recent) < -self._sudden:
+        full = len(self._recent) == SETTLE_BLOCKS
+        if full and (min(self._recent) > self._sudden or max(self._recent) < -self._sudden):
             return _earliest(self._recent)
         return 0
 

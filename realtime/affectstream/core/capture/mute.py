@@ -26,7 +26,7 @@ class MuteDetector:
         self._zeros_ns = 0
         self.muted = False
 
-    def hear(self, samples: NDArray[np.int16], rate_hz: int) -> bool:
+    def observe(self, samples: NDArray[np.int16], rate_hz: int) -> bool:
         """Take a block of samples, shape (n,); return whether ``muted`` has changed."""
         if samples.any():
             self._zeros_ns = 0

@@ -2,7 +2,7 @@
 
 Knows: audio by position, the little of it that is kept before speech is announced, and where a
 row lies.
-Refuses to know: what a row means, time, messages, and where speech begins.
+Refuses to know: what a row means, time, messages, and where speech starts.
 
 A front end runs over one stretch of speech: it starts at the utterance's first sample, as it would
 on a recording of that utterance alone, and is finished at its end, so that all rows are out before
@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEPT_FRAMES = 200
-"""Frames of 20 ms before an utterance is announced; it is known within 2 s of its first sound."""
+"""Frames of 20 ms that are kept; an utterance is announced within 2 s of its first sound."""
 
 FRAMES_AT_ONCE = 5
 """A front end is fed 100 ms at a time: fewer calls, each of which costs."""
 
 
 class FrontEnd(Protocol):
-    """Describes one stretch of 16 kHz audio; it is used up by it."""
+    """Describes one stretch of 16 kHz audio, and is not used again."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,21 +45,21 @@ class FrontEnd(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DescriptorRows:
     """Rows of one stretch of speech.
 
     Attributes:
         first_sample: position of the first row's frame.
         hop_samples: from one row to the next.
-        rows: float32, shape (n, columns).
+        values: float32, shape (n, columns).
     """
 
     first_sample: int
     hop_samples: int
-    rows: NDArray[np.float32]
+    values: NDArray[np.float32]
 
 
-class SpeechDescriber:
+class DescriptorExtractor:
     """Runs a front end over each utterance.
 
     Args:
@@ -73,8 +73,8 @@ class SpeechDescriber:
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=KEPT_FRAMES)
         self._speaking = False
         self._front_end: FrontEnd | None = None
-        self._first_sample = 0  # of the run
-        self._rows = 0  # of the run, handed out
+        self._first_sample = 0  # of what this front end was given
+        self._rows = 0  # that this front end has returned
         self._next_sample = 0
         self._pending: list[bytes] = []
 
@@ -87,15 +87,15 @@ class SpeechDescriber:
             return self._next_sample
         return self._first_sample + self._rows * self._front_end.hop_samples
 
-    def hear(self, position: int, frame: bytes) -> list[Described]:
+    def push(self, position: int, frame: bytes) -> list[DescriptorRows]:
         """Take the frame (s16 mono) at ``position``; return the rows that it completes."""
         if not self._speaking:
             self._kept.append((position, frame))
             return []
         return self._feed(position, frame)
 
-    def begin(self, position: int) -> list[Described]:
-        """Somebody has been speaking since ``position``."""
+    def begin(self, position: int) -> list[DescriptorRows]:
+        """Describe what was pushed since ``position``, where an utterance started."""
         self._speaking, self._next_sample = True, position
         found = []
         for first, frame in self._kept:
@@ -105,13 +105,13 @@ class SpeechDescriber:
         self._kept.clear()
         return found
 
-    def end(self) -> list[Described]:
-        """The utterance is over; return the rows that are left."""
+    def end(self) -> list[DescriptorRows]:
+        """End the utterance; return the rows that are left."""
         found = self._finish()
         self._speaking = False
         return found
 
-    def _feed(self, position: int, frame: bytes) -> list[Described]:
+    def _feed(self, position: int, frame: bytes) -> list[DescriptorRows]:
         found = []
         if self._front_end is None or position != self._next_sample:
             found = self._finish()
@@ -122,23 +122,24 @@ class SpeechDescriber:
             found += self._push(self._front_end)
         return found
 
-    def _push(self, front_end: FrontEnd) -> list[Described]:
+    def _push(self, front_end: FrontEnd) -> list[DescriptorRows]:
         samples = np.frombuffer(b"".join(self._pending), dtype="<i2")
         self._pending.clear()
-        return self._described(front_end, front_end.push(samples))
+        return self._placed(front_end, front_end.push(samples))
 
-    def _finish(self) -> list[Described]:
+    def _finish(self) -> list[DescriptorRows]:
         front_end = self._front_end
         if front_end is None:
             return []
         found = self._push(front_end)
-        found += self._described(front_end, front_end.finish())
+        found += self._placed(front_end, front_end.finish())
         self._front_end = None
         return found
 
-    def _described(self, front_end: FrontEnd, rows: NDArray[np.float32]) -> list[Described]:
-        if not len(rows):
+    def _placed(self, front_end: FrontEnd, values: NDArray[np.float32]) -> list[DescriptorRows]:
+        """Return the front end's next rows with their position; [] where there are none."""
+        if not len(values):
             return []
         first = self._first_sample + self._rows * front_end.hop_samples
-        self._rows += len(rows)
-        return [Described(first, front_end.hop_samples, rows)]
+        self._rows += len(values)
+        return [DescriptorRows(first, front_end.hop_samples, values)]

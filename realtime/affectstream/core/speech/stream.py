@@ -1,15 +1,15 @@
 """The messages of one stream of speech.
 
 Knows: whose stream it is, when its sample 0 was, and how each message is written.
-Refuses to know: when one is due (``core.segmenter``).
+Refuses to know: when a message is due (``segmenter``).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from affectstream.core.speech.descriptors import Described
-from affectstream.core.speech.utterances import Began, Ended
+from affectstream.core.speech.descriptors import DescriptorRows
+from affectstream.core.speech.utterances import SpeechEnded, SpeechStarted
 from affectstream.messages import (
     Acoustic,
     Audio,
@@ -30,7 +30,8 @@ class SpeechStream:
         session, source, speaker: whose stream this is.
         start_ns: event time of sample 0.
         clock_id: whose time that is.
-        take: tells this stream's utterances from those of an earlier one of the same speaker.
+        take: a part of the utterances' names, ``SPEAKER-TAKE-NUMBER``, that an earlier stream of
+            the same speaker did not have; without it they are ``SPEAKER-NUMBER``.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class SpeechStream:
         self.start_ns = start_ns
         self._session, self._source, self._speaker = session, source, speaker
         self._clock_id = clock_id
-        self._named = f"{speaker}-{take}" if take else speaker
+        self._name = f"{speaker}-{take}" if take else speaker
         self._utterance = ""
         self._count = 0
         self._watermark_ns = start_ns
@@ -74,9 +75,9 @@ class SpeechStream:
             session=self._session, source=self._source, reason="end of input", end_ns=end_ns
         )
 
-    def began(self, event: Began) -> UtteranceStarted:
-        """Return that somebody speaks; the utterance gets the next number."""
-        self._utterance = f"{self._named}-{self._count:04d}"
+    def started(self, event: SpeechStarted) -> UtteranceStarted:
+        """Return that an utterance started; it gets the next number."""
+        self._utterance = f"{self._name}-{self._count:04d}"
         self._count += 1
         return UtteranceStarted(
             session=self._session,
@@ -86,8 +87,8 @@ class SpeechStream:
             start_ns=self.time_ns(event.start),
         )
 
-    def ended(self, event: Ended) -> UtteranceEnded:
-        """Return that the utterance that began last is over."""
+    def ended(self, event: SpeechEnded) -> UtteranceEnded:
+        """Return that the utterance that started last is over."""
         return UtteranceEnded(
             session=self._session,
             source=self._source,
@@ -109,19 +110,19 @@ class SpeechStream:
             payload=pcm,
         )
 
-    def acoustic(self, front_end: str, described: Described) -> Acoustic:
+    def acoustic(self, front_end: str, rows: DescriptorRows) -> Acoustic:
         """Return a block of a front end's rows."""
-        rows = np.ascontiguousarray(described.rows, dtype="<f4")
+        values = np.ascontiguousarray(rows.values, dtype="<f4")
         return Acoustic(
             session=self._session,
             source=self._source,
             front_end=front_end,
             speaker=self._speaker,
-            start_ns=self.time_ns(described.first_sample),
-            hop_ns=samples_to_ns(described.hop_samples, SAMPLE_RATE_HZ),
-            rows=rows.shape[0],
-            columns=rows.shape[1],
-            payload=rows.tobytes(),
+            start_ns=self.time_ns(rows.first_sample),
+            hop_ns=samples_to_ns(rows.hop_samples, SAMPLE_RATE_HZ),
+            rows=values.shape[0],
+            columns=values.shape[1],
+            payload=values.tobytes(),
         )
 
     def progress(self, watermark_ns: int) -> Progress:

@@ -1,46 +1,32 @@
 """Audio and utterances into transcripts.
 
-Knows: which stretch of a microphone's audio an utterance is, how word times become event time,
-and what a transcript stream's watermark may promise.
+Knows: which stretch of a microphone's audio an utterance is, and what the watermark of a stream of
+transcripts may promise.
 Refuses to know: which recogniser it is, and where messages come from.
 
-A recogniser lives for one utterance. It hears a little before the utterance, the silence by which
-its end was known, and nothing else.
+A recogniser lives for one utterance. It gets a little audio before the utterance, the silence by
+which its end was known, and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from affectstream.core.speech.recognition import (
-    HeardMicrophone,
-    HeardUtterance,
-    HeardWord,
-    Recognizer,
-    RecognizerFeed,
-)
+from affectstream.core.speech.microphone import TranscribedMicrophone, TranscribedUtterance
+from affectstream.core.speech.recognition import Recognizer, RecognizerFeed
 from affectstream.messages import (
     Audio,
-    Gap,
     Message,
     Progress,
     StreamClosed,
     StreamOpened,
-    Transcript,
     UtteranceEnded,
     UtteranceStarted,
-    Word,
 )
-from affectstream.timebase import (
-    NS_PER_MS,
-    SAMPLE_RATE_HZ,
-    ns_to_samples,
-    samples_to_ns,
-    seconds_to_ns,
-)
+from affectstream.timebase import NS_PER_MS, SAMPLE_RATE_HZ
 
 CONTEXT_SAMPLES = 3 * SAMPLE_RATE_HZ // 10
-"""What a recogniser hears before an utterance, and at least after it."""
+"""What a recogniser gets before an utterance, and at least after it."""
 
 LAST_WORDS_WAIT_NS = 300 * NS_PER_MS
 """How long the end of an utterance waits for audio that belongs to it."""
@@ -61,7 +47,7 @@ class Transcriber:
         self._make_recognizer = make_recognizer
         self._session = session
         self._engine = engine
-        self._microphones: dict[str, HeardMicrophone] = {}
+        self._microphones: dict[str, TranscribedMicrophone] = {}
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take a message of a microphone; return what is to be published."""
@@ -74,12 +60,12 @@ class Transcriber:
         if microphone is None:
             if not isinstance(message, UtteranceStarted | UtteranceEnded | Audio):
                 return []
-            microphone = self._microphones[message.source] = HeardMicrophone(message.source, None)
+            microphone = self._add(message.source)
         if isinstance(message, UtteranceStarted | UtteranceEnded):
             out += self._introduce(microphone, message.speaker, message.start_ns)
         match message:
             case Audio():
-                self._hear(microphone, message, out)
+                self._add_audio(microphone, message, out)
             case UtteranceStarted():
                 self._finish(microphone, out, next_start_ns=message.start_ns)
                 self._start(microphone, message)
@@ -116,47 +102,38 @@ class Transcriber:
 
     # Streams
 
+    def _add(self, source: str) -> TranscribedMicrophone:
+        microphone = TranscribedMicrophone(self._session, source, self._engine)
+        self._microphones[source] = microphone
+        return microphone
+
     def _open(self, message: StreamOpened) -> list[Message]:
         out: list[Message] = []
         known = self._microphones.pop(message.source, None)
         if known is not None:
             self._finish(known, out)
-        microphone = HeardMicrophone(message.source, None)
-        self._microphones[message.source] = microphone
+        microphone = self._add(message.source)
         if message.speaker is not None:
             out += self._introduce(microphone, message.speaker, message.start_ns)
         return out
 
-    def _introduce(self, microphone: HeardMicrophone, speaker: str, start_ns: int) -> list[Message]:
+    def _introduce(
+        self, microphone: TranscribedMicrophone, speaker: str, start_ns: int
+    ) -> list[Message]:
+        """Open the stream of transcripts once it is known who speaks."""
         if microphone.speaker is not None:
             return []
         microphone.speaker, microphone.promised_ns = speaker, start_ns
-        return [
-            StreamOpened(
-                session=self._session,
-                source=microphone.transcripts,
-                modality="text",
-                of=microphone.source,
-                speaker=speaker,
-                start_ns=start_ns,
-            )
-        ]
+        return [microphone.opened(speaker, start_ns)]
 
-    def _close(self, microphone: HeardMicrophone, reason: str, out: list[Message]) -> None:
+    def _close(self, microphone: TranscribedMicrophone, reason: str, out: list[Message]) -> None:
         self._finish(microphone, out)
         self._promise(microphone, out)
         del self._microphones[microphone.source]
         if microphone.speaker is not None:
-            out.append(
-                StreamClosed(
-                    session=self._session,
-                    source=microphone.transcripts,
-                    reason=reason,
-                    end_ns=microphone.promised_ns,
-                )
-            )
+            out.append(microphone.closed(reason))
 
-    def _promise(self, microphone: HeardMicrophone, out: list[Message]) -> None:
+    def _promise(self, microphone: TranscribedMicrophone, out: list[Message]) -> None:
         """Follow the microphone's watermark, but stay before an end whose text is not out."""
         if microphone.watermark_ns is None or microphone.speaker is None:
             return
@@ -165,57 +142,54 @@ class Transcriber:
         if utterance is not None and utterance.end_ns is not None:
             watermark_ns = min(watermark_ns, utterance.end_ns - 1)
         microphone.promised_ns = max(microphone.promised_ns, watermark_ns)
-        out.append(
-            Progress(
-                session=self._session,
-                source=microphone.transcripts,
-                watermark_ns=microphone.promised_ns,
-            )
-        )
+        out.append(microphone.progress())
 
     # Utterances
 
-    def _hear(self, microphone: HeardMicrophone, audio: Audio, out: list[Message]) -> None:
+    def _add_audio(
+        self, microphone: TranscribedMicrophone, audio: Audio, out: list[Message]
+    ) -> None:
         if audio.sample_rate_hz != SAMPLE_RATE_HZ:
             return  # the utterance will be reported as one without audio
-        if microphone.origin_ns is None:
-            microphone.origin_ns = audio.start_ns - samples_to_ns(
-                audio.first_sample, SAMPLE_RATE_HZ
-            )
-        microphone.backlog.add(audio.first_sample, audio.payload)
+        microphone.keep(audio)
         utterance = microphone.utterance
         if utterance is None:
             return
-        if utterance.hearing is None:
+        if utterance.feed is None:
             self._catch_up(microphone, out)
         else:
-            text = utterance.hearing.hear(audio.first_sample, audio.payload)
+            text = utterance.feed.push(audio.first_sample, audio.payload)
             self._say_partial(microphone, utterance, text, out)
         end_ns = utterance.end_ns
         if end_ns is not None and microphone.backlog.end >= microphone.position(end_ns):
             self._finish(microphone, out)
 
     def _start(
-        self, microphone: HeardMicrophone, message: UtteranceStarted | UtteranceEnded
-    ) -> HeardUtterance:
-        microphone.utterance = HeardUtterance(message.utterance, message.speaker, message.start_ns)
-        return microphone.utterance
+        self, microphone: TranscribedMicrophone, message: UtteranceStarted | UtteranceEnded
+    ) -> TranscribedUtterance:
+        utterance = TranscribedUtterance(message.utterance, message.speaker, message.start_ns)
+        microphone.utterance = utterance
+        return utterance
 
-    def _catch_up(self, microphone: HeardMicrophone, out: list[Message]) -> None:
-        """Let a recogniser hear what was captured before the utterance was announced."""
+    def _catch_up(self, microphone: TranscribedMicrophone, out: list[Message]) -> None:
+        """Feed a recogniser with what was captured before the utterance was announced."""
         utterance = microphone.utterance
         if utterance is None or microphone.origin_ns is None:
             return
         begin = microphone.position(utterance.start_ns) - CONTEXT_SAMPLES
-        begin = max(0, begin, microphone.position(microphone.heard_until_ns))
-        hearing = utterance.hearing = RecognizerFeed(self._make_recognizer(), begin)
+        begin = max(0, begin, microphone.position(microphone.previous_end_ns))
+        feed = utterance.feed = RecognizerFeed(self._make_recognizer(), begin)
         text = None
         for first, pcm in microphone.backlog.since(begin):
-            text = hearing.hear(first, pcm) or text
+            text = feed.push(first, pcm) or text
         self._say_partial(microphone, utterance, text, out)
 
     def _end(
-        self, microphone: HeardMicrophone, message: UtteranceEnded, now_ns: int, out: list[Message]
+        self,
+        microphone: TranscribedMicrophone,
+        message: UtteranceEnded,
+        now_ns: int,
+        out: list[Message],
     ) -> None:
         utterance = microphone.utterance
         if utterance is None or utterance.id != message.utterance:
@@ -224,90 +198,46 @@ class Transcriber:
             self._catch_up(microphone, out)
         utterance.end_ns = message.end_ns
         utterance.deadline_ns = now_ns + LAST_WORDS_WAIT_NS
-        heard_all = microphone.backlog.end >= microphone.position(message.end_ns)
-        if microphone.origin_ns is not None and heard_all:
+        has_all = microphone.backlog.end >= microphone.position(message.end_ns)
+        if microphone.origin_ns is not None and has_all:
             self._finish(microphone, out)
 
     def _finish(
-        self, microphone: HeardMicrophone, out: list[Message], next_start_ns: int | None = None
+        self,
+        microphone: TranscribedMicrophone,
+        out: list[Message],
+        next_start_ns: int | None = None,
     ) -> None:
         """Say the final text of the utterance, if there is one, and let the watermark pass."""
         utterance, microphone.utterance = microphone.utterance, None
         if utterance is None:
             return
-        hearing = utterance.hearing
+        feed = utterance.feed
         end_ns = utterance.end_ns
         if end_ns is None:  # its end was never said
-            end_ns = microphone.time_ns(hearing.position) if hearing else utterance.start_ns
+            end_ns = microphone.time_ns(feed.position) if feed else utterance.start_ns
             end_ns = min(end_ns, next_start_ns or end_ns)
         end_ns = max(end_ns, utterance.start_ns)
-        microphone.heard_until_ns = end_ns
-        if hearing is None or hearing.heard_samples == 0:
-            out.append(self._no_audio(microphone, utterance.start_ns, end_ns))
+        microphone.previous_end_ns = end_ns
+        if feed is None or feed.samples == 0:
+            out.append(microphone.no_audio(utterance.start_ns, end_ns))
         else:
-            heard = hearing.finish(microphone.position(end_ns) + CONTEXT_SAMPLES)
-            words = self._timed(heard, microphone.time_ns(hearing.begin))
+            recognized = feed.finish(microphone.position(end_ns) + CONTEXT_SAMPLES)
+            words = microphone.words(recognized, feed.begin)
             if next_start_ns is not None:  # the rest is the next utterance's
                 words = tuple(word for word in words if word.start_ns < next_start_ns)
             text = " ".join(word.text for word in words)
-            out.append(self._transcript(microphone, utterance, text, end_ns, words, final=True))
+            out.append(microphone.transcript(utterance, text, end_ns, words=words, final=True))
         self._promise(microphone, out)
 
     def _say_partial(
         self,
-        microphone: HeardMicrophone,
-        utterance: HeardUtterance,
+        microphone: TranscribedMicrophone,
+        utterance: TranscribedUtterance,
         text: str | None,
         out: list[Message],
     ) -> None:
-        if not text or utterance.hearing is None:
+        if not text or utterance.feed is None:
             return
-        end_ns = max(utterance.start_ns, microphone.time_ns(utterance.hearing.position))
-        out.append(self._transcript(microphone, utterance, text, end_ns, (), final=False))
-
-    def _transcript(
-        self,
-        microphone: HeardMicrophone,
-        utterance: HeardUtterance,
-        text: str,
-        end_ns: int,
-        words: tuple[Word, ...],
-        *,
-        final: bool,
-    ) -> Transcript:
-        return Transcript(
-            session=self._session,
-            source=microphone.transcripts,
-            utterance=utterance.id,
-            speaker=utterance.speaker,
-            text=text,
-            start_ns=utterance.start_ns,
-            end_ns=end_ns,
-            final=final,
-            engine=self._engine,
-            words=words,
-        )
-
-    def _no_audio(self, microphone: HeardMicrophone, start_ns: int, end_ns: int) -> Gap:
-        return Gap(
-            session=self._session,
-            source=microphone.transcripts,
-            of=microphone.source,
-            lost="audio",
-            count=ns_to_samples(end_ns - start_ns, SAMPLE_RATE_HZ),
-            reason="no 16 kHz audio was published for this utterance",
-            start_ns=start_ns,
-            end_ns=end_ns,
-        )
-
-    @staticmethod
-    def _timed(words: Sequence[HeardWord], begin_ns: int) -> tuple[Word, ...]:
-        return tuple(
-            Word(
-                text=word.text,
-                start_ns=begin_ns + seconds_to_ns(word.start_s),
-                end_ns=begin_ns + seconds_to_ns(word.end_s),
-                confidence=min(1.0, max(0.0, word.confidence)),
-            )
-            for word in words
-        )
+        end_ns = max(utterance.start_ns, microphone.time_ns(utterance.feed.position))
+        out.append(microphone.transcript(utterance, text, end_ns))

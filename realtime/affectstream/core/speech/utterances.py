@@ -1,11 +1,11 @@
-"""Where utterances begin and end, in samples.
+"""Where utterances start and end, in samples.
 
 Knows: hysteresis over frames that hold a voice or do not.
-Refuses to know: audio, time, messages, and how a voice is heard.
+Refuses to know: audio, time, messages, and how a voice is recognised.
 
 An utterance is announced once it cannot be a blip any more, about a quarter of a second after its
-first sound, and is over after a stretch of silence that is not counted as part of it. Its end
-never lies before what was already heard when it was announced.
+first sound. It is over after a stretch of silence, which is not part of it. Its end never lies
+before what was already voiced when it was announced.
 """
 
 from __future__ import annotations
@@ -13,12 +13,47 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from affectstream.core.speech.voice_activity import Heard
+from affectstream.core.speech.voice_activity import FrameActivity
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 VAD_FRAME_SAMPLES = 320
-MOST_HEARD = 100
-"""Voiced frames that are remembered of what may yet turn out to be speech."""
+"""A frame of 20 ms."""
+
+PRE_ROLL_MS = 40
+"""How much before its first voiced frame belongs to an utterance."""
+
+POST_ROLL_MS = 40
+"""How much after its last voiced frame belongs to an utterance."""
+
+END_SILENCE_MS = 400
+"""Silence that ends an utterance."""
+
+SHORTEST_MS = 250
+"""What is shorter is a blip, not an utterance."""
+
+CLEAR_FRAMES = 4
+"""An utterance with so many periodic frames is clearly speech."""
+
+SHORTEST_UNCLEAR_MS = 800
+"""The same as ``SHORTEST_MS`` for what is not clearly speech, such as breathing."""
+
+UNVOICED_ONSET_MS = 250
+"""How long before its first periodic frame speech may start, with an unvoiced consonant."""
+
+ONSET_RANGE_DB = 18.0
+"""What lies further below the loudest frame does not start an utterance: the breath before it."""
+
+BLIP_SILENCE_MS = 200
+"""Silence after which what was not announced is forgotten."""
+
+VOICED_SHARE = 0.5
+"""How much of what is announced must be voiced."""
+
+LONGEST_MS = 15_000
+"""An utterance is cut there, and speech continues in the next."""
+
+MAX_VOICED_FRAMES = 100
+"""How many voiced frames are remembered of what may yet turn out to be speech."""
 
 _MS = SAMPLE_RATE_HZ // 1000
 
@@ -26,80 +61,53 @@ EndReason = Literal["silence", "maximum length", "stream closed", "gap"]
 
 
 @dataclass(frozen=True, slots=True)
-class SegmenterSettings:
-    """When an utterance begins and ends.
-
-    Attributes:
-        pre_roll_ms: how much before the first voiced frame belongs to an utterance.
-        post_roll_ms: how much after the last one does.
-        silence_ms: silence that ends an utterance.
-        shortest_ms: what is shorter is a blip.
-        faint_ms: the same for what has fewer than ``periodic_frames``, such as breathing.
-        unvoiced_onset_ms: how long before its first periodic frame speech may begin.
-        onset_range_db: what lies further below the loudest of what is about to be announced is
-            not yet part of it, such as the breath before it.
-        blip_silence_ms: silence that ends something not yet announced.
-        voiced_share: how much of what is announced must be voiced.
-        longest_ms: an utterance is cut there, and speech continues in the next.
-        hole_ms: missing audio longer than this ends an utterance.
-        progress_ms: a watermark at least this often.
-        audio_ms: the length of a block of audio; whole frames.
-    """
-
-    pre_roll_ms: int = 40
-    post_roll_ms: int = 40
-    silence_ms: int = 400
-    shortest_ms: int = 250
-    faint_ms: int = 800
-    periodic_frames: int = 4
-    unvoiced_onset_ms: int = 250
-    onset_range_db: float = 18.0
-    blip_silence_ms: int = 200
-    voiced_share: float = 0.5
-    longest_ms: int = 15_000
-    hole_ms: int = 100
-    progress_ms: int = 100
-    audio_ms: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """An utterance began at position ``start``."""
+class SpeechStarted:
+    """An utterance started at position ``start``."""
 
     start: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """The utterance that began last is over."""
+class SpeechEnded:
+    """The utterance that started last is over: it lies in ``start..end``, the end excluded."""
 
     start: int
     end: int
     reason: EndReason
 
 
+SpeechEvent = SpeechStarted | SpeechEnded
+
+
 @dataclass(slots=True)
 class _Speech:
-    """Speech in the making; positions in samples."""
+    """An utterance, or what may become one.
+
+    Attributes:
+        start: position of its first sample.
+        voiced_end: position after its last voiced frame.
+        continues: it was cut from the utterance before.
+        announced: ``SpeechStarted`` was returned.
+        voiced: position and activity of its voiced frames, until it is announced.
+    """
 
     start: int
     voiced_end: int
-    continues: bool = False  # it was cut from the utterance before
+    continues: bool = False
     announced: bool = False
-    heard: list[tuple[int, Heard]] = field(default_factory=list)  # voiced, until announced
+    voiced: list[tuple[int, FrameActivity]] = field(default_factory=list)
 
 
 class UtteranceFinder:
     """Finds utterances in a sequence of frames of 20 ms.
 
     Args:
-        settings: when an utterance begins and ends.
-        earliest: no utterance begins before this position.
+        longest_ms: an utterance is cut there.
     """
 
-    def __init__(self, settings: SegmenterSettings, earliest: int = 0) -> None:
-        self._settings = settings
-        self._earliest = earliest
+    def __init__(self, longest_ms: int = LONGEST_MS) -> None:
+        self._longest_ms = longest_ms
+        self._earliest = 0  # no utterance starts before this position
         self._speech: _Speech | None = None
 
     @property
@@ -109,7 +117,11 @@ class UtteranceFinder:
         return speech.voiced_end if speech is not None and speech.announced else None
 
     def earliest_start(self, position: int) -> int:
-        """Return where an utterance that is not announced yet begins at the earliest."""
+        """Return where an utterance that is not announced yet starts at the earliest.
+
+        Args:
+            position: up to where frames were taken.
+        """
         speech = self._speech
         if speech is None or speech.announced:
             start = position
@@ -117,92 +129,92 @@ class UtteranceFinder:
             return speech.start
         else:
             start = speech.start
-        return max(self._earliest, start - self._settings.pre_roll_ms * _MS)
+        return max(self._earliest, start - PRE_ROLL_MS * _MS)
 
-    def hear(self, start: int, heard: Heard) -> list[Began | Ended]:
+    def add(self, start: int, activity: FrameActivity) -> list[SpeechEvent]:
         """Take the frame at position ``start``; return what is known by it."""
         position = start + VAD_FRAME_SAMPLES
-        found: list[Began | Ended] = []
-        if heard.voiced:
-            found += self._hear_voice(start, heard)
+        events: list[SpeechEvent] = []
+        if activity.voiced:
+            events += self._add_voiced(start, activity)
         else:
-            found += self._hear_silence(position)
-        return found + self._cut_at_longest(position)
+            events += self._add_silence(position)
+        return events + self._cut_at_longest(position)
 
     def end(
         self, reason: EndReason, position: int, *, resumes_at: int | None = None
-    ) -> list[Began | Ended]:
+    ) -> list[SpeechEvent]:
         """End what is open, no later than ``position``; go on at ``resumes_at``."""
-        found = self._end(reason, position)
+        events = self._end(reason, position)
         if resumes_at is not None:
             self._earliest = max(self._earliest, resumes_at)
-        return found
+        return events
 
-    def _hear_voice(self, start: int, heard: Heard) -> list[Began | Ended]:
+    def _add_voiced(self, start: int, activity: FrameActivity) -> list[SpeechEvent]:
         if self._speech is None:
             self._speech = _Speech(start, start)
         speech = self._speech
         speech.voiced_end = start + VAD_FRAME_SAMPLES
         if speech.announced:
             return []
-        speech.heard.append((start, heard))
-        del speech.heard[:-MOST_HEARD]
+        speech.voiced.append((start, activity))
+        del speech.voiced[:-MAX_VOICED_FRAMES]
         onset = self._onset(speech)
         if onset is None:
             return []
         if not speech.continues:
-            speech.start = max(self._earliest, onset - self._settings.pre_roll_ms * _MS)
+            speech.start = max(self._earliest, onset - PRE_ROLL_MS * _MS)
         speech.announced = True
-        speech.heard.clear()
-        return [Began(speech.start)]
+        speech.voiced.clear()
+        return [SpeechStarted(speech.start)]
 
-    def _onset(self, speech: _Speech) -> int | None:
-        """Return where the speech begins, or None as long as it may be a blip or breath."""
-        settings = self._settings
-        periodic = [at for at, heard in speech.heard if heard.periodic]
-        clear = len(periodic) >= settings.periodic_frames
-        earliest = periodic[0] - settings.unvoiced_onset_ms * _MS if clear else 0
-        faintest_db = max(heard.level_db for _, heard in speech.heard) - settings.onset_range_db
-        loud = [at for at, heard in speech.heard if heard.level_db > faintest_db and at >= earliest]
+    @staticmethod
+    def _onset(speech: _Speech) -> int | None:
+        """Return where the speech starts, or None as long as it may be a blip or breath."""
+        periodic = [at for at, frame in speech.voiced if frame.periodic]
+        clear = len(periodic) >= CLEAR_FRAMES
+        earliest = periodic[0] - UNVOICED_ONSET_MS * _MS if clear else 0
+        faintest_db = max(frame.level_db for _, frame in speech.voiced) - ONSET_RANGE_DB
+        loud = [at for at, frame in speech.voiced if frame.level_db > faintest_db]
+        loud = [at for at in loud if at >= earliest]
         length = speech.voiced_end - loud[0]
-        shortest_ms = settings.shortest_ms if clear else settings.faint_ms
+        shortest_ms = SHORTEST_MS if clear else SHORTEST_UNCLEAR_MS
         voiced = VAD_FRAME_SAMPLES * len(loud)
-        if length < shortest_ms * _MS or voiced < settings.voiced_share * length:
+        if length < shortest_ms * _MS or voiced < VOICED_SHARE * length:
             return None
         return loud[0]
 
-    def _hear_silence(self, position: int) -> list[Began | Ended]:
+    def _add_silence(self, position: int) -> list[SpeechEvent]:
         if self._speech is None:
             return []
         silence = position - self._speech.voiced_end
         if not self._speech.announced:
-            if silence >= self._settings.blip_silence_ms * _MS:
+            if silence >= BLIP_SILENCE_MS * _MS:
                 self._speech = None
-        elif silence >= self._settings.silence_ms * _MS:
+        elif silence >= END_SILENCE_MS * _MS:
             return self._end("silence", position)
         return []
 
-    def _cut_at_longest(self, position: int) -> list[Began | Ended]:
+    def _cut_at_longest(self, position: int) -> list[SpeechEvent]:
         speech = self._speech
         if speech is None or not speech.announced:
             return []
         # Cut a frame before the limit would be passed, so that no utterance exceeds it.
-        if position + VAD_FRAME_SAMPLES - speech.start <= self._settings.longest_ms * _MS:
+        if position + VAD_FRAME_SAMPLES - speech.start <= self._longest_ms * _MS:
             return []
-        talking = position - speech.voiced_end < self._settings.blip_silence_ms * _MS
-        found = self._end("maximum length", position, exactly=talking)
+        talking = position - speech.voiced_end < BLIP_SILENCE_MS * _MS
+        events = self._end("maximum length", position, exactly=talking)
         if talking:
             self._speech = _Speech(position, position, continues=True)
-        return found
+        return events
 
-    def _end(
-        self, reason: EndReason, position: int, *, exactly: bool = False
-    ) -> list[Began | Ended]:
+    def _end(self, reason: EndReason, position: int, *, exactly: bool = False) -> list[SpeechEvent]:
+        """End what is open: ``exactly`` at ``position``, or soon after its last voiced frame."""
         speech, self._speech = self._speech, None
         if speech is None or not speech.announced:
             return []
         end = position
         if not exactly:
-            end = min(speech.voiced_end + self._settings.post_roll_ms * _MS, position)
+            end = min(speech.voiced_end + POST_ROLL_MS * _MS, position)
         self._earliest = max(self._earliest, end)
-        return [Ended(speech.start, end, reason)]
+        return [SpeechEnded(speech.start, end, reason)]

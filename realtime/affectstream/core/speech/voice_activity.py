@@ -3,10 +3,10 @@
 Knows: one detector's opinion, the level of a frame, and the level of the background.
 Refuses to know: utterances, time, and which detector is asked.
 
-A detector alone is fooled by breathing and by its own hang-over, and after a while takes a steady
-vowel for noise; a level alone takes a slammed door for speech. A frame counts as voiced when it
-stands out from the background and the detector agrees, or when it repeats itself at the pitch of
-a voice; then half as much will do.
+A detector alone is fooled by breathing, goes on for a while after speech has ended, and takes a
+steady vowel for noise in the end. A level alone takes a slammed door for speech. So a frame counts
+as voiced in two cases: it stands out from the background and the detector agrees; or it stands out
+by half as much and repeats itself at the pitch of a voice.
 """
 
 from __future__ import annotations
@@ -18,20 +18,35 @@ from typing import Protocol
 
 import numpy as np
 
-_SHORTEST_LAG, _LONGEST_LAG = 16_000 // 400, 16_000 // 70
+from affectstream.timebase import SAMPLE_RATE_HZ
+
+ABOVE_NOISE_DB = 12.0
+"""How far speech must stand out from the background; half as much for what is periodic."""
+
+BELOW_PEAK_DB = 34.0
+"""How far below the loudest recent frame a voice may fall."""
+
+PERIODIC_ABOVE = 0.7
+"""``periodicity`` from which on a sound counts as periodic."""
+
+NOISE_WINDOW_FRAMES = 400
+"""The background is the faintest of so many frames (8 s)."""
+
+_NOISE_PARTS = 8  # of the window: each keeps its minimum only
+_SHORTEST_LAG, _LONGEST_LAG = SAMPLE_RATE_HZ // 400, SAMPLE_RATE_HZ // 70
 _SILENCE_DB = -75.0  # digital silence and converters' own noise are never the background
 _FADE_DB_PER_FRAME = 0.1  # the loudest level is forgotten by 5 dB in a second
 
 
 class VoiceDetector(Protocol):
-    """Something that hears voices."""
+    """Something that tells speech from other sounds."""
 
     def is_speech(self, frame: bytes) -> bool:
         """Return whether the frame (20 ms of 16 kHz s16 mono) holds speech."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class FrameActivity:
     """What one frame holds.
 
     Attributes:
@@ -50,64 +65,43 @@ class VoiceActivity:
 
     Args:
         detector: is asked for every frame, so that it can keep a state.
-        above_noise_db: how far speech must stand out from the background; half as much is
-            enough for what is periodic.
-        below_peak_db: how far below the loudest recent frame a voice may fall.
-        noise_window_frames: over how many frames the background is the minimum.
-        periodic_above: autocorrelation from which on sound counts as periodic.
-        trusted: the detector knows voices from other sounds, as networks do: what stands out or
-            repeats itself is nothing to it, only what is faint is left out.
+        trusted: the detector knows voices from other sounds, as networks do: its opinion is taken,
+            except for frames far below the loudest.
     """
 
-    def __init__(
-        self,
-        detector: VoiceDetector,
-        *,
-        above_noise_db: float = 12.0,
-        below_peak_db: float = 34.0,
-        noise_window_frames: int = 400,
-        periodic_above: float = 0.7,
-        trusted: bool = False,
-    ) -> None:
-        self._trusted = trusted
+    def __init__(self, detector: VoiceDetector, *, trusted: bool = False) -> None:
         self._detector = detector
-        self._above_noise_db = above_noise_db
-        self._below_peak_db = below_peak_db
-        self._part_frames = max(1, noise_window_frames // 8)
-        self._parts: deque[float] = deque(maxlen=8)
-        self._part_level = np.inf
-        self._part_count = 0
+        self._trusted = trusted
+        self._part_minima_db: deque[float] = deque(maxlen=_NOISE_PARTS)
+        self._part_minimum_db = np.inf
+        self._part_frames = 0
         self._peak_db = -np.inf
-        self._periodic_above = periodic_above
-        self._last = b""
+        self._previous = b""
 
-    def hear(self, frame: bytes) -> Heard:
-        """Return what the frame (s16 mono) holds."""
+    def classify(self, frame: bytes) -> FrameActivity:
+        """Return what the frame (20 ms of 16 kHz s16 mono) holds."""
         level_db = frame_level_db(frame)
         detected = self._detector.is_speech(frame)
         self._peak_db = max(self._peak_db - _FADE_DB_PER_FRAME, level_db)
-        near_db = level_db - (self._peak_db - self._below_peak_db)
+        near = level_db > self._peak_db - BELOW_PEAK_DB
         if self._trusted:
-            voiced = detected and near_db > 0
-            return Heard(voiced, level_db, periodic=voiced)
-        noise_db = self._background_db(level_db)
-        two, self._last = self._last + frame, frame
-        above_db = level_db - noise_db
+            voiced = detected and near
+            return FrameActivity(voiced, level_db, periodic=voiced)
+        above_db = level_db - self._background_db(level_db)
+        two_frames, self._previous = self._previous + frame, frame
         periodic = (
-            near_db > 0
-            and above_db > self._above_noise_db / 2
-            and periodicity(two) > self._periodic_above
+            near and above_db > ABOVE_NOISE_DB / 2 and periodicity(two_frames) > PERIODIC_ABOVE
         )
-        clear = near_db > 0 and above_db > self._above_noise_db
-        return Heard(periodic or (clear and detected), level_db, periodic)
+        clear = near and above_db > ABOVE_NOISE_DB
+        return FrameActivity(periodic or (clear and detected), level_db, periodic)
 
     def _background_db(self, level_db: float) -> float:
-        self._part_level = min(self._part_level, level_db)
-        noise_db = min(self._part_level, min(self._parts, default=np.inf))
-        self._part_count += 1
-        if self._part_count == self._part_frames:
-            self._parts.append(self._part_level)
-            self._part_level, self._part_count = np.inf, 0
+        self._part_minimum_db = min(self._part_minimum_db, level_db)
+        noise_db = min(self._part_minimum_db, min(self._part_minima_db, default=np.inf))
+        self._part_frames += 1
+        if self._part_frames == NOISE_WINDOW_FRAMES // _NOISE_PARTS:
+            self._part_minima_db.append(self._part_minimum_db)
+            self._part_minimum_db, self._part_frames = np.inf, 0
         return max(float(noise_db), _SILENCE_DB)
 
 
@@ -130,7 +124,7 @@ def periodicity(pcm: bytes) -> float:
     if size <= _LONGEST_LAG:
         return 0.0
     samples -= samples.sum() / size
-    spectrum = np.fft.rfft(samples, _transform_size(size + _LONGEST_LAG))
+    spectrum = np.fft.rfft(samples, _next_power_of_two(size + _LONGEST_LAG))
     power = spectrum.real**2 + spectrum.imag**2
     products = np.fft.irfft(power)[_SHORTEST_LAG : _LONGEST_LAG + 1]
     energy = np.cumsum(samples * samples, dtype=np.float64)  # of the first 1, 2, ... samples
@@ -142,6 +136,5 @@ def periodicity(pcm: bytes) -> float:
     return float((products / norm).max())
 
 
-def _transform_size(samples: int) -> int:
-    """Return the next power of two."""
-    return int(1 << (samples - 1).bit_length())
+def _next_power_of_two(samples: int) -> int:
+    return 1 << (samples - 1).bit_length()

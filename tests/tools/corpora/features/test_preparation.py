@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from affectstream.core.speech.descriptors import SpeechDescriber
+from affectstream.core.speech.descriptors import DescriptorExtractor
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusUtterance
 from affectstream.corpus.raw_media import MocapBlock, mocap_blocks
 from affectstream.features import face_markers, mocap, tripathi34, woellmer
@@ -104,14 +104,14 @@ def test_the_voices_features_are_those_of_the_live_path(
     whole: Path, prepared: UtteranceFeatures
 ) -> None:
     sound = pcm(whole, "Ses01F_impro01", 0, 0.5, 1.2)  # the woman is on the left
-    describer = SpeechDescriber("egemaps", Egemaps)
+    extractor = DescriptorExtractor("egemaps", Egemaps)
     live = []
     for first in range(0, len(sound), 320):  # heard before it is known that somebody speaks
-        live += describer.hear(first, sound[first : first + 320].tobytes())
+        live += extractor.push(first, sound[first : first + 320].tobytes())
         if first == 3_200:
-            live += describer.begin(0)
-    live += describer.end()
-    statistics = utterance_statistics(np.concatenate([d.rows for d in live]))
+            live += extractor.begin(0)
+    live += extractor.end()
+    statistics = utterance_statistics(np.concatenate([rows.values for rows in live]))
 
     name = "Ses01F_impro01_F000"
     told = {front_end: prepared.features(front_end, name) for front_end in SPEECH_FRONT_ENDS}

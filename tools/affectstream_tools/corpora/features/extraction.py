@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.core.speech.descriptors import FrontEnd, SpeechDescriber
+from affectstream.core.speech.descriptors import DescriptorExtractor, FrontEnd
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
 from affectstream.features import tripathi34
 from affectstream.features.egemaps.front_end import Egemaps
@@ -134,15 +134,15 @@ def _motion(dialogue: CorpusDialogue, wanted: Collection[str]) -> tuple[_Describ
 
 def _described(make: Callable[[], FrontEnd], samples: NDArray[np.int16]) -> _Rows:
     """Return the rows (n, columns) of one utterance, fed as a microphone worker feeds it."""
-    describer = SpeechDescriber("", make)
-    found = describer.begin(0)
+    extractor = DescriptorExtractor("", make)
+    found = extractor.begin(0)
     pcm = samples.astype("<i2", copy=False)
     for first in range(0, len(pcm), _FRAME_SAMPLES):
-        found += describer.hear(first, pcm[first : first + _FRAME_SAMPLES].tobytes())
-    found += describer.end()
+        found += extractor.push(first, pcm[first : first + _FRAME_SAMPLES].tobytes())
+    found += extractor.end()
     if not found:
         return np.empty((0, len(make().names)), np.float32)
-    return np.concatenate([description.rows for description in found])
+    return np.concatenate([rows.values for rows in found])
 
 
 def _some(rows: _Rows) -> _Rows:
