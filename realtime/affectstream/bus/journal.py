@@ -62,7 +62,7 @@ class JournalError(AffectstreamError):
 
 
 class Journal:
-    """One outlet's published messages on disk; see ``core.retention.Retained``.
+    """One outlet's published messages on disk; see ``core.delivery.retention.MessageStore``.
 
     Args:
         path: the file; made if need be, with two more beside it while it is in use.
@@ -175,7 +175,7 @@ class Journal:
                 "--journal"
             ) from error
 
-    # Retained
+    # What a MessageStore does
 
     def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
         """Note a message and make it last, with everything that was noted before it."""
@@ -242,7 +242,7 @@ class Journal:
     def page(
         self, position: int, prefixes: Sequence[str], seen: Mapping[str, int]
     ) -> tuple[list[list[bytes]], int | None]:
-        """See ``Retained``; a page is read row by row, so one is never more than its bounds."""
+        """See ``MessageStore``; a page is read row by row, so one is never more than its bounds."""
         position = max(position, self._before_unseen(prefixes, seen)) if seen else position
         found: list[list[bytes]] = []
         size = 0

@@ -21,7 +21,13 @@ from affectstream.bus.sockets import close, connect
 from affectstream.codec import MAX_HEADER_BYTES, encode, pack_map, unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.fairness import FairQueue
-from affectstream.core.delivery.retention import MAX_PREFIXES, LastState, Retained, Ring, matches
+from affectstream.core.delivery.retention import (
+    MAX_PREFIXES,
+    LastState,
+    MessageStore,
+    Ring,
+    matches,
+)
 from affectstream.errors import brief, worth_logging
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
 from affectstream.timebase import NS_PER_MS, WallClock
@@ -80,13 +86,13 @@ class Outlet:
         self,
         address: str | Endpoint = DEFAULT_ADDRESS,
         *,
-        ring: Retained | None = None,
+        ring: MessageStore | None = None,
         regenerated: bool = False,
         clock: Callable[[], int] | None = None,
     ) -> None:
         endpoint = Endpoint.of(address)
         _, where, control = ports(endpoint.address)
-        self._ring: Retained = ring or Ring(RING_BYTES)
+        self._ring: MessageStore = ring or Ring(RING_BYTES)
         self.epoch = self._ring.epoch
         self.counts: Counter[str] = Counter()
         self._clock = clock or WallClock().now_ns
@@ -96,7 +102,7 @@ class Outlet:
         self.socket = connect(self._context, zmq.DEALER, control, keys=endpoint.keys, name=name)
         self._watch = HandshakeWatch(endpoint, (self._publisher, self.socket))
         self._state = LastState()
-        self._turns = FairQueue()
+        self._requests = FairQueue()
         self._streams: dict[tuple[str, str], _Published] = {}
         self._closed: deque[tuple[str, str]] = deque()
         self._no_beat_before_ns: int | None = None  # so that not every turn looks at all streams
@@ -192,7 +198,7 @@ class Outlet:
 
     def next_wake_ns(self) -> int | None:
         """Return when the next heartbeat or answer may be due; never later than it is."""
-        due = (self._no_beat_before_ns, self._turns.next_wake_ns())
+        due = (self._no_beat_before_ns, self._requests.next_wake_ns())
         return min((d for d in due if d is not None), default=None)
 
     def service(self) -> None:
@@ -208,11 +214,11 @@ class Outlet:
             self._hear(self.socket.recv_multipart(zmq.DONTWAIT))
         began_ns = time.thread_time_ns()  # what an answer takes, not how busy the machine is
         spent_ns = 0
-        while spent_ns < ANSWERING_NS and (asked := self._turns.next(self._clock())):
+        while spent_ns < ANSWERING_NS and (asked := self._requests.take(self._clock())):
             self._answer(*asked)
             took_ns = time.thread_time_ns() - began_ns - spent_ns
             spent_ns += took_ns
-            self._turns.answered(asked[0], took_ns, self._clock())
+            self._requests.answered(asked[0], took_ns, self._clock())
         now_ns = self._clock()
         if self._no_beat_before_ns is None or now_ns < self._no_beat_before_ns:
             return
@@ -227,7 +233,7 @@ class Outlet:
         """Let a request wait for its turn."""
         if len(frames) != 2 or len(frames[1]) > MAX_HEADER_BYTES:
             self._complain("bad request", f"dropped a request of {sum(map(len, frames))} bytes")
-        elif not self._turns.ask(*frames):
+        elif not self._requests.add(*frames):
             self._complain("requests not heard", "too many requests wait; readers will ask again")
 
     def _answer(self, sender: bytes, packed: bytes) -> None:

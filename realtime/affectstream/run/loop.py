@@ -18,7 +18,7 @@ import zmq
 
 from affectstream.bus import Endpoint, HubClock, Inlet, Outlet
 from affectstream.core.delivery.reassembler import Positions
-from affectstream.core.delivery.retention import Retained
+from affectstream.core.delivery.retention import MessageStore
 from affectstream.messages import Message
 from affectstream.run.leash import Pulse
 from affectstream.timebase import NS_PER_MS
@@ -105,7 +105,7 @@ def run(
     inputs: Sequence[InputDevice] = (),
     clock: HubClock | Callable[[], int] | None = None,
     stopping: Callable[[], bool] = lambda: False,
-    ring: Retained | None = None,
+    ring: MessageStore | None = None,
     regenerated: bool = False,
     positions: Positions | None = None,
 ) -> None:

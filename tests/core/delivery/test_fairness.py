@@ -10,12 +10,12 @@ MS = 1_000_000
 
 
 def test_requests_are_answered_in_the_order_in_which_they_came() -> None:
-    waiting = FairQueue()
-    assert waiting.next_wake_ns() is None
+    queue = FairQueue()
+    assert queue.next_wake_ns() is None
     for reader in (b"a", b"b", b"c"):
-        assert waiting.ask(reader, b"state")
-    assert waiting.next_wake_ns() == 0
-    assert [waiting.next(0) for _ in range(4)] == [
+        assert queue.add(reader, b"state")
+    assert queue.next_wake_ns() == 0
+    assert [queue.take(0) for _ in range(4)] == [
         (b"a", b"state"),
         (b"b", b"state"),
         (b"c", b"state"),
@@ -24,50 +24,50 @@ def test_requests_are_answered_in_the_order_in_which_they_came() -> None:
 
 
 def test_who_was_answered_rests_much_longer_and_others_go_first() -> None:
-    waiting = FairQueue()
-    waiting.answered(b"greedy", took_ns=2 * MS, now_ns=2 * MS)
-    waiting.ask(b"greedy", b"history")
-    waiting.ask(b"other", b"resend")
-    assert waiting.next(2 * MS) == (b"other", b"resend")
-    assert waiting.next(2 * MS) is None
-    assert waiting.next_wake_ns() == 40 * MS
-    assert waiting.next(40 * MS - 1) is None
-    assert waiting.next(40 * MS) == (b"greedy", b"history")
+    queue = FairQueue()
+    queue.answered(b"greedy", took_ns=2 * MS, now_ns=2 * MS)
+    queue.add(b"greedy", b"history")
+    queue.add(b"other", b"resend")
+    assert queue.take(2 * MS) == (b"other", b"resend")
+    assert queue.take(2 * MS) is None
+    assert queue.next_wake_ns() == 40 * MS
+    assert queue.take(40 * MS - 1) is None
+    assert queue.take(40 * MS) == (b"greedy", b"history")
 
 
 def test_nobody_rests_so_long_that_its_request_would_be_given_up() -> None:
-    waiting = FairQueue()
-    waiting.answered(b"slow", took_ns=1_000 * MS, now_ns=0)
-    waiting.ask(b"slow", b"history")
-    due_ns = waiting.next_wake_ns()
+    queue = FairQueue()
+    queue.answered(b"slow", took_ns=1_000 * MS, now_ns=0)
+    queue.add(b"slow", b"history")
+    due_ns = queue.next_wake_ns()
     assert due_ns == fairness.LONGEST_REST_NS
     assert due_ns < FIRST_REPEAT_NS / 2
 
 
 def test_who_asks_without_end_takes_a_twentieth_of_the_time() -> None:
-    waiting, now_ns, spent_ns = FairQueue(), 0, 0
+    queue, now_ns, spent_ns = FairQueue(), 0, 0
     while now_ns < 1_000 * MS:
-        waiting.ask(b"greedy", b"history")
-        if waiting.next(now_ns):
-            waiting.answered(b"greedy", MS, now_ns + MS)
+        queue.add(b"greedy", b"history")
+        if queue.take(now_ns):
+            queue.answered(b"greedy", MS, now_ns + MS)
             now_ns, spent_ns = now_ns + MS, spent_ns + MS
         else:
-            now_ns = waiting.next_wake_ns() or now_ns
+            now_ns = queue.next_wake_ns() or now_ns
     assert spent_ns <= 51 * MS
 
 
 def test_a_request_that_waits_already_is_answered_once() -> None:
-    waiting = FairQueue()
-    assert waiting.ask(b"a", b"state")
-    assert waiting.ask(b"a", b"state")
-    assert waiting.next(0) is not None
-    assert waiting.next(0) is None
+    queue = FairQueue()
+    assert queue.add(b"a", b"state")
+    assert queue.add(b"a", b"state")
+    assert queue.take(0) is not None
+    assert queue.take(0) is None
 
 
 def test_requests_and_resting_readers_are_bounded() -> None:
-    waiting = FairQueue()
-    asked = [waiting.ask(b"%d" % i, b"state") for i in range(fairness.MAX_QUEUED_REQUESTS + 5)]
+    queue = FairQueue()
+    asked = [queue.add(b"%d" % i, b"state") for i in range(fairness.MAX_QUEUED_REQUESTS + 5)]
     assert asked.count(False) == 5
     for i in range(fairness.MAX_RESTING + 50):
-        waiting.answered(b"%d" % i, MS, MS)
-    assert len(waiting._rested_ns) == fairness.MAX_RESTING
+        queue.answered(b"%d" % i, MS, MS)
+    assert len(queue._rests_until_ns) == fairness.MAX_RESTING

@@ -13,7 +13,7 @@ from affectstream.core.delivery import known_outlet, reassembler, retention
 from affectstream.core.delivery.reassembler import Reassembler
 from affectstream.core.delivery.requests import AskHistory, AskState, Request, Resend
 from affectstream.core.delivery.retention import KEPT_BYTES, LastState, Ring, matches
-from affectstream.core.delivery.retry import ABSENT_NS, FIRST_REPEAT_NS, LONGEST_NS, MAX_REPEAT_NS
+from affectstream.core.delivery.retry import ABSENT_NS, FIRST_REPEAT_NS, GIVE_UP_NS, MAX_REPEAT_NS
 from affectstream.messages import Gap, Message, Progress, StreamOpened, Transcript
 from bus_helpers import Tally, closed, emotion, of_kind, opened, progress, transcript
 
@@ -74,7 +74,7 @@ def settle(outlet: FakeOutlet, reader: Reassembler, now_ns: int = 0) -> list[Mes
 def give_up(reader: Reassembler, now_ns: int = 0) -> list[Message]:
     """Let the time pass in which nobody answers."""
     delivered: list[Message] = []
-    end_ns = now_ns + LONGEST_NS + MAX_REPEAT_NS
+    end_ns = now_ns + GIVE_UP_NS + MAX_REPEAT_NS
     while (wake_ns := reader.next_wake_ns()) is not None and wake_ns < end_ns:
         delivered += reader.wake(wake_ns)
     return delivered
@@ -217,7 +217,7 @@ def test_a_hole_is_asked_for_again_and_then_given_up_as_one_gap() -> None:
     reader.receive(last, 0)
     asked = reader.requests()
     now_ns, wait_ns = 0, FIRST_REPEAT_NS
-    while now_ns + wait_ns < LONGEST_NS:
+    while now_ns + wait_ns < GIVE_UP_NS:
         now_ns += wait_ns
         assert reader.next_wake_ns() == now_ns
         assert reader.wake(now_ns - 1) == []

@@ -1,19 +1,23 @@
-"""What a reader knows of one outlet, and what it holds of it until its turn comes.
+"""What a reader knows of one outlet, and what it holds of it until it may be passed on.
 
-Knows: numbers, queues and their bounds. Refuses to know: whose turn it is (``delivery``).
+Knows: numbers, holes in them, queues and their bounds.
+Refuses to know: when something is passed on, and what is asked for (``reassembler``).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from affectstream.core.delivery.requests import Request
+from affectstream.core.delivery.retention import matches
 from affectstream.core.delivery.retry import RetryTimer
-from affectstream.messages import Audio, Matrix, Message
+from affectstream.messages import MESSAGE_KINDS, Audio, Matrix, Message, Progress
 
 MAX_HELD = 20_000
 MAX_HELD_BYTES = 32 * 1024 * 1024
+MAX_TOPICS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +30,123 @@ class Lost:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Messages ``first..last`` of ``topic`` are missing."""
+
+    topic: str
+    first: int
+    last: int
+
+
 @dataclass(slots=True)
 class KnownOutlet:
-    """What a reader knows of one outlet."""
+    """What a reader knows of one outlet.
+
+    Attributes:
+        expected: topic -> number of its next message, the longest unused topic first.
+        earlier: what was resent; it comes before what is held.
+        held: what came and waits, in the order in which it came.
+        let_go: topic -> head, of messages that found no place in ``held``.
+        asked: the request that is not answered yet.
+        retry: when that is repeated, or given up.
+        is_met: whether what was published before the reader came is known, or is not wanted.
+        history_at: position of the page of history that is to be asked for next.
+        history_of: prefixes of that history; None is all that the reader subscribed to.
+        filled: the last hole for which a history was asked: topic and first number.
+        is_silent: it did not answer; what is missing now is not asked for.
+    """
 
     expected: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    earlier: deque[Message | Lost] = field(default_factory=deque)  # resent: before what is held
+    earlier: deque[Message | Lost] = field(default_factory=deque)
     held: deque[Message] = field(default_factory=deque)
     held_bytes: int = 0
-    let_go: dict[str, int] = field(default_factory=dict)  # heads that found no place in held
+    let_go: dict[str, int] = field(default_factory=dict)
     asked: Request | None = None
-    patience: RetryTimer = field(default_factory=RetryTimer)
-    known: bool = False
+    retry: RetryTimer = field(default_factory=RetryTimer)
+    is_met: bool = False
     history_at: int | None = None
-    scope: tuple[str, ...] | None = None  # prefixes of the history that is asked for; None is all
-    filled: tuple[str, int] | None = None  # the hole that a history was last asked for
-    silent: bool = False  # it did not answer: what is missing now is not asked for
+    history_of: tuple[str, ...] | None = None
+    filled: tuple[str, int] | None = None
+    is_silent: bool = False
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether as much is held as may be."""
         return len(self.held) >= MAX_HELD or self.held_bytes >= MAX_HELD_BYTES
 
     def hold(self, message: Message) -> None:
-        """Keep a message until its turn comes."""
+        """Keep a message until it may be passed on."""
         self.held.append(message)
         self.held_bytes += _payload_bytes(message)
 
+    def let_one_go(self, message: Message) -> None:
+        """Note a message for which there is no place, so that it can be asked for later."""
+        if isinstance(message, Progress) or len(self.let_go) >= MAX_TOPICS:
+            return  # a later watermark will say as much
+        head = max(message.seq + 1, self.let_go.get(message.topic, 0))
+        self.let_go[message.topic] = head
+
     def pop(self, queue: deque[Message] | deque[Message | Lost]) -> None:
-        """Take the first item off one of the two queues."""
+        """Take the first item off ``earlier`` or ``held``."""
         item = queue.popleft()
         if queue is self.held and not isinstance(item, Lost):
             self.held_bytes -= _payload_bytes(item)
+
+    def expect(self, topic: str, seq: int) -> None:
+        """Note the number of a topic's next message."""
+        self.expected[topic] = seq
+        self.expected.move_to_end(topic)
+        if len(self.expected) > MAX_TOPICS:
+            self.expected.popitem(last=False)
+
+    def first_hole(self, message: Message, prefixes: Sequence[str]) -> Hole | None:
+        """Return the first hole before ``message`` under ``prefixes``, if there is one."""
+        expected = self.expected[message.topic]
+        if message.seq > expected and matches(message.topic, prefixes):
+            return Hole(message.topic, expected, message.seq - 1)
+        if isinstance(message, Progress):
+            for kind, head in message.heads.items():
+                topic = f"{kind}/{message.session}/{message.source}"
+                expected = self.expected.get(topic, 0)
+                if head > expected and kind in MESSAGE_KINDS and matches(topic, prefixes):
+                    return Hole(topic, expected, head - 1)
+        return None
+
+    def take_state(self, heads: Mapping[str, int]) -> None:
+        """Take the heads that a state was given with; what is held already is news all the same."""
+        self.is_met = True
+        self.expected.update(heads)
+        for message in self.held:
+            expected = self.expected.get(message.topic, message.seq)
+            self.expected[message.topic] = min(message.seq, expected)
+
+    def follow_from_here(self) -> None:
+        """Take what is held for the outlet's beginning, since its state is not to be had."""
+        self.is_met = True
+        for message in self.held:
+            self.expected.setdefault(message.topic, message.seq)
+            if isinstance(message, Progress):
+                for kind, head in message.heads.items():
+                    topic = f"{kind}/{message.session}/{message.source}"
+                    self.expected.setdefault(topic, head)
+
+
+def with_losses(
+    topic: str, first: int, last: int, found: Mapping[int, Message]
+) -> list[Message | Lost]:
+    """Return messages ``first..last`` of ``topic`` by number, and what is lost between them."""
+    reason = "no longer in the outlet's ring"
+    items: list[Message | Lost] = []
+    expected = first
+    for seq in sorted(seq for seq in found if first <= seq <= last):
+        if seq > expected:
+            items.append(Lost(topic, expected, seq - 1, reason))
+        items.append(found[seq])
+        expected = seq + 1
+    if expected <= last:
+        items.append(Lost(topic, expected, last, reason))
+    return items
 
 
 def _payload_bytes(message: Message) -> int:

@@ -1,6 +1,6 @@
 """What a reader asks an outlet for.
 
-Knows: the three questions. Refuses to know: when they are asked, and how they travel.
+Knows: the three requests. Refuses to know: when they are sent, and how they travel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Ask the outlet ``epoch`` for messages ``first..last`` of ``topic``."""
+    """Ask the outlet ``epoch`` for the messages ``first..last`` of ``topic``, both included."""
 
     epoch: int
     topic: str
@@ -28,10 +28,11 @@ class AskState:
 
 @dataclass(frozen=True, slots=True)
 class AskHistory:
-    """Ask the outlet ``epoch`` for what its ring holds under ``prefixes`` from ``position`` on.
+    """Ask the outlet ``epoch`` for what it keeps under ``prefixes`` from ``position`` on.
 
     Attributes:
-        seen: topics and the first message of each that is wanted; all of it where not named.
+        seen: topics, each with the number of the first message that is wanted; of topics that are
+            not named everything is wanted.
     """
 
     epoch: int

@@ -1,4 +1,4 @@
-"""What an outlet keeps for those who ask: the latest messages, and the state of what is open.
+"""What an outlet keeps for readers that ask: the latest messages, and the state of what is open.
 
 Knows: a ring that is bounded in bytes, open streams and their latest estimates.
 Refuses to know: sockets, requests, and who asks.
@@ -16,15 +16,24 @@ from typing import Protocol
 from affectstream.messages import Emotion, Message, StreamClosed, StreamOpened
 
 MAX_RESEND = 1_000
+"""The most messages in one answer to a ``Resend``."""
+
 RESENT_AT_ONCE = 250
-"""Messages of a page, and what a reader asks for at once: an answer of more would keep the outlet,
-and the hub, from others for too long."""
+"""Messages of a page of history, and what our readers ask for at once.
+
+A larger answer would keep the outlet, and the hub, from other readers for too long.
+"""
+
 MAX_PAGE_BYTES = 1024 * 1024
 MAX_SCANNED = 16 * RESENT_AT_ONCE
 """How many messages are looked at for one page, whether they are wanted or not."""
+
 MAX_RETAINED_ESTIMATES = 64
+"""Estimates of one stream in the last state: of the utterances that changed last."""
+
 MAX_PREFIXES = 64
 """Subscriptions of one reader: what it asks for is compared with each of them."""
+
 KEPT_BYTES = 400
 """What a message that is kept costs beside its frames' bytes: the objects around them."""
 
@@ -48,12 +57,12 @@ class Recalled:
     messages: Sequence[Message] = ()
 
 
-class Retained(Protocol):
+class MessageStore(Protocol):
     """Where an outlet keeps what it publishes: in memory (``Ring``), or in a journal."""
 
     @property
     def epoch(self) -> int:
-        """Whose numbers these are: it changes when an outlet begins to count anew."""
+        """The outlet's epoch: it changes when an outlet begins to count anew."""
 
     def recall(self) -> Recalled:
         """Return what was published before, for an outlet that goes on with it."""
@@ -62,7 +71,10 @@ class Retained(Protocol):
         """Remember a message that is about to be sent."""
 
     def find(self, topic: str, first: int, last: int) -> list[list[bytes]]:
-        """Return the frames of those messages ``first..last`` of ``topic`` that are still here."""
+        """Return the frames of those messages ``first..last`` of ``topic`` that are still here.
+
+        At most ``MAX_RESEND``.
+        """
 
     def holds(self, topic: str, seq: int) -> bool:
         """Return whether that message is still here."""
@@ -72,17 +84,22 @@ class Retained(Protocol):
     ) -> tuple[list[list[bytes]], int | None]:
         """Return messages under ``prefixes`` from ``position`` on, and the next page's position.
 
-        Positions count what was ever kept; None as the next one says that this page is the last.
+        Positions count the messages that were ever kept. The next position is None where this page
+        is the last.
 
         Args:
-            seen: topic -> the first message of it that is wanted; 0 where it is not named.
+            seen: topic -> number of the first message of it that is wanted; 0 where it is not
+                named.
         """
 
 
 class Ring:
     """The latest messages of one outlet, as frames, bounded in bytes of memory.
 
-    Most messages are small, and what Python needs around them is more than what is in them.
+    Most messages are small, so what Python needs around each one counts too (``KEPT_BYTES``).
+
+    Attributes:
+        bytes: what is kept now.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -93,7 +110,7 @@ class Ring:
         self._frames: OrderedDict[tuple[str, int], list[bytes]] = OrderedDict()
 
     def recall(self) -> Recalled:
-        """Nothing: memory does not outlive its process."""
+        """Return nothing: memory does not outlive its process."""
         return Recalled()
 
     def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
@@ -118,7 +135,7 @@ class Ring:
     def page(
         self, position: int, prefixes: Sequence[str], seen: Mapping[str, int]
     ) -> tuple[list[list[bytes]], int | None]:
-        """See ``Retained``."""
+        """See ``MessageStore``."""
         found: list[list[bytes]] = []
         prefixes = tuple(prefixes)
         size = 0
@@ -133,7 +150,7 @@ class Ring:
 
 
 class LastState:
-    """What a late reader must know: streams that are open, and their latest estimates."""
+    """What a reader that comes late must know: open streams, and their latest estimates."""
 
     def __init__(self) -> None:
         self._opened: dict[tuple[str, str], Message] = {}

@@ -186,7 +186,7 @@ class InletTarget:
     def _request(self, frames: list[bytes]) -> None:
         """Send the outlet a request, and let it answer all that waits at once."""
         self._outlet._hear(frames)
-        while asked := self._outlet._turns.next(1 << 62):
+        while asked := self._outlet._requests.take(1 << 62):
             self._outlet._answer(*asked)
 
     def _turn(self) -> None:
