@@ -11,10 +11,11 @@ demo: .venv/.stamp-demo ## the system on a bundled dialogue: no microphone, serv
 test: .venv/.stamp-test ## the whole suite
 	$(BIN)/python -m pytest
 
-check: .venv/.stamp-test ## style and types
+check: .venv/.stamp-test ## style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 lock: ## write constraints.txt anew from a clean environment
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock

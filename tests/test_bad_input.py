@@ -17,11 +17,11 @@ import pytest
 import zmq
 
 from affectstream.bus import Hub, Inlet, ports
+from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES
 from affectstream.data import demo_folder
 from affectstream.messages import Emotion, Gap, Observation, StreamClosed, UtteranceEnded
 from affectstream.run.processes import Processes, free_address
-from affectstream.timebase import WallClock
 from affectstream_tools.bench.load import DialogueLoad
 from command_lines import DEADLINE_S, Publisher, estimates, read_until, run, started
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -14,7 +13,6 @@ from affectstream.timebase import (
     ClockProbe,
     Interval,
     StampGuard,
-    WallClock,
     best_offset_ns,
     ns_to_samples,
     ns_to_seconds,
@@ -69,22 +67,6 @@ def test_overlap_is_the_same_both_ways_and_never_longer_than_either(ends: list[i
     a, b = Interval(*sorted(ends[:2])), Interval(*sorted(ends[2:]))
     assert a.overlap_ns(b) == b.overlap_ns(a)
     assert 0 <= a.overlap_ns(b) <= min(a.duration_ns, b.duration_ns)
-
-
-def test_the_wall_clock_is_near_the_system_s_and_never_runs_backwards() -> None:
-    clock = WallClock()
-    assert abs(clock.now_ns() - time.time_ns()) < NS_PER_S
-    readings = [clock.now_ns() for _ in range(1000)]
-    assert readings == sorted(readings)
-
-
-def test_the_wall_clock_does_not_follow_an_adjustment_of_the_system_clock(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = WallClock()
-    before = clock.now_ns()
-    monkeypatch.setattr(time, "time_ns", lambda: 0)
-    assert clock.now_ns() >= before
 
 
 @CALM

@@ -10,7 +10,6 @@ it is passed in as ``now_ns``, so that a test can make it anything.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 NS_PER_S = 1_000_000_000
@@ -73,32 +72,6 @@ class Interval:
     def contains(self, instant_ns: int) -> bool:
         """Return whether ``instant_ns`` lies in the interval; the end does not."""
         return self.start_ns <= instant_ns < self.end_ns
-
-
-def _running_ns() -> int:
-    """Return a clock that nobody sets and that goes on while the machine sleeps.
-
-    Linux's ``CLOCK_MONOTONIC`` stands still in a suspended machine: whoever stamps by it is behind
-    everybody else from then on.
-    """
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return time.monotonic_ns()
-
-
-class WallClock:
-    """Nanoseconds since 1970 that never run backwards.
-
-    A clock that nobody sets is anchored to wall time once, so an adjustment of the system's clock
-    cannot make the stream's time jump.
-    """
-
-    def __init__(self) -> None:
-        self._anchor_ns = time.time_ns() - _running_ns()
-
-    def now_ns(self) -> int:
-        """Return the time now, in nanoseconds since 1970."""
-        return self._anchor_ns + _running_ns()
 
 
 @dataclass(frozen=True, slots=True)

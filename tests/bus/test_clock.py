@@ -12,8 +12,9 @@ import zmq
 
 from affectstream.bus import BusError, Hub, HubClock, ports
 from affectstream.bus import clock as clocks
+from affectstream.bus.wall_clock import WallClock
 from affectstream.run.processes import free_address
-from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ import pytest
 import zmq
 
 from affectstream.bus import BusError, Hub, Inlet, Outlet
+from affectstream.bus.wall_clock import WallClock
 from affectstream.messages import Message, StreamClosed, Transcript
 from affectstream.run.loop import run, stop_on_signals
-from affectstream.timebase import NS_PER_MS, WallClock
+from affectstream.timebase import NS_PER_MS
 from bus_helpers import (
     DEADLINE_S,
     SPAWN,

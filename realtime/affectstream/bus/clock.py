@@ -14,10 +14,11 @@ import zmq
 
 from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.sockets import close, connect
+from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.clocks import MAX_SLEW, ClockEstimate, ClockFilter, OffsetCourse
-from affectstream.timebase import NS_PER_MS, NS_PER_S, ClockProbe, WallClock
+from affectstream.timebase import NS_PER_MS, NS_PER_S, ClockProbe
 
 _log = logging.getLogger(__name__)
 

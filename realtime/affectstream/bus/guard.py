@@ -23,11 +23,12 @@ from affectstream.bus.handshakes import failure_name, failures
 from affectstream.bus.keys import HUB_FILE, Keys
 from affectstream.bus.outlet import Outlet
 from affectstream.bus.sockets import bind_all, close
+from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import pack_map
 from affectstream.core.peers import HUB_SESSION, PeerGuard, PeerLimits
 from affectstream.errors import BusError, worth_logging
 from affectstream.messages import Gap, Progress
-from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 _log = logging.getLogger(__name__)
 

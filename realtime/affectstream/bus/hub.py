@@ -18,11 +18,12 @@ from affectstream.bus.endpoint import Endpoint, NoHubError, check_loopback
 from affectstream.bus.guard import GuardedLoop, switch
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.bus.sockets import bind_all, close, connect
+from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.peers import PeerLimits
 from affectstream.errors import BusError
-from affectstream.timebase import ClockProbe, WallClock, best_offset_ns
+from affectstream.timebase import ClockProbe, best_offset_ns
 
 
 class Hub:

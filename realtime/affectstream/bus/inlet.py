@@ -15,6 +15,7 @@ import zmq
 from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.bus.sockets import close, connect
+from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import MAX_PAYLOAD_BYTES, DecodeError, decode, pack_map, unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.reassembler import Positions, Reassembler
@@ -22,7 +23,6 @@ from affectstream.core.delivery.requests import AskHistory, Request, Resend
 from affectstream.core.delivery.retention import MAX_PREFIXES
 from affectstream.errors import BusError, brief, worth_logging
 from affectstream.messages import Message
-from affectstream.timebase import WallClock
 
 _log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ import zmq
 from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.bus.sockets import close, connect
+from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import MAX_HEADER_BYTES, encode, pack_map, unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.fairness import FairQueue
@@ -30,7 +31,7 @@ from affectstream.core.delivery.retention import (
 )
 from affectstream.errors import brief, worth_logging
 from affectstream.messages import Message, Progress, StreamClosed, StreamOpened
-from affectstream.timebase import NS_PER_MS, WallClock
+from affectstream.timebase import NS_PER_MS
 
 _log = logging.getLogger(__name__)
 

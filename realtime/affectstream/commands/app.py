@@ -209,9 +209,9 @@ def run_command(
     from rich.console import Console
     from typer.main import get_command
 
+    from affectstream.bus.wall_clock import WallClock
     from affectstream.commands.run import run_deployment, show_plan
     from affectstream.run.deployment import LEAD_NS, DeploymentReader
-    from affectstream.timebase import WallClock
 
     commands = getattr(get_command(app), "commands", {})
     reader = DeploymentReader(path, commands, refusal())

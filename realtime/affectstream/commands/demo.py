@@ -16,6 +16,7 @@ import zmq
 from rich.console import Console
 
 from affectstream.bus import Endpoint, Inlet
+from affectstream.bus.wall_clock import WallClock
 from affectstream.core.supervision import RestartPolicy
 from affectstream.data import demo_folder, tiny_vosk_model
 from affectstream.messages import StreamClosed, StreamOpened
@@ -24,7 +25,7 @@ from affectstream.run.processes import free_address
 from affectstream.run.supervisor import SupervisedProcesses
 from affectstream.show.live_view import LiveView
 from affectstream.sources.speech import check_detector
-from affectstream.timebase import NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_S
 
 DEMO_SESSION = "demo"
 SHOWN = ("emotion", "transcript", "utterance.started", "utterance.ended", "gap")

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from affectstream.bus import Outlet
+from affectstream.bus.wall_clock import WallClock
 from affectstream.client import Subscriber
 from affectstream.messages import Emotion, UtteranceEnded
-from affectstream.timebase import NS_PER_MS, NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_MS, NS_PER_S
 from affectstream_tools.bench.load import DialogueLoad
 
 STAGES = ("there", "node", "model", "back")

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from affectstream.bus import Inlet, Outlet
+from affectstream.bus.wall_clock import WallClock
 from affectstream.data import demo_folder
 from affectstream.errors import AffectstreamError
 from affectstream.messages import Emotion, Message, StreamClosed
 from affectstream.run.processes import Processes, free_address
-from affectstream.timebase import WallClock
 from affectstream_tools.bench.load import DialogueLoad
 
 _IN_FLIGHT = 20

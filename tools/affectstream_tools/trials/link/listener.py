@@ -14,9 +14,9 @@ import sys
 from typing import Any
 
 from affectstream.bus import HubClock
+from affectstream.bus.wall_clock import WallClock
 from affectstream.client import Subscriber
 from affectstream.messages import Emotion, Gap, StreamClosed
-from affectstream.timebase import WallClock
 
 _TELL_S = 0.02
 

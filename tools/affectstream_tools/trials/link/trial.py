@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from affectstream.bus.wall_clock import WallClock
 from affectstream.core.address import DEFAULT_ADDRESS
-from affectstream.timebase import NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_S
 from affectstream_tools.trials.link.link import Impairment
 from affectstream_tools.trials.link.namespaces import HostsError, TwoHosts
 

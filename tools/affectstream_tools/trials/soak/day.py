@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
 from affectstream.bus import Inlet
+from affectstream.bus.wall_clock import WallClock
 from affectstream.data import tiny_vosk_model
 from affectstream.errors import AffectstreamError
 from affectstream.run.loop import run
 from affectstream.run.processes import Processes, free_address
 from affectstream.sources.backpressure import BackpressuredInput, BackpressuredStream
 from affectstream.sources.speech import speech_segmenter
-from affectstream.timebase import NS_PER_S, WallClock
+from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.footprint import Footprint, footprint
 from affectstream_tools.trials.soak.recording import (
     EndlessRecording,
