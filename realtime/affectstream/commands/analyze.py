@@ -1,7 +1,7 @@
 """`affectstream analyze`: recordings in, a table, JSON lines, csv and pictures out.
 
 Knows: progress, printing, and the names of the pictures.
-Refuses to know: how a recording is analysed (``analysis``) and drawn (``timeline_plot``).
+Refuses to know: how a recording is analysed (``fusion.pipeline``) and drawn (``show.timeline``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`affectstream keys`: this host's key, the hub it trusts, and whom its own hub lets in.
 
-Knows: options and words. Refuses to know: how keys are kept (``security``). A secret key is never
+Knows: options and words. Refuses to know: how keys are kept (``bus.keys``). A secret key is never
 printed.
 """
 

@@ -1,6 +1,7 @@
 """What the models read of an utterance.
 
-Knows: which front ends, of which widths, and that a stretch of frames is read as its statistics.
+Knows: which front ends, of which widths, and that frames are read as their statistics over the
+utterance.
 Refuses to know: how a front end computes (``features``), and which model it is.
 """
 
@@ -32,7 +33,10 @@ def readable(message: Observation | Acoustic) -> bool:
 
 
 def claims_to_be_read(message: Observation | Acoustic) -> bool:
-    """Return whether it is a loss that it cannot be: frames of other front ends are others'."""
+    """Return whether it was meant for the models, so that it is lost if they cannot read it.
+
+    Frames of other front ends are meant for others.
+    """
     return isinstance(message, Observation) or message.front_end == FRAMES
 
 

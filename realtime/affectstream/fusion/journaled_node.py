@@ -4,9 +4,10 @@ Knows: what must be in the journal before anything is published, and how a dialo
 its saved state, and then once more all that happened to it since.
 Refuses to know: how the node computes, sockets, and SQLite.
 
-What the restored dialogue says again is compared with what the journal says was published; what is
-missing there was computed, but never published, and is published now. So nobody hears anything
-twice, and nothing is left out, at whatever moment the node was killed.
+A restored dialogue says again what it said since its state was saved. That is compared with what
+the journal says was published. What is missing there was computed but never published, and is
+published now. So nobody hears anything twice and nothing is left out, at whatever moment the node
+was killed.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from affectstream.run.loop import run
 _log = logging.getLogger(__name__)
 
 SAVE_AFTER_ESTIMATES = 64
-"""How much may have to be computed again after a start; saving costs about as much as one."""
+"""A dialogue is saved after so many: at most these are computed again after a start."""
 
 SAVE_AFTER_BYTES = 1024 * 1024
-"""How much may have to be read again."""
+"""A dialogue is saved after so much was heard: at most this is read again after a start."""
 
 _STEP_BYTES = 64
 
@@ -93,7 +94,7 @@ class JournaledNode:
         return rest
 
     def _repeat(self, kept: Kept) -> list[Message]:
-        """Let happen once more what has happened since the state was saved."""
+        """Let everything that happened since the state was saved happen once more."""
         name, said, before_ns = kept.session, list[Message](), kept.saved_ns
         if kept.state is not None:
             saved = decode_snapshot(kept.state)
@@ -148,7 +149,7 @@ class JournaledNode:
         return []
 
     def _begin_turn(self) -> list[Message]:
-        """Return what must be published first; all that was returned before has been."""
+        """Return what must be published first. All that was returned before is published by now."""
         unpublished, self._unpublished = self._unpublished, []
         if not unpublished:
             self._forget_ended()

@@ -1,7 +1,7 @@
-"""Joins the bus, the core and a model: utterances in, estimates and their revisions out.
+"""The fusion node: messages in, estimates and their revisions out.
 
 Knows: which dialogues are open, whose clock each lives by, and how to step many as one batch.
-Refuses to know: sockets (``runner``), alignment and context (``core``), how a model computes
+Refuses to know: sockets (``run``), alignment and context (``core.dialogue``), how a model computes
 (``pretrained``), and what it reads (``evidence``).
 """
 
@@ -49,14 +49,17 @@ NODE_PREFIXES = (
     "gap/",
 )
 MAX_SESSIONS = 1_024
+"""Dialogues that may be open at once."""
+
 _BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
+"""Messages that open a dialogue which is not open yet."""
 
 
 class FusionNode:
-    """The machine of the fusion node; ``runner.run`` runs it.
+    """The machine of the fusion node.
 
-    A session lives by the node's clock, or by that of a stream which says that it drives the
-    clock. Such a session is stepped exactly when its stream says what time it is, so that every
+    A dialogue lives by the node's clock, or by that of a stream which says that it drives the
+    clock. Such a dialogue is stepped exactly when its stream says what time it is, so that every
     revision is the same at any speed.
 
     Args:
@@ -91,19 +94,19 @@ class FusionNode:
         session = self.sessions.get(message.session)
         if session is None:
             if not isinstance(message, _BEGINNINGS):
-                return self._homeless(message)
+                return self._without_dialogue(message)
             session = self._begin(message.session, now_ns, said)
             if session is None:
                 return said
         session.heard_ns = now_ns
         self._dirty[message.session] = session
         if isinstance(message, Gap):
-            return self._repeat(message)
+            return self._pass_on(message)
         if isinstance(message, Observation | Acoustic) and not readable(message):
             return [*said, _gap(message, UNREADABLE)] if claims_to_be_read(message) else said
         self._track_streams(session, message)
         if session.driver is not None:
-            message = msgspec.structs.replace(message, sent_ns=0)  # another clock
+            message = msgspec.structs.replace(message, sent_ns=0)  # it is of another clock
         is_tick = isinstance(message, Progress) and message.source == session.driver
         if is_tick and isinstance(message, Progress) and message.now_ns is not None:
             session.clock_ns = max(session.clock_ns, message.now_ns)
@@ -146,16 +149,16 @@ class FusionNode:
         )
         return session
 
-    def _homeless(self, message: Message) -> list[Message]:
-        """Name a text that comes before its dialogue has begun, or after it was closed."""
+    def _without_dialogue(self, message: Message) -> list[Message]:
+        """Name the loss of a text whose dialogue has not begun, or was closed."""
         if not isinstance(message, Transcript) or not message.final:
             return []
         if message.session in self._refused:
             return []  # the dialogue was refused, and that was said
         return [_gap(message, "its dialogue is not open")]
 
-    def _repeat(self, gap: Gap) -> list[Message]:
-        """Say on the bus what our own inlet lost; a worker's own gap is on the bus already."""
+    def _pass_on(self, gap: Gap) -> list[Message]:
+        """Publish what our own inlet lost; a gap that a worker published is on the bus already."""
         if gap.epoch:
             return []
         _log.warning(
@@ -177,14 +180,14 @@ class FusionNode:
             session.closing = not session.open
 
     def wake(self, now_ns: int) -> Iterator[Message]:
-        """Step, as one batch, every session on our clock that has something to do.
+        """Step, as one batch, every dialogue on the node's clock that has something to do.
 
         Messages are yielded as soon as they are known; the step ends with the last of them.
         """
         return self.step(self.due(now_ns), now_ns)
 
     def due(self, now_ns: int) -> list[str]:
-        """Return the sessions that ``step`` must be called with now, and plan for the others."""
+        """Return the dialogues that ``step`` must be called with now, and plan for the others."""
         while self._plans and self._plans[0][0] <= now_ns:
             planned_ns, name = heapq.heappop(self._plans)
             session = self.sessions.get(name)
@@ -203,7 +206,7 @@ class FusionNode:
         return due
 
     def step(self, names: Sequence[str], now_ns: int) -> Iterator[Message]:
-        """Do what is due in some sessions, as one batch."""
+        """Do what is due in some dialogues, as one batch."""
         sessions = [self.sessions[name] for name in names]
         for session in sessions:
             session.closing = session.closing or session.is_idle(now_ns)
@@ -213,19 +216,19 @@ class FusionNode:
             self._plan(session)
 
     def resume(self, name: str, left_ns: int, now_ns: int) -> None:
-        """Go on with a session that another node left at ``left_ns``."""
+        """Go on with a dialogue that another node left at ``left_ns``."""
         session = self._dirty[name] = self.sessions[name]
         session.resume(left_ns, now_ns)
 
     def _plan(self, session: DialogueSession) -> None:
-        """Look at the session again when it has something to do, or earlier: see ``wake``."""
+        """Plan to look at the dialogue again when it has something to do."""
         name, wake_ns = session.name, session.next_wake_ns()
         if name in self.sessions and (session.planned_ns is None or wake_ns < session.planned_ns):
             session.planned_ns = wake_ns
             heapq.heappush(self._plans, (wake_ns, name))
 
     def next_wake_ns(self) -> int | None:
-        """Return when a session may have something to do; never later than it has."""
+        """Return when a dialogue may have something to do; it is never later than that."""
         return self._plans[0][0] if self._plans else None
 
     def close(self, now_ns: int) -> list[Message]:
@@ -235,9 +238,9 @@ class FusionNode:
         return list(self._step(list(self.sessions.values()), now_ns))
 
     def _step(self, sessions: Sequence[DialogueSession], now_ns: int) -> Iterator[Message]:
-        """Align, compute and say: the newest utterances first, then what they revise."""
+        """Align, compute and say: first estimates before revisions of others."""
         for session in sessions:
-            yield from self._put(session, now_ns)
+            yield from self._align(session, now_ns)
             if session.closing:
                 session.context.close()
             for gap in session.aligner.gaps:
@@ -254,15 +257,15 @@ class FusionNode:
                 yield from self._end(session, now_ns)
 
     def _stamp(self, session: DialogueSession, now_ns: int, began: int) -> Stamp:
-        """Return which model, when, and for how long, unless the clock is not ours."""
+        """Return which model it was, when, and how long it took (not on another's clock)."""
         identity, sure_above = self._model.identity, self._model.sure_above
         if session.driver is not None:
             return Stamp(identity, session.clock_ns, sure_above=sure_above)
         model_ms = (self._stopwatch() - began) / 1e6
         return Stamp(identity, session.now(now_ns), {"model": model_ms}, sure_above)
 
-    def _put(self, session: DialogueSession, now_ns: int) -> list[Message]:
-        """Hand the dialogue what is new; what came after a final is said as a gap."""
+    def _align(self, session: DialogueSession, now_ns: int) -> list[Message]:
+        """Hand the context what is new; say how much came too late for some finals."""
         context = session.context
         known_late = context.late
         for change in self._changes(session, now_ns):

@@ -1,7 +1,7 @@
-"""A recording through the whole pipeline: what the microphone path would have said of it.
+"""One recording through the whole system, in one process.
 
 Knows: which machines hear a recording, and what of their answers is kept.
-Refuses to know: how any of them works, and how results are shown (``analyzing``).
+Refuses to know: how any of them works, and how results are shown (``commands.analyze``).
 
 The machines are the live ones: the segmenter with its voice detector and front end, the
 transcriber, the fusion node with the speaker's normalisation and the dialogue's context. They are

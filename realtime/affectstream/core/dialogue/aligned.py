@@ -1,7 +1,7 @@
 """An utterance with all that was said, heard and seen of it.
 
-Knows: what belongs to one utterance, and when two of them say the same.
-Refuses to know: how it was collected (``core.aligner``) and what becomes of it.
+Knows: what belongs to one utterance, and when a model would encode two of them alike.
+Refuses to know: how it was collected (``aligner``) and what becomes of it.
 """
 
 from __future__ import annotations

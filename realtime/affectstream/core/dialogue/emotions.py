@@ -1,6 +1,6 @@
 """An estimate as a message.
 
-Knows: what a model says of an utterance, and how that is rounded and bounded on the wire.
+Knows: what a model says of an utterance, and how it is rounded and bounded for the wire.
 Refuses to know: which estimates are due, and how they were computed.
 """
 

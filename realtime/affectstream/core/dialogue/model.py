@@ -1,6 +1,6 @@
-"""What the core asks of a context model.
+"""What a context model must offer.
 
-Knows: the verbs, and what an estimate holds.
+Knows: its methods, and what an estimate holds.
 Refuses to know: networks, weights, and how anything is computed.
 """
 

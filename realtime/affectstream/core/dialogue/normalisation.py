@@ -1,15 +1,15 @@
-"""Whose voice it is, taken out of how it sounds: statistics of a speaker, kept as they come.
+"""Normalisation by speaker: an utterance's statistics relative to its speaker's, as they come.
 
-Knows: vectors of statistics, a population that every speaker is first taken for, and how far one
-has moved away from it.
+Knows: vectors of statistics, their mean and spread over a population, and a running estimate of
+both for every speaker.
 Refuses to know: what a column means, dialogues, networks.
 
-A speaker's mean and variance are those of the utterances so far and of ``prior_utterances`` more
-that are spread as the population is (the posterior of a normal distribution under its conjugate
-prior; Murphy 2007, *Conjugate Bayesian analysis of the Gaussian distribution*, section 4). So a
-voice or a room far from the population widens the spread before it has moved the mean. Every
-state is an immutable value, so that a dialogue can go back to any utterance and carry on from
-there.
+A speaker's mean and variance are estimated from the utterances so far and from
+``prior_utterances`` more that are spread as the population is (the posterior of a normal
+distribution under its conjugate prior; Murphy 2007, *Conjugate Bayesian analysis of the Gaussian
+distribution*, section 4). A voice or a room far from the population therefore first widens the
+spread and then moves the mean. Every state is an immutable value: a dialogue can go back to any
+utterance and carry on from there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_SPEAKERS = 256
-"""Speakers of one dialogue that are remembered; who spoke least recently is forgotten first."""
+"""Speakers of one dialogue that are remembered; the one who spoke least recently goes first."""
 
 _CLIP = 4.0
-"""Standard deviations beyond which a value says only "far out"."""
+"""Values are clipped at so many standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,8 @@ Knows: every open stream's watermark, and which streams have fallen silent.
 Refuses to know: what the streams carry.
 
 A watermark is a promise: nothing of this stream that ends at or before it is still to come. The
-dialogue's watermark is the least of its open streams'. A stream that has not been heard for
-``stall_ns`` of processing time is not waited for until it speaks again.
+dialogue's watermark is the lowest of its open streams. A stream that has sent nothing for
+``stall_ns`` of processing time is not waited for until it sends again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Watermarks:
     """The open streams of one dialogue and their promises.
 
     Args:
-        stall_ns: silence after which a stream is not waited for; None in a session whose clock a
-            stream drives, where silence has no meaning.
+        stall_ns: after so long without a message a stream is not waited for; None in a dialogue
+            whose clock a stream drives: there the node cannot tell how long that is.
     """
 
     def __init__(self, stall_ns: int | None = STALL_NS) -> None:
