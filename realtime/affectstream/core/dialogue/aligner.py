@@ -17,21 +17,12 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from affectstream.core.dialogue.aligned import AlignedUtterance, Change
 from affectstream.core.dialogue.frames import FrameTrack
-from affectstream.core.dialogue.snapshot import (
-    AlignerSnapshot,
-    FrameTrackSnapshot,
-    PendingSnapshot,
-    kept_arrays,
-    restored_arrays,
-)
+from affectstream.core.dialogue.pending import PendingUtterance
+from affectstream.core.dialogue.snapshot import AlignerSnapshot, FrameTrackSnapshot
 from affectstream.core.dialogue.watermark import MAX_STREAMS, STALL_NS, Watermarks
 from affectstream.messages import (
     Acoustic,
@@ -59,23 +50,6 @@ MAX_GAPS = 1_024
 """Losses that wait to be said; what is lost beyond them is added to the last."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """An utterance on its way."""
-
-    source: str
-    speaker: str
-    start_ns: int
-    ended: UtteranceEnded | None = None
-    announced_ns: int = 0
-    partial_due_ns: int = 0
-    ready: bool = False
-    dirty: bool = False
-    observations: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    text: str | None = None
-    text_is_final: bool = False
-
-
 class UtteranceAligner:
     """Collects one dialogue's streams into utterances.
 
@@ -98,7 +72,7 @@ class UtteranceAligner:
         self.gaps: list[Gap] = []
         self._deadline_ns, self._patience_ns = deadline_ns, patience_ns
         self._partial_ns = partial_ns
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._waiting: OrderedDict[str, PendingUtterance] = OrderedDict()
         self._done: OrderedDict[str, None] = OrderedDict()
         self._tracks: OrderedDict[tuple[str, str], FrameTrack] = OrderedDict()
         self._epochs: dict[str, int] = {}  # whose each open stream is
@@ -196,7 +170,7 @@ class UtteranceAligner:
         waiting.text, waiting.text_is_final = message.text or None, message.final
         waiting.dirty = True
 
-    def _piece(self, message: Message, utterance: str, now_ns: int) -> _Waiting | None:
+    def _piece(self, message: Message, utterance: str, now_ns: int) -> PendingUtterance | None:
         """Return where a piece belongs; a piece that comes too late is named and dropped."""
         if utterance in self._done:
             late = not isinstance(message, UtteranceStarted | UtteranceEnded)
@@ -207,8 +181,12 @@ class UtteranceAligner:
         if waiting is None:
             if len(self._waiting) >= MAX_WAITING_UTTERANCES:
                 self._make_room()
-            waiting = self._waiting[utterance] = _Waiting(
-                source="", speaker=message.source, start_ns=0, announced_ns=now_ns
+            waiting = self._waiting[utterance] = PendingUtterance(
+                utterance=utterance,
+                source="",
+                speaker=message.source,
+                start_ns=0,
+                announced_ns=now_ns,
             )
         return waiting
 
@@ -219,7 +197,7 @@ class UtteranceAligner:
         self._lose_utterance(self._waiting.pop(name), f"{name} was given up: too many others wait")
         self._remember_done(name)
 
-    def _lose_utterance(self, waiting: _Waiting, reason: str) -> None:
+    def _lose_utterance(self, waiting: PendingUtterance, reason: str) -> None:
         self._say_lost(waiting.speaker, "utterance", 1, reason)
 
     def _lose(self, message: Message, reason: str) -> None:
@@ -249,7 +227,7 @@ class UtteranceAligner:
                 self._finish(change.utterance)
         return sorted(changes, key=lambda change: change.utterance.order)
 
-    def _consider(self, name: str, waiting: _Waiting, now_ns: int) -> Change | None:
+    def _consider(self, name: str, waiting: PendingUtterance, now_ns: int) -> Change | None:
         if waiting.ended is None:
             return self._partial(name, waiting, now_ns)
         whole = self.watermarks.passed(waiting.ended.end_ns)
@@ -260,7 +238,7 @@ class UtteranceAligner:
         waiting.ready, waiting.dirty = True, False
         return Change(self._aligned(name, waiting, waiting.ended.end_ns), complete=complete)
 
-    def _partial(self, name: str, waiting: _Waiting, now_ns: int) -> Change | None:
+    def _partial(self, name: str, waiting: PendingUtterance, now_ns: int) -> Change | None:
         if not waiting.partial_due_ns or now_ns < waiting.partial_due_ns:
             return None
         elapsed = (now_ns - waiting.partial_due_ns) // self._partial_ns + 1
@@ -269,7 +247,7 @@ class UtteranceAligner:
         utterance = self._aligned(name, waiting, max(end_ns, waiting.start_ns))
         return None if utterance.empty else Change(utterance, partial=True)
 
-    def _aligned(self, name: str, waiting: _Waiting, end_ns: int) -> AlignedUtterance:
+    def _aligned(self, name: str, waiting: PendingUtterance, end_ns: int) -> AlignedUtterance:
         interval = Interval(waiting.start_ns, end_ns)
         frames = {
             kind: cut
@@ -330,7 +308,7 @@ class UtteranceAligner:
         """Return all that it needs to go on, as a journal keeps it."""
         return AlignerSnapshot(
             watermarks=self.watermarks.snapshot(),
-            pending=[_kept(name, waiting) for name, waiting in self._waiting.items()],
+            pending=[waiting.snapshot() for waiting in self._waiting.values()],
             done=list(self._done),
             tracks=[
                 FrameTrackSnapshot(speaker, kind, track.dropped, track.snapshot())
@@ -346,43 +324,12 @@ class UtteranceAligner:
         aligner = cls(session)
         aligner.watermarks = Watermarks.restored(kept.watermarks)
         aligner.gaps = list(kept.gaps)
-        aligner._waiting = OrderedDict((each.utterance, _restored(each)) for each in kept.pending)
+        aligner._waiting = OrderedDict(
+            (each.utterance, PendingUtterance.restored(each)) for each in kept.pending
+        )
         aligner._done = OrderedDict.fromkeys(kept.done)
         for track in kept.tracks:
             restored = FrameTrack.restored(track.blocks, track.dropped)
             aligner._tracks[track.speaker, track.kind] = restored
         aligner._epochs = dict(kept.epochs)
         return aligner
-
-
-def _kept(name: str, waiting: _Waiting) -> PendingSnapshot:
-    return PendingSnapshot(
-        utterance=name,
-        source=waiting.source,
-        speaker=waiting.speaker,
-        start_ns=waiting.start_ns,
-        ended=waiting.ended,
-        announced_ns=waiting.announced_ns,
-        partial_due_ns=waiting.partial_due_ns,
-        ready=waiting.ready,
-        dirty=waiting.dirty,
-        observations=kept_arrays(waiting.observations),
-        text=waiting.text,
-        text_is_final=waiting.text_is_final,
-    )
-
-
-def _restored(kept: PendingSnapshot) -> _Waiting:
-    return _Waiting(
-        source=kept.source,
-        speaker=kept.speaker,
-        start_ns=kept.start_ns,
-        ended=kept.ended,
-        announced_ns=kept.announced_ns,
-        partial_due_ns=kept.partial_due_ns,
-        ready=kept.ready,
-        dirty=kept.dirty,
-        observations=restored_arrays(kept.observations),
-        text=kept.text,
-        text_is_final=kept.text_is_final,
-    )
