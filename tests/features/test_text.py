@@ -8,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from affectstream.features.text import (
     TOKENS,
     UNKNOWN_ID,
-    TranscriptTokens,
     learn_vocabulary,
     read_word_vectors,
     token_ids,
@@ -52,25 +49,6 @@ def test_a_vocabulary_numbers_the_frequent_first() -> None:
     assert learn_vocabulary(texts, least=2) == {"b": 2, "a": 3}
 
 
-def test_a_changed_tail_is_cut_again_and_nothing_else() -> None:
-    vocabulary = learn_vocabulary(["i do n't know what you want"])
-    transcript = TranscriptTokens(vocabulary, 8)
-    transcript.update("i don't")
-    transcript.update("i don't know what")
-    assert transcript.cut == 4
-    found = transcript.update("i don't know that you")
-    assert transcript.cut == 6
-    np.testing.assert_array_equal(found, token_ids("i don't know that you", vocabulary, 8))
-
-
-@given(st.lists(st.text(alphabet="abn't's. 1,[]\n", max_size=30), max_size=6))
-def test_a_transcript_that_changes_is_the_same_as_a_new_one(versions: list[str]) -> None:
-    vocabulary = {"a": 2, "b": 3, "n't": 4, "'s": 5}
-    transcript = TranscriptTokens(vocabulary, 12)
-    for text in versions:
-        np.testing.assert_array_equal(transcript.update(text), token_ids(text, vocabulary, 12))
-
-
 def test_vectors_are_read_from_glove_and_from_json(tmp_path: Path) -> None:
     plain, mapped = tmp_path / "glove.txt", tmp_path / "glove.json"
     plain.write_text("3 3\n" + GLOVE + "the 9 9 9\n")
@@ -79,7 +57,7 @@ def test_vectors_are_read_from_glove_and_from_json(tmp_path: Path) -> None:
     one, other = read_word_vectors(plain), read_word_vectors(mapped)
     assert one.vocabulary == other.vocabulary == {"the": 2, "do": 3, "n't": 4}
     np.testing.assert_array_equal(one.table, other.table)
-    found = one.embed("Don't panic", 4)
+    found = one.table[token_ids("Don't panic", one.vocabulary, 4)]
     np.testing.assert_array_equal(found, [[0, 0, 0], [1, 2, 3], [-1, -2, -3], [0, 0, 0]])
 
 

@@ -14,19 +14,15 @@ from numpy.typing import NDArray
 
 from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream.corpus.raw_media import audio_blocks, mocap_blocks
-from affectstream.features.egemaps.front_end import (
-    EGEMAPS_HOP_SAMPLES,
-    FRONT_END,
-    VOICE_SAMPLES,
-    Egemaps,
-)
+from affectstream.features.egemaps.front_end import EGEMAPS_HOP_SAMPLES, FRONT_END, Egemaps
+from affectstream.features.egemaps.voiced import PITCH_FRAME_SAMPLES
 from affectstream.messages import Acoustic, Audio, Gap, Message, Mocap
 from affectstream.sources.mocap.frames import MocapLoss
 from affectstream.sources.resampling import TimelineResampler
 from affectstream.timebase import SAMPLE_RATE_HZ, samples_to_ns
 
 _HOP_NS = samples_to_ns(EGEMAPS_HOP_SAMPLES, SAMPLE_RATE_HZ)
-_FRAME_NS = samples_to_ns(VOICE_SAMPLES, SAMPLE_RATE_HZ)
+_FRAME_NS = samples_to_ns(PITCH_FRAME_SAMPLES, SAMPLE_RATE_HZ)
 
 TimedMessage = tuple[int, int, Message]
 """When a message is published (event time, ns), its rank among those of that instant, and it."""

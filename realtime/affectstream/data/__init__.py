@@ -1,6 +1,6 @@
-"""Where the bundled data lie.
+"""The bundled data: a synthetic demo dialogue, and a tiny speech recogniser's model.
 
-Knows: the folders inside the package.
+Knows: in which folders they are.
 Refuses to know: what is in the files, and who reads them.
 """
 
@@ -12,10 +12,10 @@ _HERE = Path(__file__).resolve().parent
 
 
 def demo_folder() -> Path:
-    """Return the folder of the synthetic demo dialogue (``dialogue.json`` names its files)."""
+    """Return the folder of the demo dialogue; ``dialogue.json`` in it names the other files."""
     return _HERE / "demo"
 
 
 def tiny_vosk_model() -> Path:
-    """Return the folder of the tiny Vosk model; it knows espeak-ng voices, not human speech."""
+    """Return the folder of the tiny Vosk model, which knows espeak-ng's voices only."""
     return _HERE / "vosk-tiny"

@@ -1,5 +1,5 @@
-"""Descriptors of sound, motion and words: numpy only, streaming, bounded state.
+"""Descriptors of sound, faces and words: what the models read, computed with numpy alone.
 
-Knows: how to turn samples, frames and words into the numbers that the models were trained on.
-Refuses to know: where the samples come from, and what is done with the numbers.
+Front ends take a stream in chunks of any size (``push``, ``finish``): ``egemaps``, ``tripathi34``,
+``woellmer``, ``face_markers``, ``mocap``. ``functionals`` and ``text`` work on whole utterances.
 """

@@ -1,15 +1,15 @@
-"""46 markers of a face whose head keeps still, and their slopes, after Wöllmer et al. (2010).
+"""46 face markers without the head's motion, and their slopes, after Wöllmer et al. (2010).
 
-Knows: IEMOCAP's 55 markers, which of them show expression, which stay with the skull, and how the
-head's motion is taken out of a frame.
+Knows: which of IEMOCAP's 55 markers show expression, which are fixed to the skull, and how the
+head's motion is removed.
 Refuses to know: files, utterances, and the reduction to 30 principal features.
 
-Of the 55, the five of the nose and the two of the eyelids hardly move or are often lost, and the
-two of the headband are not of the face; 46 remain. The nose and the headband stay with the skull:
-each frame is turned so that these lie as in a reference frame (least squares: Kabsch 1976), and
-shifted so that the tip of the nose is the origin. The reference is the first frame that has them
-all, itself turned so that x points from the right of the head to the left and y up the nose; so
-the numbers do not depend on how a head was held in the beginning.
+Of the 55 markers, the five of the nose and the two of the eyelids hardly move or are often lost,
+and the two of the headband are not on the face; 46 remain. The nose and the headband are fixed to
+the skull. Each frame is turned so that they lie as in a reference frame (least squares, Kabsch
+1976), and shifted so that the tip of the nose is the origin. The reference is the first frame that
+has them all, turned so that x points to the left of the head and y up the nose. So the result does
+not depend on how the head was held at the beginning.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ EXPRESSIVE = (
 """Chin, forehead, cheeks, below the eyes, brows, mouth."""
 
 RIGID = ("TNOSE", "MH", "MNOSE", "LNSTRL", "RNSTRL", "LHD", "RHD")
-"""What stays with the skull; the tip of the nose first."""
+"""Markers that are fixed to the skull: tip of the nose first, nose, headband."""
 
 _TIP, _BRIDGE, _LEFT, _RIGHT = (RIGID.index(name) for name in ("TNOSE", "MH", "LHD", "RHD"))
 _AXES = "xyz"
 _POSITIONS = tuple(f"{marker}.{axis}" for marker in EXPRESSIVE for axis in _AXES)
-_LEAST = 3  # markers that settle a rotation
+_LEAST = 3  # markers that are needed to find a rotation
 
 _Floats = NDArray[np.float64]
 _Rows = NDArray[np.float32]
 
 
 class FaceMarkers:
-    """Frames in, positions (138, as recorded: mm) and slopes (138, per frame) out.
+    """Turns frames into 138 positions (mm, as recorded) and 138 slopes (per frame).
 
-    A coordinate that the tracker lost is NaN, and so is a slope that lacks a neighbour. A frame
-    with fewer than three markers of the skull is turned as the one before it.
+    A coordinate that the tracker lost is NaN, and so is a slope if a neighbour is missing. A frame
+    with fewer than three of the skull's markers is turned as the frame before it.
 
     Args:
-        channels: the columns of the frames, such as ``CH1.x``; others than the markers' are
-            allowed, letters' case does not matter.
-        reference: (7, 3) the markers ``RIGID`` of the face at rest, where they are known.
+        channels: names of the frames' columns, such as ``CH1.x``, in upper or lower case. Columns
+            that are no marker's are ignored.
+        reference: (7, 3), the markers ``RIGID`` at rest; None takes them from the stream.
 
     Raises:
-        ValueError: a marker's channel is missing.
+        ValueError: a marker's column is missing.
     """
 
     names = (*_POSITIONS, *(f"delta_{name}" for name in _POSITIONS))
@@ -63,14 +63,14 @@ class FaceMarkers:
         place = {channel.upper(): number for number, channel in enumerate(channels)}
         wanted = [f"{marker}.{axis}".upper() for marker in (*EXPRESSIVE, *RIGID) for axis in _AXES]
         if missing := [channel for channel in wanted if channel not in place]:
-            raise ValueError(f"the frames lack {', '.join(missing[:3])} and the like")
+            raise ValueError(f"the frames lack {', '.join(missing[:3])}, ...")
         self._columns = np.array([place[channel] for channel in wanted])
         self._reference = None if reference is None else _upright(reference)
         self._rotation = np.eye(3)
         self._held: _Floats | None = None  # the last two frames' positions
 
     def push(self, frames: NDArray[Any]) -> _Rows:
-        """Return the rows (m, 276) of the frames whose right neighbour has come."""
+        """Take frames (n, columns); return the rows (m, 276) of those whose next frame has come."""
         if not len(frames):
             return np.empty((0, len(self.names)), dtype=np.float32)
         points = frames[:, self._columns].astype(np.float64).reshape(len(frames), -1, 3)
@@ -83,13 +83,16 @@ class FaceMarkers:
         return _with_slopes(around)
 
     def finish(self) -> _Rows:
-        """Return the last frame's row."""
+        """Return the last frame's row, (1, 276); (0, 276) if no frame came."""
         if self._held is None:
             return np.empty((0, len(self.names)), dtype=np.float32)
         return _with_slopes(np.concatenate((self._held, self._held[-1:])))
 
     def _still(self, face: _Floats, skull: _Floats) -> _Floats:
-        """Return the face (n, 46, 3) without the head's motion."""
+        """Return the face (n, 46, 3) without the head's motion.
+
+        Before a reference is found, only the nose's tip is subtracted.
+        """
         if self._reference is None:
             whole = np.flatnonzero(np.isfinite(skull).all(axis=(1, 2)))
             if not len(whole):
@@ -103,7 +106,7 @@ class FaceMarkers:
         return still
 
     def _alignments(self, skull: _Floats, reference: _Floats) -> tuple[_Floats, _Floats]:
-        """Return how each frame turns onto the reference (n, 3, 3), and its nose's tip (n, 3)."""
+        """Return each frame's rotation onto the reference (n, 3, 3), and its nose's tip (n, 3)."""
         seen = np.asarray(np.isfinite(skull).all(axis=2))  # (n, 7)
         share = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
         points = np.where(seen[..., None], skull, 0.0)
@@ -112,7 +115,7 @@ class FaceMarkers:
         spread = np.where(seen[..., None], points - centre[:, None], 0.0)
         rest = reference - rest_centre[:, None]
         left, _, right = np.linalg.svd(np.einsum("nmx,nmy->nxy", spread, rest))
-        left[:, :, 2] *= np.sign(np.linalg.det(left @ right))[:, None]  # a turn, not a mirror
+        left[:, :, 2] *= np.sign(np.linalg.det(left @ right))[:, None]  # no reflection
         turns = left @ right
         settled = seen.sum(axis=1) >= _LEAST
         latest = np.maximum.accumulate(np.where(settled, np.arange(len(turns)) + 1, 0))
@@ -124,7 +127,7 @@ class FaceMarkers:
 
 
 def _upright(skull: _Floats) -> _Floats:
-    """Return a skull (7, 3) with the nose's tip at 0, x to the head's left, y up the nose."""
+    """Return a skull (7, 3) with the nose's tip at 0, x to the head's left and y up the nose."""
     centred = skull - skull[_TIP]
     across = centred[_LEFT] - centred[_RIGHT]
     across = across / max(float(np.linalg.norm(across)), 1e-9)
@@ -135,6 +138,6 @@ def _upright(skull: _Floats) -> _Floats:
 
 
 def _with_slopes(around: _Floats) -> _Rows:
-    """Return frames beside half the difference of their neighbours."""
+    """Return the inner frames, each beside half the difference of its two neighbours."""
     slopes = 0.5 * (around[2:] - around[:-2])
     return np.concatenate((around[1:-1], slopes), axis=1).astype(np.float32)

@@ -1,11 +1,10 @@
-"""Overlapping frames of a stream of samples.
+"""Cuts a stream of samples into overlapping frames.
 
-Knows: how to cut samples that arrive in chunks of any size into frames, a block of them at a time.
+Knows: how samples that arrive in chunks of any size become blocks of frames.
 Refuses to know: what is computed from a frame.
 
-Blocks begin at fixed positions of the stream, whatever the chunks were: block ``b`` holds frames
-``b * block_frames`` and on. What is computed from a block therefore is the same, to the last bit,
-however the stream was cut up.
+Block ``b`` holds frames ``b * block_frames`` to ``(b + 1) * block_frames - 1``, however the samples
+were cut into chunks. So what is computed from the blocks is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -16,17 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_FRAMES = 20
-"""Frames in a block while streaming: 200 ms at a 10 ms hop, which spreads numpy's call overhead."""
+"""Frames in a block while streaming: 200 ms at a hop of 10 ms. Smaller blocks would cost more."""
 
 BATCH_FRAMES = 300
-"""Frames in a block where all samples are there at once: more cost no less."""
+"""Frames in a block where all samples are there at once. Larger blocks would not cost less."""
 
 Samples = NDArray[Any]
 Frames = NDArray[np.float32]
 
 
 def as_signal(samples: Samples) -> NDArray[np.float32]:
-    """Return ``samples``, shape (n,), as float32 in -1..1; int16 is scaled, non-finite becomes 0.
+    """Return ``samples``, shape (n,), as float32 in -1..1.
+
+    int16 is divided by 32768. Floating point is clipped; what is not finite becomes 0.
 
     Raises:
         ValueError: the samples are not one channel.
@@ -48,14 +49,17 @@ def as_signal(samples: Samples) -> NDArray[np.float32]:
 class Framer:
     """Cuts a stream into frames of ``frame_samples`` every ``hop_samples``.
 
-    Frame ``i`` covers samples ``i * hop_samples - lead_samples`` and on; what lies before the
-    stream counts as zero.
+    Frame ``i`` starts at sample ``i * hop_samples - lead_samples``. Samples before the stream's
+    beginning are 0.
 
     Args:
-        frame_samples: length of a frame, the lead included.
-        hop_samples: distance between the starts of two frames.
+        frame_samples: length of a frame, with the lead.
+        hop_samples: from the start of one frame to the start of the next.
         block_frames: frames in each block that ``push`` returns.
-        lead_samples: how many of a frame's samples lie before its nominal start.
+        lead_samples: how many of a frame's samples lie before ``i * hop_samples``.
+
+    Raises:
+        ValueError: a length is out of range.
     """
 
     def __init__(
@@ -67,10 +71,16 @@ class Framer:
         self.hop_samples = hop_samples
         self.block_frames = block_frames
         self._held = np.zeros(lead_samples, dtype=np.float32)
-        self._skip = 0  # samples still to be thrown away, where the hop exceeds the frame
+        self._skip = 0  # samples between frames, where the hop is longer than the frame
 
     def push(self, samples: Samples) -> list[Frames]:
-        """Return the blocks completed by ``samples``, each (block_frames, frame_samples), views."""
+        """Return the blocks that ``samples`` complete, each (block_frames, frame_samples).
+
+        They are read-only views, because frames share samples.
+
+        Args:
+            samples: (m,), as for ``as_signal``.
+        """
         self._held = np.concatenate((self._held, as_signal(samples)))
         self._throw_away()
         step = self.block_frames * self.hop_samples
@@ -85,7 +95,7 @@ class Framer:
         return blocks
 
     def finish(self) -> Frames:
-        """Return the whole frames that are left, (k, frame_samples); then the framer is spent."""
+        """Return the whole frames that are left, (k, frame_samples). Nothing may be pushed then."""
         count = max(0, (len(self._held) - self.frame_samples) // self.hop_samples + 1)
         frames = self._view(0, count)
         self._held = self._held[:0]
@@ -108,5 +118,5 @@ class Framer:
             offset=start * stride,
             strides=(stride * self.hop_samples, stride),
         )
-        frames.flags.writeable = False  # frames overlap
+        frames.flags.writeable = False  # frames share samples
         return frames

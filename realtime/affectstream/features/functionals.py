@@ -1,19 +1,18 @@
-"""Functionals of an utterance's rows: a number of fixed length for any length of speech.
+"""Functionals: statistics of an utterance's rows, equally many for any length of speech.
 
 Knows: moments, regressions, positions of extremes, quartiles and percentiles of columns, after
 Wöllmer et al. (2010).
 Refuses to know: what the columns are, and how long a row lasts.
 
-What is not finite counts as missing; a column without any value has NaN functionals. Time runs
-from 0 at the first row to 1 at the last, missing values or not, so that slopes are per utterance
-and positions are shares of it. Moments are the population's (divided by n); kurtosis is in excess
-of the normal distribution's; a regression's error is its mean squared residual. Where there are
-too few values for a slope or a curve, it is 0; the skewness and kurtosis of a constant are 0.
+Values that are not finite count as missing; a column without any value has NaN functionals. Time
+runs from 0 at the first row to 1 at the last, so slopes are per utterance and positions are shares
+of it. Moments divide by n; kurtosis is 0 for a normal distribution; a regression's error is its
+mean squared residual. Too few values for a slope or a curve make it 0. Skewness and kurtosis of a
+constant are 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,18 +30,14 @@ FUNCTIONALS = (
     *("percentile_1", "quartile_1", "median", "quartile_3", "percentile_99"),
     *("iqr_1_2", "iqr_2_3", "iqr_1_3", "percentile_range"),
 )
-
-
-def functional_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of what ``functionals`` gives, all of the first column first."""
-    return tuple(f"{column}.{name}" for column in columns for name in FUNCTIONALS)
+"""Names of the k functionals of a column, in the order of ``functionals``."""
 
 
 def functionals(rows: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the functionals (d * k,) of rows (n, d), all k of the first column first.
+    """Return the functionals (d * k,) of rows (n, d): all k of the first column, then the next's.
 
     Raises:
-        ValueError: the rows are no matrix.
+        ValueError: the rows are not (n, d).
     """
     if rows.ndim != 2:
         raise ValueError(f"rows must be (n, d), not {rows.shape}")
@@ -57,7 +52,12 @@ def functionals(rows: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _of_columns(values: _Floats, known: NDArray[np.bool_], count: NDArray[np.intp]) -> _Floats:
-    """Return (d, k) of columns that have at least one value."""
+    """Return the functionals (d, k) of columns that have at least one value each.
+
+    Args:
+        values, known: (n, d); ``known`` is False where a value is missing.
+        count: (d,), known values of each column.
+    """
     zeroed = np.where(known, values, 0.0)
     mean = zeroed.sum(axis=0) / count
     centred = np.where(known, values - mean, 0.0)
@@ -75,7 +75,7 @@ def _moments(mean: _Floats, centred: _Floats, count: NDArray[np.intp]) -> list[_
     variance = squares.sum(axis=0) / count
     third = (squares * centred).sum(axis=0) / count
     fourth = (squares * squares).sum(axis=0) / count
-    # Of a constant, rounding leaves a variance of some 1e-32 of the square.
+    # Rounding leaves a constant a variance of some 1e-32 of its square.
     varies = variance > 1e-24 * np.square(mean)
     return [
         mean,
@@ -88,7 +88,10 @@ def _moments(mean: _Floats, centred: _Floats, count: NDArray[np.intp]) -> list[_
 def _regressions(
     mean: _Floats, centred: _Floats, known: NDArray[np.bool_], count: NDArray[np.intp]
 ) -> list[_Floats]:
-    """Fit polynomials that are orthogonal over each column's own known times, then expand them."""
+    """Return slope, offset and error of a line, and curve, slope, offset and error of a parabola.
+
+    They are fitted as polynomials that are orthogonal over the times at which each column is known.
+    """
     time = _time(len(centred))[:, None]
     middle = np.where(known, time, 0.0).sum(axis=0) / count
     first = np.where(known, time - middle, 0.0)  # (n, d)

@@ -1,13 +1,13 @@
-"""Pitch by autocorrelation, after Boersma (1993): candidates of a frame, and a path through them.
+"""Praat's pitch, by autocorrelation: the candidates of a frame, and the best path through them.
 
-Knows: how periods are found in a frame's autocorrelation, how strong each is, and which of them
-form the cheapest path, decided a fixed number of frames later.
-Refuses to know: samples, and what else is described beside the pitch.
+Knows: how candidates are found in a frame's autocorrelation, how strong each is, and which path
+through them has the highest score.
+Refuses to know: samples, and other descriptors.
 
-P. Boersma (1993), Accurate short-term analysis of the fundamental frequency and the
-harmonics-to-noise ratio of a sampled sound. IFA Proceedings 17, 97-110. Costs and thresholds are
-the ones that Praat's manual gives as standard; that costs are per 10 ms, and that octaves count
-from the ceiling, is what Praat was seen to do.
+After P. Boersma (1993), *Accurate short-term analysis of the fundamental frequency and the
+harmonics-to-noise ratio of a sampled sound*, IFA Proceedings 17, 97-110. Costs and thresholds are
+the standard ones of Praat's manual. Two things were measured on Praat itself: its costs are per
+10 ms, and octaves count from the ceiling.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from affectstream.timebase import SAMPLE_RATE_HZ
 
 FLOOR_HZ = 60.0
 """The lowest pitch: three of its periods fill a frame of 50 ms."""
+
 CEILING_HZ = 600.0
+
 PATH_DELAY_FRAMES = 20
 """A frame's pitch is decided when this many frames have followed."""
 
 AUTOCORRELATION_CANDIDATES = 10
-"""At most, in a frame; the first says that there is no voice."""
+"""The most candidates of a frame. The first is always "unvoiced"."""
 
 LAGS = int(SAMPLE_RATE_HZ / FLOOR_HZ) + 10
-"""How much of an autocorrelation is looked at: the longest period, and what interpolates it."""
+"""Lags of an autocorrelation that are used: the longest period, and some for interpolation."""
 
 _VOICING_THRESHOLD = 0.45
 _SILENCE_THRESHOLD = 0.03
@@ -39,20 +41,19 @@ _OCTAVE_JUMP_COST = 0.35
 _VOICED_UNVOICED_COST = 0.14
 _STANDARD_STEP_S = 0.01
 _NEVER = -1e9
-_TAPS = 8
-"""On each side, of the filter that gives the autocorrelation between its lags."""
+_TAPS = 8  # on each side, of the filter that interpolates between lags
 
 _Floats = NDArray[np.float64]
 _Candidates = tuple[_Floats, _Floats]
-"""Pitches in Hz, 0 for none, and their strengths, both (n, k)."""
+"""Pitches in Hz, (n, k), 0 for unvoiced, and their strengths, (n, k)."""
 
 
 def unvoiced_strength(local_peak: _Floats, reference_peak: _Floats) -> _Floats:
-    """Return (n,) how much speaks for a frame without a voice.
+    """Return the strengths, (n,), of the candidate "unvoiced". The quieter a frame, the stronger.
 
     Args:
-        local_peak: (n,) the greatest absolute value in each frame.
-        reference_peak: (n,) what counts as loud.
+        local_peak: (n,), the greatest absolute sample of each frame.
+        reference_peak: (n,), the greatest absolute sample of the recording, or the one so far.
     """
     loud = local_peak / np.maximum(reference_peak, 1e-12)
     quiet = 2.0 - loud * ((1.0 + _VOICING_THRESHOLD) / _SILENCE_THRESHOLD)
@@ -61,9 +62,14 @@ def unvoiced_strength(local_peak: _Floats, reference_peak: _Floats) -> _Floats:
 
 
 def may_be_voiced(unvoiced: _Floats, step_s: float) -> NDArray[np.bool_]:
-    """Return (n,) whether any voice could win against ``unvoiced`` on a path of ``step_s``.
+    """Return, (n,), whether a voiced candidate could win in a frame; if not, none need be sought.
 
-    A voice's strength is at most 1, and it spares its neighbours two changes at most.
+    A candidate's strength is at most 1, and choosing it avoids two changes at most between voiced
+    and unvoiced.
+
+    Args:
+        unvoiced: (n,), from ``unvoiced_strength``.
+        step_s: time from frame to frame.
     """
     spared = 2 * _VOICED_UNVOICED_COST * _STANDARD_STEP_S / step_s
     possible: NDArray[np.bool_] = unvoiced < 1.0 + spared
@@ -73,18 +79,18 @@ def may_be_voiced(unvoiced: _Floats, step_s: float) -> NDArray[np.bool_]:
 def autocorrelation_candidates(
     correlation: _Floats, rows: NDArray[np.intp], unvoiced: _Floats
 ) -> _Candidates:
-    """Return the candidates of ``len(unvoiced)`` frames, the unvoiced one first.
+    """Return the candidates of n frames: "unvoiced" first, then the strongest.
 
     Args:
-        correlation: (m, LAGS) of the sound, 1 at lag 0, of those frames that may be voiced.
-        rows: (m,) their numbers.
-        unvoiced: (n,) the strength of the unvoiced candidate of each frame.
+        correlation: (m, LAGS), autocorrelations, 1 at lag 0, of the frames that may be voiced.
+        rows: (m,), which of the n frames these are.
+        unvoiced: (n,), strength of the unvoiced candidate of each frame.
     """
     found, found_hz, height = _peaks(correlation)
     score = height - _OCTAVE_COST * np.log2(CEILING_HZ / found_hz)
     order = np.lexsort((-score, found))
     found, found_hz, score = found[order], found_hz[order], score[order]
-    column = np.arange(1, len(found) + 1) - np.searchsorted(found, found)  # 1: the frame's best
+    column = np.arange(1, len(found) + 1) - np.searchsorted(found, found)  # rank in its frame
     kept = column < AUTOCORRELATION_CANDIDATES
     found, column = rows[found[kept]], column[kept]
     width = 1 + int(column.max(initial=0))
@@ -97,14 +103,14 @@ def autocorrelation_candidates(
 
 
 def _peaks(correlation: _Floats) -> tuple[NDArray[np.intp], _Floats, _Floats]:
-    """Return row, pitch in Hz and height of the maxima between the floor and the ceiling."""
+    """Return row, pitch in Hz and height, each (k,), of the maxima from floor to ceiling."""
     first, end = int(SAMPLE_RATE_HZ / CEILING_HZ), int(SAMPLE_RATE_HZ / FLOOR_HZ) + 2
     rises = correlation[:, first:end] > correlation[:, first - 1 : end - 1]
     is_peak = rises[:, :-1] & ~rises[:, 1:]
     is_peak &= correlation[:, first : end - 1] > 0.5 * _VOICING_THRESHOLD
     row, column = np.nonzero(is_peak)
     column += first
-    # (k, 5): half a lag apart around the maximum, then a parabola through the greatest's sides
+    # Values half a lag apart around each maximum, (k, 5); a parabola through the greatest three.
     near = correlation[row[:, None], column[:, None] + _NEAR] @ _BETWEEN
     middle = 1 + near[:, 1:4].argmax(axis=1)
     numbers = np.arange(len(row))
@@ -120,7 +126,7 @@ def _peaks(correlation: _Floats) -> tuple[NDArray[np.intp], _Floats, _Floats]:
 
 
 def _interpolation() -> _Floats:
-    """Return (2 taps + 1, 5): values at -1, -1/2, 0, 1/2 and 1 lag from those around 0."""
+    """Return the filters, (2 taps + 1, 5), for values at -1, -1/2, 0, 1/2 and 1 lag from a lag."""
     places = np.arange(-_TAPS, _TAPS + 1)
     distance = places[:, None] - np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     window = 0.5 + 0.5 * np.cos(np.pi * distance / (_TAPS + 1))
@@ -133,25 +139,25 @@ _BETWEEN = _interpolation()
 
 
 class PraatPitchPath:
-    """The cheapest path through the frames' candidates, decided ``PATH_DELAY_FRAMES`` later.
+    """The path through the frames' candidates with the highest score (Viterbi).
 
-    A frame's pitch is the one on the best path that ends ``PATH_DELAY_FRAMES`` after it, so that
-    the answer does not depend on how many frames came at once.
+    A frame's pitch is taken from the best path that ends ``PATH_DELAY_FRAMES`` later, so it does
+    not depend on how many frames come at once.
 
     Args:
-        step_s: time between frames; the costs of a change are per ``step_s``.
+        step_s: time from frame to frame.
     """
 
     def __init__(self, step_s: float) -> None:
         correction = _STANDARD_STEP_S / step_s
         self._jump_cost = _OCTAVE_JUMP_COST * correction
         self._voicing_cost = _VOICED_UNVOICED_COST * correction
-        self._score = np.zeros(1)  # before the first frame: anything is as good
+        self._score = np.zeros(1)  # before the first frame, all is equally good
         self._last_hz: _Floats | None = None
         self._history: deque[tuple[list[int], list[float]]] = deque()
 
     def push(self, candidates: _Candidates) -> list[float]:
-        """Return the pitches in Hz, 0 for none, of the frames that these settle."""
+        """Take frames; return the pitches in Hz (0: unvoiced) of those that are decided now."""
         pitch_hz, strength = candidates
         settled = []
         for cost, local, frame_hz in zip(
@@ -164,15 +170,15 @@ class PraatPitchPath:
             if len(self._history) > PATH_DELAY_FRAMES:
                 settled.append(self._oldest())
                 self._history.popleft()
-        self._score = self._score - self._score.max()  # so that it stays near 0 for ever
+        self._score = self._score - self._score.max()  # or it would grow for ever
         return settled
 
     def finish(self) -> list[float]:
-        """Return the pitches of the frames that are left."""
+        """Return the pitches of the frames that were not decided yet."""
         return self._trace() if self._history else []
 
     def _costs(self, pitch_hz: _Floats) -> _Floats:
-        """Return (n, to, from): what it costs to follow one frame's candidate by the next's."""
+        """Return the costs, (n, to, from), of going from one frame's candidate to the next's."""
         count, width = pitch_hz.shape
         last_hz = pitch_hz[:1, :1] if self._last_hz is None else self._last_hz
         wide = np.zeros((count + 1, max(width, last_hz.shape[1])))
@@ -189,7 +195,7 @@ class PraatPitchPath:
         return costs
 
     def _oldest(self) -> float:
-        """Return where the best path begins."""
+        """Return the pitch of the oldest frame on the best path."""
         state = int(self._score.argmax())
         for came_from, _ in islice(reversed(self._history), len(self._history) - 1):
             state = came_from[state]

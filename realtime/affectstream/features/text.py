@@ -1,13 +1,12 @@
-"""Transcripts as 500 token numbers, and as word vectors, after Tripathi and Beigi (2018).
+"""Transcripts as 500 token numbers, and word vectors, after Tripathi and Beigi (2018).
 
-Knows: how a text is cut into the tokens that GloVe's vocabularies have, which number a token has,
-and the files that word vectors come in.
-Refuses to know: networks, and who recognised the words.
+Knows: how a text is cut into tokens as GloVe's vocabularies have them, which number each gets, and
+the formats of files of word vectors.
+Refuses to know: networks, and how the words were recognised.
 
-Number 0 fills up, number 1 is a word that is not known; both have a vector of zeros. What fills up
-comes first, so that a recurrent network ends on the last word; of longer texts, the last 500
-tokens are kept. The numbers index a learned embedding (128 columns in the paper), or the rows of
-``WordVectors``.
+Number 0 is padding and number 1 an unknown word; the vectors of both are zeros. Padding comes
+first, so that a recurrent network ends with the last word. Of a longer text, the last 500 tokens
+are kept. The numbers are rows of a learned embedding or of ``WordVectors.table``.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,7 @@ TOKENS = 500
 PADDING_ID, UNKNOWN_ID = 0, 1
 _FIRST = 2
 
-# As Penn Treebank has it, and so GloVe: do|n't, she|'s. Marks such as [LAUGHTER] are tokens.
+# As in the Penn Treebank, and so in GloVe: do|n't, she|'s. Marks such as [LAUGHTER] are tokens.
 _TOKEN = re.compile(
     r"\[[a-z]+\]|[a-z]+?(?=n't\b)|n't\b|'(?:s|m|d|re|ve|ll)\b|[a-z]+|\d+(?:[.,]\d+)*|\.\.\.|[.,?!]"
 )
@@ -40,72 +38,44 @@ def words_of(text: str) -> list[str]:
 
 
 def learn_vocabulary(texts: Iterable[str], *, least: int = 1) -> dict[str, int]:
-    """Return the tokens that occur at least ``least`` times, most frequent first, numbered."""
+    """Return token -> number, from 2, of the tokens that occur at least ``least`` times.
+
+    The most frequent one comes first.
+    """
     counts = Counter(token for text in texts for token in words_of(text))
     kept = sorted((-count, token) for token, count in counts.items() if count >= least)
     return {token: _FIRST + number for number, (_, token) in enumerate(kept)}
 
 
 def token_ids(text: str, vocabulary: Mapping[str, int], length: int = TOKENS) -> NDArray[np.int64]:
-    """Return the numbers (length,) of a text's last tokens, filled up in front."""
+    """Return the numbers (length,) of a text's last tokens, after as much padding as needed."""
     return _padded([vocabulary.get(token, UNKNOWN_ID) for token in words_of(text)], length)
-
-
-class TranscriptTokens:
-    """The same, while a transcript grows and its tail is revised.
-
-    Only the words from the first one that changed are cut into tokens again.
-    """
-
-    def __init__(self, vocabulary: Mapping[str, int], length: int = TOKENS) -> None:
-        self._vocabulary = vocabulary
-        self._length = length
-        self._words: list[str] = []
-        self._ids: list[list[int]] = []
-        self.cut = 0
-        """Words that were cut into tokens so far."""
-
-    def update(self, text: str) -> NDArray[np.int64]:
-        """Return the numbers (length,) of the whole transcript as it is now."""
-        words = text.split()
-        same = takewhile(lambda pair: pair[0] == pair[1], zip(words, self._words, strict=False))
-        kept = sum(1 for _ in same)
-        del self._ids[kept:]
-        for word in words[kept:]:
-            self._ids.append([self._vocabulary.get(token, UNKNOWN_ID) for token in words_of(word)])
-        self.cut += len(words) - kept
-        self._words = words
-        return _padded([number for ids in self._ids for number in ids], self._length)
 
 
 @dataclass(frozen=True, slots=True)
 class WordVectors:
-    """Word vectors of a file.
+    """The word vectors of a file.
 
     Attributes:
-        vocabulary: the row of each word.
-        table: (rows, d) float32; rows 0 and 1 are zeros.
+        vocabulary: word -> row.
+        table: (rows, d) float32; rows 0 (padding) and 1 (unknown words) are zeros.
     """
 
     vocabulary: dict[str, int]
     table: NDArray[np.float32]
 
-    def embed(self, text: str, length: int = TOKENS) -> NDArray[np.float32]:
-        """Return a text as (length, d)."""
-        vectors: NDArray[np.float32] = self.table[token_ids(text, self.vocabulary, length)]
-        return vectors
-
 
 def read_word_vectors(path: Path, wanted: Container[str] | None = None) -> WordVectors:
-    """Read word vectors: GloVe's text, a word and its numbers in a line, or JSON, word -> list.
+    """Read a file of word vectors: GloVe's text (a word and its numbers per line), or JSON.
 
     Args:
-        path: such as ``glove.6B.300d.txt``, or a ``.json``.
-        wanted: only these words are kept; all 400,000 of GloVe's 300 columns take 480 MB.
+        path: such as ``glove.6B.300d.txt``; a ``.json`` maps words to lists of numbers.
+        wanted: the words to keep, None for all. All of GloVe's 400,000 vectors of 300 numbers take
+            480 MB.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is neither, or its vectors differ in length.
+        ValueError: it has neither format, has no wanted word, or its vectors differ in length.
     """
     rows = _json_rows(path) if path.suffix.lower() == ".json" else _text_rows(path, wanted)
     vocabulary: dict[str, int] = {}
@@ -132,9 +102,9 @@ def _text_rows(
         for number, line in enumerate(lines, 1):
             fields = line.rstrip().split(" ")
             if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
-                continue  # how many words and columns there are, as word2vec's text says
+                continue  # word2vec's text begins with the numbers of words and columns
             width = width or len(fields) - 1
-            # The largest of GloVe's files has words with spaces in them.
+            # In the largest of GloVe's files, some words have spaces in them.
             spaces = max(1, len(fields) - width)
             word = " ".join(fields[:spaces])
             if wanted is None or word in wanted:

@@ -1,19 +1,19 @@
 """The 34 short-term descriptors of Tripathi and Beigi (2018), streaming.
 
-Knows: zero crossings, energies, spectral shape, 13 MFCC and 12 chroma of 0.2 s every 0.1 s, as
-pyAudioAnalysis 0.3.14 (Giannakopoulos 2015) defines them, its oddities included.
-Refuses to know: utterances, beyond laying out their rows as 100 x 34.
+Knows: zero crossings, energies, spectral shape, 13 MFCC and 12 chroma of frames of 0.2 s every
+0.1 s, as pyAudioAnalysis 0.3.14 (Giannakopoulos 2015) computes them.
+Refuses to know: utterances, except that their matrix is 100 x 34.
 
-Each number of a row is that of ``ShortTermFeatures.feature_extraction(..., deltas=False)``. That
-function first shifts and scales the whole recording: its mean becomes 0 and its peak 1. A stream
-cannot know either in advance, so they are arguments, which ``reference`` measures on a recording:
-with them, the rows are pyAudioAnalysis's. Without, they describe the signal as it comes, and since
-scale touches two columns only, ``rescaled`` brings them to the reference's once the peak is known.
+Every number agrees with ``ShortTermFeatures.feature_extraction(..., deltas=False)``. That function
+first shifts and scales the whole recording so that its mean is 0 and its peak 1. A stream does not
+know them in advance, so they are arguments here; ``reference`` measures them on a recording.
+Without them, the rows describe the signal as it is. Its scale affects two columns only, and
+``rescaled`` corrects these when the peak is known.
 
-Oddities of the reference, kept because models were trained on them: the mel filters are laid over
-the bins as if these spanned twice their frequencies; a pitch class takes only the last bin of each
-of its semitones, and the bins below 27.5 Hz (negative semitones) land on the classes of the
-array's end; the spectrum is that of a rectangular window.
+What is odd in the reference is kept, because models were trained on it. The mel filters are placed
+as if the bins spanned twice their frequencies. A chroma class counts only the last bin of each of
+its semitones, and bins below 27.5 Hz (negative semitones) count for the classes at the end of the
+array. The spectrum's window is rectangular.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from affectstream.features.framing import Framer, Frames, Samples, as_signal
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 _Rows = NDArray[np.float32]
-Spectra = NDArray[np.float64]
+_Spectra = NDArray[np.float64]
 
 TRIPATHI_FRAME_SAMPLES = 3_200
 TRIPATHI_HOP_SAMPLES = 1_600
@@ -33,8 +33,7 @@ UTTERANCE_ROWS = 100
 """Rows of an utterance's matrix: its first ten seconds."""
 
 _BINS = TRIPATHI_FRAME_SAMPLES // 2
-_PARTS = 10
-"""Parts of a frame, and of a spectrum, whose energies' entropy is taken."""
+_PARTS = 10  # of a frame and of a spectrum, for the entropy of their energies
 _FILTERS_LINEAR, _FILTERS_LOG = 13, 27
 _MFCC = 13
 _CLASSES = 12
@@ -55,8 +54,8 @@ _NAMES = (
 def reference(samples: Samples) -> tuple[float, float]:
     """Return the recording's ``offset`` and ``peak``, by which pyAudioAnalysis normalises it.
 
-    The offset is the mean, the peak the greatest distance from it; full scale is 1. A recording
-    without a sample has offset 0 and peak 1.
+    The offset is the mean, the peak the greatest distance from it, where full scale is 1. Without
+    any samples they are 0 and 1.
     """
     signal = as_signal(samples)
     if not len(signal):
@@ -70,7 +69,7 @@ class Tripathi34:
 
     Args:
         offset: subtracted from every sample.
-        peak: every sample is divided by it, after that.
+        peak: what every sample is then divided by.
     """
 
     names = _NAMES
@@ -81,19 +80,19 @@ class Tripathi34:
         self._describer = _Describer(_STREAM_BLOCK, offset, peak)
 
     def push(self, samples: Samples) -> _Rows:
-        """Return the rows, (n, 34), completed by these samples: mono, 16 kHz, int16 or -1..1."""
+        """Return the rows, (n, 34), that ``samples`` complete: mono, 16 kHz, int16 or -1..1."""
         blocks = [self._describer.describe(frames) for frames in self._framer.push(samples)]
         return np.concatenate(blocks) if blocks else np.empty((0, len(_NAMES)), dtype=np.float32)
 
     def finish(self) -> _Rows:
-        """Return the rows of the whole frames that are left; what is shorter gives none."""
+        """Return the rows of the whole frames that are left, (k, 34)."""
         return self._describer.describe(self._framer.finish())
 
 
 def extract_tripathi34(samples: Samples, offset: float = 0.0, peak: float = 1.0) -> _Rows:
-    """Return the rows, (n, 34), of a recording; ``offset`` and ``peak`` as for ``Tripathi34``.
+    """Return the rows, (n, 34), of a recording; arguments as for ``Tripathi34``.
 
-    ``extract_tripathi34(samples, *reference(samples))`` is what pyAudioAnalysis gives.
+    ``extract_tripathi34(samples, *reference(samples))`` agrees with pyAudioAnalysis.
     """
     framer = Framer(TRIPATHI_FRAME_SAMPLES, TRIPATHI_HOP_SAMPLES, _BATCH_BLOCK)
     describer = _Describer(_BATCH_BLOCK, offset, peak)
@@ -102,17 +101,17 @@ def extract_tripathi34(samples: Samples, offset: float = 0.0, peak: float = 1.0)
 
 
 def rescaled(rows: _Rows, peak: float) -> _Rows:
-    """Return rows (n, 34) that were taken at peak 1 as they would be at ``peak``."""
+    """Return rows (n, 34), computed with the peak 1, as they would be with ``peak``."""
     scaled = rows.copy()
     scaled[:, 1] /= peak * peak
-    # Each log filter output falls by log10(peak); of an orthonormal cosine transform, only the
-    # first coefficient sees what all inputs share.
+    # Every log filter output falls by log10(peak). What all inputs of an orthonormal cosine
+    # transform share affects its first coefficient only.
     scaled[:, 8] -= np.sqrt(_FILTERS_LINEAR + _FILTERS_LOG) * np.log10(peak)
     return scaled
 
 
 def utterance_matrix(rows: _Rows) -> _Rows:
-    """Return an utterance's rows (n, 34) as (100, 34): cut, or filled up with zeros."""
+    """Return an utterance's rows (n, 34) as (100, 34): cut off, or followed by zeros."""
     matrix = np.zeros((UTTERANCE_ROWS, len(_NAMES)), dtype=np.float32)
     kept = rows[:UTTERANCE_ROWS]
     matrix[: len(kept)] = kept
@@ -120,20 +119,20 @@ def utterance_matrix(rows: _Rows) -> _Rows:
 
 
 class _Describer:
-    """Describes consecutive frames; remembers the last spectrum, for the flux.
+    """Computes the descriptors of consecutive frames. Its state is the last spectrum, for the flux.
 
-    The arrays that it works in are kept from block to block: at these sizes, fresh memory would
-    cost more than the arithmetic.
+    Its work arrays are kept from block to block: allocating them would cost more than the
+    arithmetic.
     """
 
     def __init__(self, block_frames: int, offset: float, peak: float) -> None:
         self._offset = np.float64(offset)
-        self._peak = peak + 1e-10  # as the reference, whose silence must not divide by 0
+        self._peak = peak + 1e-10  # as in the reference, so that silence is not divided by 0
         self._wave = np.empty((block_frames, TRIPATHI_FRAME_SAMPLES))
         self._power = np.empty((block_frames, _BINS))
         self._magnitude = np.empty((block_frames, _BINS))
         self._scratch = np.empty((block_frames, _BINS))
-        self._shares = np.empty((block_frames + 1, _BINS))  # the first: of the frame before
+        self._shares = np.empty((block_frames + 1, _BINS))  # row 0 is the last frame's
         self._started = False
 
     def describe(self, frames: Frames) -> _Rows:
@@ -151,7 +150,7 @@ class _Describer:
         rows[:, 8:21] = np.log10(magnitude[:, :_MEL_BINS] @ _MEL + _EPS) @ _COSINES
         return rows
 
-    def _transform(self, wave: Spectra) -> tuple[Spectra, Spectra]:
+    def _transform(self, wave: _Spectra) -> tuple[_Spectra, _Spectra]:
         spectrum = np.fft.rfft(wave, axis=1)[:, :_BINS]
         scratch = self._scratch[: len(wave)]
         power = np.square(spectrum.real, out=self._power[: len(wave)])
@@ -159,7 +158,7 @@ class _Describer:
         power *= 1.0 / (_BINS * _BINS)
         return power, np.sqrt(power, out=self._magnitude[: len(wave)])
 
-    def _describe_flux(self, magnitude: Spectra, rows: _Rows) -> None:
+    def _describe_flux(self, magnitude: _Spectra, rows: _Rows) -> None:
         shares = self._shares[: len(magnitude) + 1]
         total = magnitude.sum(axis=1, keepdims=True) + _BINS * _EPS
         np.divide(magnitude, total, out=shares[1:])
@@ -171,9 +170,9 @@ class _Describer:
         shares[0] = shares[-1]
 
 
-def _describe_wave(wave: Spectra, rows: _Rows) -> None:
+def _describe_wave(wave: _Spectra, rows: _Rows) -> None:
     crossed = np.zeros(len(wave))
-    for side in (wave > 0, wave < 0):  # from one side to the other is a step of two
+    for side in (wave > 0, wave < 0):  # a change of sign is counted on both sides: twice
         steps = side[:, 1:] != side[:, :-1]
         crossed += np.count_nonzero(steps, axis=1)
     rows[:, 0] = crossed / (2.0 * (TRIPATHI_FRAME_SAMPLES - 1))
@@ -184,7 +183,7 @@ def _describe_wave(wave: Spectra, rows: _Rows) -> None:
     rows[:, 2] = _entropy(energies, total)
 
 
-def _describe_shape(magnitude: Spectra, power: Spectra, rows: _Rows) -> None:
+def _describe_shape(magnitude: _Spectra, power: _Spectra, rows: _Rows) -> None:
     moments = magnitude @ _POWERS  # (n, 3): sums of X, f X, f^2 X
     total = moments[:, 0] + _EPS * magnitude.max(axis=1)
     total[total == 0] = 1.0
@@ -205,9 +204,9 @@ def _describe_shape(magnitude: Spectra, power: Spectra, rows: _Rows) -> None:
 
 
 def _roll_off(
-    power: Spectra, energies: Spectra, threshold: NDArray[np.float64]
+    power: _Spectra, energies: _Spectra, threshold: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the share of the bins below which the energy reaches ``threshold`` (n,)."""
+    """Return the roll-off, (n,): the share of the bins below which the energy is ``threshold``."""
     numbers = np.arange(len(power))
     until = np.cumsum(energies, axis=1) + _EPS
     part = (until > threshold[:, None]).argmax(axis=1)  # (n,)
@@ -218,19 +217,19 @@ def _roll_off(
     return share
 
 
-def _entropy(parts: Spectra, total: NDArray[np.float64]) -> NDArray[np.float64]:
+def _entropy(parts: _Spectra, total: NDArray[np.float64]) -> NDArray[np.float64]:
     share = parts / (total + _EPS)[:, None]
     entropy: NDArray[np.float64] = -np.einsum("np,np->n", share, np.log2(share + _EPS))
     return entropy
 
 
 def _mel_filters() -> NDArray[np.float64]:
-    """Return triangles (bins, 40) that span the bins up to the highest that one uses."""
+    """Return 40 triangular filters, (bins, 40), over the bins up to the highest one in use."""
     edges_hz = np.empty(_FILTERS_LINEAR + _FILTERS_LOG + 2)
     edges_hz[:_FILTERS_LINEAR] = 133.33 + np.arange(_FILTERS_LINEAR) * 200 / 3
     growth = 1.0711703 ** np.arange(1, _FILTERS_LOG + 3)
     edges_hz[_FILTERS_LINEAR:] = edges_hz[_FILTERS_LINEAR - 1] * growth
-    bins_hz = np.arange(_BINS) * SAMPLE_RATE_HZ / _BINS  # twice what they are, as the reference
+    bins_hz = np.arange(_BINS) * SAMPLE_RATE_HZ / _BINS  # doubled, as in the reference
     last = np.floor(edges_hz * _BINS / SAMPLE_RATE_HZ).astype(int)
     filters = np.zeros((_BINS, len(edges_hz) - 2))
     for number in range(filters.shape[1]):
@@ -244,7 +243,7 @@ def _mel_filters() -> NDArray[np.float64]:
 
 
 def _cosines(inputs: int, outputs: int) -> NDArray[np.float64]:
-    """Return the first columns of the orthonormal discrete cosine transform of type II."""
+    """Return the first columns of the orthonormal cosine transform (DCT-II), (inputs, outputs)."""
     angle = np.pi * np.outer(np.arange(inputs) + 0.5, np.arange(outputs)) / inputs
     table: NDArray[np.float64] = np.cos(angle) * np.sqrt(2.0 / inputs)
     table[:, 0] /= np.sqrt(2.0)
@@ -252,15 +251,15 @@ def _cosines(inputs: int, outputs: int) -> NDArray[np.float64]:
 
 
 def _chroma_map() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return which bins of the power spectrum count (k,), and for which class (k, 12)."""
+    """Return the bins of the power spectrum that count, (k,), and their weights, (k, 12)."""
     frequency_hz = np.arange(1, _BINS + 1) * SAMPLE_RATE_HZ / (2 * _BINS)
     semitone = np.round(12 * np.log2(frequency_hz / 27.5)).astype(int)
     wide = np.array([np.count_nonzero(semitone == each) for each in semitone])
-    bin_of = {int(each) % _BINS: number for number, each in enumerate(semitone)}  # the last wins
+    bin_of = {int(each) % _BINS: number for number, each in enumerate(semitone)}  # the last one
     bins = np.array(list(bin_of.values()), dtype=np.intp)
     weights = np.zeros((len(bins), _CLASSES))
     for row, (place, _) in enumerate(bin_of.items()):
-        # The divisor is that of the bin whose number is the semitone: the reference's own.
+        # The reference divides by the entry whose index is the semitone, not by that of the bin.
         weights[row, place % _CLASSES] = 1.0 / wide[semitone[place]]
     return bins, weights
 

@@ -4,13 +4,14 @@ Knows: 12 MFCC, 27 mel bands, pitch and energy of 50 ms every 25 ms, and their f
 82 columns.
 Refuses to know: utterances and their functionals.
 
-One spectrum of the frame (mean removed, Hanning window) serves all: its power is the mel bands',
-their cosine transform the MFCC, its inverse transform the autocorrelation that pitch is found in.
-Pitch (Hz, 0 where there is no voice) follows Boersma (1993), energy is the intensity in dB of
-Praat's manual: the mean square under a Kaiser window, where full scale 1 is 1 Pa, over 20 uPa.
+One power spectrum of the frame (mean removed, Hanning window) serves all of them: its sums are the
+mel bands, whose cosine transform is the MFCC; its inverse transform is the autocorrelation, in
+which the pitch is found. Pitch (Hz, 0 where unvoiced) follows Boersma (1993). Energy is the
+intensity of Praat's manual in dB: the mean square under a Kaiser window relative to 20 uPa, where
+full scale, 1, is taken as 1 Pa.
 
-Where Praat compares a frame's peak with the recording's, to tell silence, a stream does not know
-the recording's: unless one is given, the greatest so far counts, fading with a half-life of 10 s.
+To recognise silence, Praat compares a frame's peak with the recording's. A stream does not know
+that. If it is not given, the greatest peak so far is used, which decays with a half-life of 10 s.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ _Floats = NDArray[np.float64]
 WOELLMER_FRAME_SAMPLES = 800
 WOELLMER_HOP_SAMPLES = 400
 DELAY_ROWS = PATH_DELAY_FRAMES + 1
-"""A row comes this many hops after its frame: the pitch's path, then the derivative."""
+"""How many hops after its frame a row comes: the pitch is decided first, then the slope."""
 
 _MFCC = 12
 _BANDS = 27
 _STATIC = _MFCC + _BANDS + 2
 _PITCH, _ENERGY = _STATIC - 2, _STATIC - 1
-_FFT_SAMPLES = 1_080  # a frame and its longest lag, without wrapping around
-_PERIOD = int(SAMPLE_RATE_HZ / FLOOR_HZ)  # the longest: a frame's loudness is its middle's
+_FFT_SAMPLES = 1_080  # a frame and its longest lag, so that nothing wraps around
+_PERIOD = int(SAMPLE_RATE_HZ / FLOOR_HZ)  # the longest one, in samples
 _STEP_S = WOELLMER_HOP_SAMPLES / SAMPLE_RATE_HZ
 _CENTRE = slice(WOELLMER_FRAME_SAMPLES // 2 - _PERIOD, WOELLMER_FRAME_SAMPLES // 2 + _PERIOD + 1)
 _MIDDLE = slice(
@@ -53,9 +54,10 @@ _STREAM_BLOCK = 10
 _BATCH_BLOCK = 20
 _HALF_LIFE_S = 10.0
 _QUIETEST_PEAK = 0.01
-"""A stream's reference peak does not fall below: a room's noise is not loud for want of speech."""
+"""Least reference peak of a stream, so that a room's noise never counts as loud."""
+
 _LEAST_POWER = 1e-10
-_HEARING_THRESHOLD = 4e-10  # (20 uPa) squared
+_HEARING_THRESHOLD = 4e-10  # 20 uPa, squared
 _LEAST_INTENSITY = 1e-3 * _HEARING_THRESHOLD
 
 _STATIC_NAMES = (
@@ -70,7 +72,7 @@ class Woellmer:
     """Speech descriptors of a stream.
 
     Args:
-        peak: the recording's greatest absolute sample, where it is known.
+        peak: the recording's greatest absolute sample, if it is known.
     """
 
     names = (*_STATIC_NAMES, *(f"delta_{name}" for name in _STATIC_NAMES))
@@ -81,12 +83,12 @@ class Woellmer:
         self._describer = _Describer(_STREAM_BLOCK, peak)
 
     def push(self, samples: Samples) -> _Rows:
-        """Return the rows, (n, 82), completed by these samples: mono, 16 kHz, int16 or -1..1."""
+        """Return the rows, (n, 82), that ``samples`` complete: mono, 16 kHz, int16 or -1..1."""
         rows = [self._describer.describe(frames) for frames in self._framer.push(samples)]
         return np.concatenate(rows) if rows else np.empty((0, 2 * _STATIC), dtype=np.float32)
 
     def finish(self) -> _Rows:
-        """Return the rows that are left."""
+        """Return the rows that are left, (k, 82)."""
         rows = self._describer.describe(self._framer.finish())
         return np.concatenate((rows, self._describer.finish()))
 
@@ -100,18 +102,18 @@ def extract_woellmer(samples: Samples, peak: float | None = None) -> _Rows:
 
 
 class _Describer:
-    """Describes consecutive frames; holds rows back until their pitch and slope are known."""
+    """Computes the descriptors of consecutive frames, whose rows wait for pitch and slope."""
 
     def __init__(self, block_frames: int, peak: float | None) -> None:
         self._peak = peak
         self._loudest = _QUIETEST_PEAK
         self._padded = np.zeros((block_frames, _FFT_SAMPLES))
         self._path = PraatPitchPath(_STEP_S)
-        self._waiting = np.empty((0, _STATIC))  # without a pitch
+        self._waiting = np.empty((0, _STATIC))  # rows that lack their pitch
         self._differ = _Differentiator()
 
     def describe(self, frames: Frames) -> _Rows:
-        """Return the rows that frames (n, 800), at most a block, complete."""
+        """Take frames (n, 800), a block at most; return the rows that are complete."""
         if not len(frames):
             return np.empty((0, 2 * _STATIC), dtype=np.float32)
         local_mean = frames[:, _CENTRE].mean(axis=1, keepdims=True, dtype=np.float64)
@@ -134,7 +136,7 @@ class _Describer:
         return autocorrelation_candidates(_autocorrelation(power[rows]), rows, unvoiced)
 
     def finish(self) -> _Rows:
-        """Return the rows that were held back."""
+        """Return the rows that still waited."""
         rows = self._differ.push(self._settle(self._path.finish()))
         return np.concatenate((rows, self._differ.finish()))
 
@@ -154,17 +156,17 @@ class _Describer:
 
 
 class _Differentiator:
-    """Puts each row's slope beside it: half the difference of the rows around it.
+    """Puts each row's slope beside it: half the difference between the next row and the last.
 
-    At the ends the outermost row counts twice. The pitch has no slope (0) where it or one of its
-    neighbours is not voiced.
+    The first and the last row count twice. The slope of the pitch is 0 where the row or one of its
+    neighbours is unvoiced.
     """
 
     def __init__(self) -> None:
         self._held: _Floats | None = None  # the last two rows
 
     def push(self, rows: _Floats) -> _Rows:
-        """Return the rows (m, 82) whose right neighbour has come."""
+        """Return the rows (m, 82) whose next row has come."""
         if not len(rows):
             return np.empty((0, 2 * _STATIC), dtype=np.float32)
         held = rows[:1] if self._held is None else self._held
@@ -194,7 +196,7 @@ def _power(padded: _Floats) -> _Floats:
 
 
 def _autocorrelation(power: _Floats) -> _Floats:
-    """Return (n, LAGS), 1 at lag 0: the sound's, not the window's."""
+    """Return the autocorrelations, (n, LAGS), 1 at lag 0, without the window's effect."""
     lagged = np.fft.irfft(power, _FFT_SAMPLES, axis=1)[:, :LAGS]
     energy = lagged[:, :1]
     shape = np.divide(lagged, energy, out=np.zeros_like(lagged), where=energy > _LEAST_POWER)
@@ -203,7 +205,7 @@ def _autocorrelation(power: _Floats) -> _Floats:
 
 
 def _intensity_db(centred: _Floats) -> _Floats:
-    """Return (n,) the level under the Kaiser window of frames less their plain mean."""
+    """Return the intensities in dB, (n,): frames less their mean, under the Kaiser window."""
     mean = centred.mean(axis=1)
     power = np.square(centred) @ _KAISER - mean * (2 * (centred @ _KAISER) - mean)
     decibels: _Floats = 10 * np.log10(np.maximum(power, _LEAST_INTENSITY) / _HEARING_THRESHOLD)
@@ -211,26 +213,26 @@ def _intensity_db(centred: _Floats) -> _Floats:
 
 
 def _mel_filters() -> _Floats:
-    """Return triangles (bins, 27) evenly spaced in mel from 0 Hz to half the sample rate."""
+    """Return triangular filters, (bins, 27), evenly spaced in mel from 0 to 8000 Hz."""
     edges_mel = np.linspace(0, 1127 * np.log1p(SAMPLE_RATE_HZ / 2 / 700), _BANDS + 2)
     edges_hz = 700 * np.expm1(edges_mel / 1127)
     bins_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1 / SAMPLE_RATE_HZ)
     rising = (bins_hz[:, None] - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
     falling = (edges_hz[2:] - bins_hz[:, None]) / np.diff(edges_hz)[1:]
     filters: _Floats = np.clip(np.minimum(rising, falling), 0, None)
-    filters /= np.square(_HANNING.sum())  # full scale is near 1 in any band
+    filters /= np.square(_HANNING.sum())  # so that full scale gives about 1 in any band
     return filters
 
 
 def _cosines() -> _Floats:
-    """Return columns 1 to 12 of the orthonormal cosine transform of the log bands."""
+    """Return columns 1 to 12 of the orthonormal cosine transform (DCT-II), (27, 12)."""
     angle = np.pi * np.outer(np.arange(_BANDS) + 0.5, np.arange(1, _MFCC + 1)) / _BANDS
     table: _Floats = np.cos(angle) * np.sqrt(2.0 / _BANDS)
     return table
 
 
 def _undo_window() -> _Floats:
-    """Return one over the window's own autocorrelation (LAGS,)."""
+    """Return 1 over the window's own autocorrelation, (LAGS,), 1 at lag 0."""
     own = np.correlate(_HANNING, _HANNING, "full")[WOELLMER_FRAME_SAMPLES - 1 :][:LAGS]
     inverse: _Floats = own[0] / own
     return inverse

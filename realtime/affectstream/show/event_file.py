@@ -1,10 +1,10 @@
-"""Events in a file, each once, whoever is killed.
+"""A file of events, one JSON line each, to which a later run appends without repeats or holes.
 
-Knows: JSON lines, and that what the file holds says where to go on.
+Knows: JSON lines, and how the last events in the file say where to go on.
 Refuses to know: where events come from, and what they mean.
 
-A line is written whole or not at all as far as a later reader is concerned: what was cut short is
-cut off when the file is opened again, and its event is asked for again.
+A process that is killed may leave half a line. It is cut off when the file is opened again, and the
+event is asked for again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from affectstream.messages import Message
 
 
 class _Line(msgspec.Struct):
-    """What a line says of its place among the messages of its topic."""
+    """The fields of an event that give its place among the messages of its topic."""
 
     kind: str
     session: str
@@ -29,13 +29,13 @@ class _Line(msgspec.Struct):
 
 
 class EventFile:
-    """A file of events that is gone on with.
+    """A file to append events to; it may hold earlier ones.
 
     Attributes:
-        positions: where to go on: epoch -> topic -> the first number that the file has not.
+        positions: where to go on: epoch -> topic -> the first ``seq`` that the file lacks.
 
     Raises:
-        UsageError: the file cannot be written, or holds other lines.
+        UsageError: the file cannot be written, or holds lines that are not events.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class EventFile:
         self.positions: dict[int, dict[str, int]] = {}
         try:
             end = self._read()
-            self._file = path.open("ab", buffering=0)  # nothing is left to be written at the end
+            self._file = path.open("ab", buffering=0)  # a killed process leaves nothing in a buffer
             self._file.truncate(end)
         except OSError as error:
             raise UsageError(
@@ -51,7 +51,7 @@ class EventFile:
             ) from error
 
     def _read(self) -> int:
-        """Note the positions; return where the last whole line ends."""
+        """Fill ``positions``; return the offset of the end of the last whole line."""
         end = 0
         if not self.path.exists():
             return end
@@ -78,7 +78,7 @@ class EventFile:
         """Write an event.
 
         Raises:
-            UsageError: it cannot be written, as where the disk is full.
+            UsageError: it cannot be written, for example because the disk is full.
         """
         line = msgspec.json.encode(event) + b"\n"
         try:

@@ -1,7 +1,7 @@
 """The terminal's view of a live dialogue.
 
-Knows: the latest estimate of each utterance, who speaks now, and how to draw that with rich.
-Refuses to know: sockets and processes; it is fed messages.
+Knows: the latest estimate of each utterance, who is speaking, and how rich draws it.
+Refuses to know: sockets and processes; it is given messages.
 """
 
 from __future__ import annotations
@@ -28,13 +28,21 @@ from affectstream.messages import (
 from affectstream.show.wording import NOTICE, clock, event_line, label
 
 TERMINAL_COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
-SHOWN_ROWS = 14
-WITH_SCALES, WITH_BARS = 70, 96
-"""Terminal widths from which there is room for valence and activation, and for bars."""
+SHOWN_ROWS = 14  # of the table: the latest utterances
+WITH_SCALES, WITH_BARS = 70, 96  # least widths of the terminal for valence and activation, for bars
 
 
 class LiveView:
-    """Shows a dialogue as it goes: a table on a terminal, plain lines elsewhere."""
+    """Shows a dialogue while it goes on: a table on a terminal, plain lines elsewhere.
+
+    Args:
+        console: where to draw.
+        title: of the table.
+        origin_ns: event time that is shown as 00:00; 0 shows live streams' time of day.
+
+    Attributes:
+        counts: events by status (``provisional``, ...), and ``gaps``.
+    """
 
     def __init__(self, console: Console, title: str, origin_ns: int = 0) -> None:
         self._console, self._title, self._origin_ns = console, title, origin_ns
@@ -60,11 +68,11 @@ class LiveView:
 
     @property
     def streams(self) -> list[str]:
-        """The streams that are open."""
+        """Names of the streams that are open, sorted."""
         return sorted(self._streams)
 
     def receive(self, message: Message) -> None:
-        """Take one message in."""
+        """Take one message into the picture."""
         if isinstance(message, Emotion) and not self._accept(message):
             return
         if isinstance(message, UtteranceStarted):
@@ -85,7 +93,7 @@ class LiveView:
             self.say(words)
 
     def say(self, words: str) -> None:
-        """Print a line that stays, above the table where there is one."""
+        """Print a line that stays on the screen, above the table if there is one."""
         self._console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     def _accept(self, emotion: Emotion) -> bool:
@@ -102,7 +110,7 @@ class LiveView:
         return True
 
     def render(self) -> RenderableType:
-        """Return the picture of now."""
+        """Return the picture as it is now."""
         width = self._console.width
         table = Table(expand=True, box=None, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("time", no_wrap=True)

@@ -1,4 +1,4 @@
-"""A picture of an analysed recording: the waveform, and over it what was felt.
+"""A picture of an analysed recording: the waveform, and the estimated emotions over it.
 
 Knows: matplotlib.
 Refuses to know: how the estimates were made.
@@ -31,12 +31,12 @@ PLOT_COLOURS = {
 _OTHER = "#6b4f9e"
 SCALE_COLOURS = {"valence": "#2f7d4f", "activation": "#b5542d", "dominance": "#5b5f97"}
 _INK = "#2b2f36"
-_POINT_S = 0.02
-_WORDS_IN = 0.45
+_POINT_S = 0.02  # time between two points of the envelope
+_WORDS_IN = 0.45  # width of a label in inches
 
 
 def plot_timeline(analysis: Analysis, path: Path) -> None:
-    """Write the picture of one recording to ``path``; its suffix says in which format.
+    """Write the picture of one recording to ``path``; the suffix gives the format.
 
     Raises:
         AffectstreamError: matplotlib does not know the format, or the file cannot be written.
@@ -58,7 +58,7 @@ def plot_timeline(analysis: Analysis, path: Path) -> None:
 
 
 def _draw_voice(axes: Any, analysis: Analysis, speaker: str, least_s: float) -> None:
-    """Draw one speaker's row; utterances shorter than ``least_s`` have no room for words."""
+    """Draw one speaker's row; utterances shorter than ``least_s`` get no label."""
     envelope = analysis.envelope[speaker]
     loudest = float(envelope.max(initial=0.0)) or 1.0
     time_s = np.arange(len(envelope)) * _POINT_S

@@ -1,7 +1,7 @@
 """Messages in words, for a terminal or a log.
 
-Knows: how to say each message in one line.
-Refuses to know: terminals, colours and where lines go.
+Knows: how each message reads in one line.
+Refuses to know: terminals, colours, and where the lines go.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from affectstream.messages import (
 )
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 
-YEAR_NS = 365 * 24 * 3600 * NS_PER_S
+YEAR_NS = 365 * 24 * 3600 * NS_PER_S  # later event times count from 1970, not from a file's start
 
 NOTICE = (
     "Emotion inferred from voice and face is an estimate. In the EU it is forbidden at work and in "
@@ -26,7 +26,11 @@ NOTICE = (
 
 
 def clock(event_ns: int, origin_ns: int = 0) -> str:
-    """Return event time as ``mm:ss.s`` since ``origin_ns``; live streams as the time of day."""
+    """Return event time as ``mm:ss.s`` since ``origin_ns``.
+
+    Without an origin, the time of a live stream (nanoseconds since 1970) is shown as the UTC time
+    of day, ``hh:mm:ss``.
+    """
     if origin_ns == 0 and event_ns > YEAR_NS:
         origin_ns = event_ns - event_ns % (24 * 3600 * NS_PER_S)
         tenths = (event_ns - origin_ns) // (100 * NS_PER_MS)
@@ -36,7 +40,7 @@ def clock(event_ns: int, origin_ns: int = 0) -> str:
 
 
 def event_line(message: Message, origin_ns: int = 0) -> str | None:
-    """Return the message in one line, or None where it says nothing to a person."""
+    """Return the message in one line; None for kinds that are of no interest to a person."""
     match message:
         case Emotion():
             return _emotion(message, origin_ns)
@@ -57,7 +61,7 @@ def event_line(message: Message, origin_ns: int = 0) -> str | None:
 
 
 def label(emotion: Emotion) -> str:
-    """Return the most probable class, or that it is not to be relied upon."""
+    """Return the most probable class, marked as unsure where the model is not sure of it."""
     return emotion.label if emotion.sure else f"unsure ({emotion.label}?)"
 
 

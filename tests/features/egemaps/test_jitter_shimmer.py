@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from affectstream.features.egemaps.jitter_shimmer import (
     PAST_SAMPLES,
-    PERIOD_HOP_SAMPLES,
+    VOICED_HOP_SAMPLES,
     PeriodFollower,
 )
 
@@ -19,7 +19,7 @@ def padded(signal: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.concatenate((np.zeros(PAST_SAMPLES), signal)).astype(np.float32)
 
 
-def sine(period: float, samples: int = FRAMES * PERIOD_HOP_SAMPLES + 960) -> NDArray[np.float64]:
+def sine(period: float, samples: int = FRAMES * VOICED_HOP_SAMPLES + 960) -> NDArray[np.float64]:
     return 0.5 * np.sin(2 * np.pi * np.arange(samples) / period)
 
 
@@ -59,27 +59,27 @@ def test_unvoiced_frames_have_neither_and_forget_the_voice_before() -> None:
 
 def test_frame_by_frame_is_the_same_as_all_at_once() -> None:
     rng = np.random.default_rng(0)
-    signal = padded(sine(100.0) + 0.05 * rng.normal(size=FRAMES * PERIOD_HOP_SAMPLES + 960))
+    signal = padded(sine(100.0) + 0.05 * rng.normal(size=FRAMES * VOICED_HOP_SAMPLES + 960))
     pitch = np.where(rng.random(FRAMES) < 0.9, 16_000 / rng.uniform(90, 110, FRAMES), 0)
     pitch = pitch.astype(np.float32)
     expected = PeriodFollower().measure(signal, pitch)
     follower = PeriodFollower()
     rows = [
-        follower.measure(signal[k * PERIOD_HOP_SAMPLES :], pitch[k : k + 1]) for k in range(FRAMES)
+        follower.measure(signal[k * VOICED_HOP_SAMPLES :], pitch[k : k + 1]) for k in range(FRAMES)
     ]
     assert np.array_equal(np.concatenate(rows), expected)
 
 
 def test_the_deepest_pitch_stays_within_what_is_remembered() -> None:
     rng = np.random.default_rng(1)
-    signal = padded(rng.normal(size=FRAMES * PERIOD_HOP_SAMPLES + 960) * 0.1)
+    signal = padded(rng.normal(size=FRAMES * VOICED_HOP_SAMPLES + 960) * 0.1)
     pitch = rng.choice([55.0, 56.0, 400.0, 1000.0], FRAMES).astype(np.float32)
     follower = PeriodFollower()
     for k in range(FRAMES):
-        begin = k * PERIOD_HOP_SAMPLES
+        begin = k * VOICED_HOP_SAMPLES
         seen = signal[begin : begin + PAST_SAMPLES + 960]
         assert np.isfinite(follower.measure(seen, pitch[k : k + 1])).all()
-        assert follower._voice.begin + PERIOD_HOP_SAMPLES > -PAST_SAMPLES
+        assert follower._voice.begin + VOICED_HOP_SAMPLES > -PAST_SAMPLES
 
 
 def test_a_pair_of_periods_may_end_after_the_last_one_does() -> None:
@@ -96,6 +96,6 @@ def test_pitches_in_any_order_are_the_same_frame_by_frame_and_at_once() -> None:
     expected = PeriodFollower().measure(signal, pitch)
     follower = PeriodFollower()
     rows = [
-        follower.measure(signal[k * PERIOD_HOP_SAMPLES :], pitch[k : k + 1]) for k in range(FRAMES)
+        follower.measure(signal[k * VOICED_HOP_SAMPLES :], pitch[k : k + 1]) for k in range(FRAMES)
     ]
     np.testing.assert_allclose(np.concatenate(rows), expected, atol=1e-6)

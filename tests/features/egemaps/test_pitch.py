@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from affectstream.features.egemaps.pitch import (
-    BINS,
+from affectstream.features.egemaps.pitch_path import (
     DECIDE_FRAMES,
     LAG_FRAMES,
+    SubharmonicPitchPath,
+)
+from affectstream.features.egemaps.subharmonics import (
+    BINS,
     SUBHARMONIC_CANDIDATES,
     SubharmonicCandidates,
-    SubharmonicPitchPath,
     peaks_only,
     subharmonic_candidates,
 )

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from affectstream.features.egemaps.jitter_shimmer import VOICED_HOP_SAMPLES
 from affectstream.features.egemaps.voiced import (
     PITCH_FRAME_SAMPLES,
     VOICED_DELAY_FRAMES,
     VOICED_DESCRIPTORS,
-    VOICED_HOP_SAMPLES,
-    VoiceDescriptors,
+    VoicedDescriptors,
 )
 
 RATE_HZ = 16_000
@@ -29,7 +29,7 @@ def frames_of(signal: NDArray[np.floating]) -> NDArray[np.float32]:
 def describe(signal: NDArray[np.floating], block: int = 10) -> NDArray[np.float32]:
     frames = frames_of(signal)
     formants = np.tile(np.array(FORMANTS_HZ, dtype=np.float32), (len(frames), 1))
-    voice = VoiceDescriptors()
+    voice = VoicedDescriptors()
     rows = [
         voice.push(frames[k : k + block], formants[k : k + block])
         for k in range(0, len(frames), block)
@@ -149,13 +149,13 @@ def test_rows_do_not_depend_on_how_frames_arrive(seed: int) -> None:
     signal[9000:13000] *= 0.001
     frames = frames_of(signal)
     formants = rng.uniform(300, 3000, (len(frames), 3)).astype(np.float32)
-    voice = VoiceDescriptors()
+    voice = VoicedDescriptors()
     rows = []
     cuts = np.sort(rng.integers(0, len(frames) + 1, 12))
     for begin, end in zip([0, *cuts], [*cuts, len(frames)], strict=True):
         rows.append(voice.push(frames[begin:end], formants[begin:end]))
     rows.append(voice.finish())
-    whole = VoiceDescriptors()
+    whole = VoicedDescriptors()
     expected = np.concatenate((whole.push(frames, formants), whole.finish()))
     np.testing.assert_allclose(np.concatenate(rows), expected, rtol=1e-5, atol=1e-4)
 
@@ -163,7 +163,7 @@ def test_rows_do_not_depend_on_how_frames_arrive(seed: int) -> None:
 def test_a_row_waits_no_longer_than_is_said() -> None:
     frames = frames_of(steady_vowel(140, 2.0))
     formants = np.tile(np.array(FORMANTS_HZ, dtype=np.float32), (len(frames), 1))
-    voice = VoiceDescriptors()
+    voice = VoicedDescriptors()
     finished = 0
     for k in range(len(frames)):
         finished += len(voice.push(frames[k : k + 1], formants[k : k + 1]))
@@ -178,7 +178,7 @@ def test_rows_do_not_depend_on_how_many_voices_are_followed_side_by_side() -> No
     signal = np.concatenate([part for voice in voices for part in (voice, pause)])
     frames = frames_of(signal)
     formants = np.tile(np.array(FORMANTS_HZ, dtype=np.float32), (len(frames), 1))
-    at_once = VoiceDescriptors(follow_frames=len(frames))
+    at_once = VoicedDescriptors(follow_frames=len(frames))
     assert not len(at_once.push(frames, formants))
     rows = at_once.finish()
     expected = describe(signal)

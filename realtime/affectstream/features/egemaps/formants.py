@@ -3,15 +3,15 @@
 Knows: linear prediction of order 11 at 11 kHz and the roots of its polynomial.
 Refuses to know: whether a frame is voiced, and how the values move over time.
 
-The reference was measured to do three things that a textbook does not, and the models' training
-data were made so; they are kept:
+Measurements of the reference (openSMILE) showed three things that differ from a textbook. The
+models' training data were made that way, so they are kept:
 
-- the frame, brought to 11 kHz through its spectrum, is limited to its lowest 110 bins (3.4 kHz),
-  the constant part counted twice, and cut to 220 samples though it is centred among 352: its last
-  30 % do not enter;
-- the polynomial's coefficients are the predictor's with their sign turned, so that what is called
-  a formant is a root of ``1 + sum(a_k z^-k)`` where the predictor is ``sum(a_k x[t-k])``;
-- a root counts by its frequency alone (50..5450 Hz), however wide its band.
+- The frame is resampled to 11 kHz through its spectrum, of which only the lowest 110 bins (up to
+  3.4 kHz) are used and the constant part counts twice. The frame lies in the middle of the 352
+  samples that result, of which only the first 220 are used, so its last 30 % are ignored.
+- The polynomial has the predictor's coefficients with the opposite sign: a formant is a root of
+  ``1 + sum(a_k z^-k)`` where the predictor is ``sum(a_k x[t-k])``.
+- A root counts as a formant if its frequency lies in 50..5450 Hz, however large its bandwidth.
 """
 
 from __future__ import annotations
@@ -30,24 +30,27 @@ FORMANTS = 3
 PREDICTOR_ORDER = 11
 FORMANT_RATE_HZ = 11_000
 _FRAME_SAMPLES = 220
-_CENTRED_SAMPLES = 352  # 512 samples of 16 kHz
-_LEAD_SAMPLES = 96  # of silence before the frame, at 16 kHz
+_CENTRED_SAMPLES = 352  # as long as 512 samples at 16 kHz
+_LEAD_SAMPLES = 96  # zeros before the frame, at 16 kHz
 _BINS = 110
-_CORRELATION_SAMPLES = 240  # enough for 220 samples and 11 lags without wrapping round
+_CORRELATION_SAMPLES = 240  # at least 220 samples and 11 lags, so that nothing wraps around
 _LOW_HZ, _HIGH_HZ = 50.0, 5450.0
 _APART = np.abs(np.subtract.outer(np.arange(PREDICTOR_ORDER), np.arange(PREDICTOR_ORDER)))
-_ROWS = 150  # of a matrix product so small that a BLAS does not wake other threads
+_ROWS = 150  # of a matrix product: for larger ones, a BLAS would start other threads
 _FEW = 64
-"""So many frames, or fewer, are left to LAPACK: numpy's call overhead would cost more."""
+"""Up to so many frames, LAPACK is faster than Levinson's recursion in numpy."""
 
 _NOISE = 1e-9
-"""White noise added, as a share of the power: a pure tone is predictable without end."""
+"""White noise that is added, as a share of the power: a pure tone makes the equations singular."""
 
 
 def formants(spectrum: _Complex) -> _Real:
-    """Return F1-3 frequency and F1-3 bandwidth in Hz, (n, 6), of ``spectrum``, (n, 257).
+    """Return the frequencies and bandwidths of F1 to F3 in Hz, (n, 6): frequencies first.
 
-    A formant that a frame does not have is 0 in both, as all are in digital silence.
+    Both are 0 where a frame lacks the formant. Digital silence lacks all three.
+
+    Args:
+        spectrum: (n, 257), of frames at 16 kHz, from ``spectral.spectra``.
     """
     predictor = linear_prediction(autocorrelation(spectrum))
     sounding = predictor.any(axis=1)
@@ -60,7 +63,11 @@ def formants(spectrum: _Complex) -> _Real:
 
 
 def autocorrelation(spectrum: _Complex) -> _Real:
-    """Return lags 0..11, (n, 12), of the frames at 11 kHz."""
+    """Return the autocorrelation of frames at 11 kHz, lags 0..11, (n, 12).
+
+    Args:
+        spectrum: (n, 257), of the frames at 16 kHz.
+    """
     signal = np.fft.irfft(spectrum[:, :_BINS] * _centring(), _CENTRED_SAMPLES)
     halved = np.fft.rfft(signal[:, :_FRAME_SAMPLES], _CORRELATION_SAMPLES)
     power = halved.real**2
@@ -73,12 +80,12 @@ def autocorrelation(spectrum: _Complex) -> _Real:
 
 
 def linear_prediction(correlation: _Real) -> _Real:
-    """Return the predictors' coefficients, (n, 11); 0 for silence."""
+    """Return the predictors' coefficients, (n, 11), from lags 0..11, (n, 12); 0 for silence."""
     return _solution(correlation) if len(correlation) <= _FEW else _recursion(correlation)
 
 
 def _solution(correlation: _Real) -> _Real:
-    """Return the coefficients as the normal equations' solution."""
+    """Return the coefficients by solving the normal equations."""
     silent = correlation[:, 0] <= 0
     share = correlation / np.where(silent, 1.0, correlation[:, 0])[:, np.newaxis]
     share[silent, 1:] = 0
@@ -105,10 +112,10 @@ def _recursion(correlation: _Real) -> _Real:
 
 
 def _lowest(found: _Complex) -> _Real:
-    """Return frequency and bandwidth of the lowest roots in the upper half plane, (n, 6)."""
+    """Return frequencies and bandwidths, (n, 6), of each row's three lowest roots that count."""
     frequency_hz = np.arctan2(found.imag, found.real) * (FORMANT_RATE_HZ / (2 * np.pi))
     counts = (frequency_hz >= _LOW_HZ) & (frequency_hz <= _HIGH_HZ)
-    both = np.empty_like(found)  # complex numbers are ordered by their real part
+    both = np.empty_like(found)  # complex numbers are sorted by their real parts
     both.real = np.where(counts, frequency_hz, np.inf)
     both.imag = np.abs(found)
     both.sort(axis=1)
@@ -120,7 +127,7 @@ def _lowest(found: _Complex) -> _Real:
 
 @cache
 def _centring() -> _Complex:
-    """Return the factors, (110,), that move the frame to the middle and double the constant."""
+    """Return factors, (110,), that move the frame to the middle and double the constant part."""
     bins = np.arange(_BINS)
     factors: _Complex = np.exp(-2j * np.pi / 512 * _LEAD_SAMPLES * bins)
     factors[0] = 2
@@ -129,7 +136,7 @@ def _centring() -> _Complex:
 
 @cache
 def _lag_cosines() -> _Real:
-    """Return what turns a power spectrum, (n, 121), into lags 0..11, up to a constant."""
+    """Return the matrix that turns power spectra, (n, 121), into lags 0..11, up to a constant."""
     bins = np.arange(_CORRELATION_SAMPLES // 2 + 1)
     lags = np.arange(PREDICTOR_ORDER + 1)
     weights = np.full(len(bins), 2.0)

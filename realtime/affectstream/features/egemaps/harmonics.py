@@ -1,10 +1,10 @@
-"""What the harmonics of a voiced frame say of the voice: its noise, its tilt, its formants' levels.
+"""Descriptors of a voiced frame's harmonics: noise, tilt of the spectrum, levels of the formants.
 
-Knows: where the harmonics of a given pitch lie in a magnitude spectrum. Refuses to know: how the
-pitch and the formants were found, and what an unvoiced frame is.
+Knows: where the harmonics of a given pitch lie in a magnitude spectrum.
+Refuses to know: how the pitch and the formants were found, and what an unvoiced frame is.
 
-After eGeMAPS v01b (Eyben et al. 2016). Its first harmonic, H1, is the first *above* the
-fundamental; the agreement with the reference was checked frame by frame.
+After eGeMAPS v01b (Eyben et al. 2016). What it calls the first harmonic, H1, is the first one
+*above* the fundamental. Checked against the reference (openSMILE) frame by frame.
 """
 
 from __future__ import annotations
@@ -14,23 +14,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.features.egemaps.pitch import BINS, PITCH_BIN_HZ, PITCH_FFT_SAMPLES
+from affectstream.features.egemaps.subharmonics import BINS, PITCH_BIN_HZ, PITCH_FFT_SAMPLES
+from affectstream.timebase import SAMPLE_RATE_HZ
 
 _Floats = NDArray[np.float32]
-Places = NDArray[np.intp]
+_Places = NDArray[np.intp]
 
 HARMONIC_DESCRIPTORS = ("HNRdBACF", "H1-H2", "H1-A3", "F1amp", "F2amp", "F3amp")
 MOST_HARMONICS = 100
-_FORMANT_WIDTH = 0.2  # a harmonic within this share of a formant's frequency belongs to it
-_MARGIN_HZ = 2000.0  # above the highest formant, for harmonics that are lower than they should be
+_FORMANT_WIDTH = 0.2  # share of a formant's frequency within which a harmonic belongs to it
+_MARGIN_HZ = 2000.0  # harmonics are looked for this far above the highest formant
 _TINY = np.float32(1e-10)
 _FAR = 4 * BINS
 
 
-def nearest_peaks(curves: NDArray[Any], places: Places, *, prefer_left: bool) -> Places:
-    """Return the place of the local maximum nearest to each of ``places``, (n, k) of (n, bins).
+def nearest_peaks(curves: NDArray[Any], places: _Places, *, prefer_left: bool) -> _Places:
+    """Return the places (n, k) of the local maxima nearest to ``places``.
 
-    Of two as near the left or the right one; where a curve has no maximum, the middle of it.
+    Where a curve has no maximum, its middle is returned.
+
+    Args:
+        curves: (n, bins).
+        places: (n, k), places in each curve.
+        prefer_left: which of two maxima to take that are equally near.
     """
     peak = np.zeros(curves.shape, dtype=bool)
     rising = curves[:, 1:] > curves[:, :-1]
@@ -50,13 +56,13 @@ def nearest_peaks(curves: NDArray[Any], places: Places, *, prefer_left: bool) ->
 
 
 def harmonics_to_noise_db(spectra: _Floats, pitch_hz: _Floats) -> _Floats:
-    """Return each frame's ratio of periodic to other power, (n,), by its autocorrelation.
+    """Return each frame's ratio of periodic to remaining power in dB, (n,).
 
-    The autocorrelation is the power spectrum's transform, read at its maximum nearest to the period
-    (Boersma 1993, without his correction for the window).
+    It follows from the maximum of the autocorrelation nearest to the period (Boersma 1993, without
+    his correction for the window). The autocorrelation is the power spectrum's inverse transform.
     """
     correlation = np.fft.irfft(spectra * spectra, PITCH_FFT_SAMPLES, axis=1)[:, :BINS]
-    period = (16_000 / pitch_hz.astype(np.float64)).astype(np.intp)[:, None]
+    period = (SAMPLE_RATE_HZ / pitch_hz.astype(np.float64)).astype(np.intp)[:, None]
     place = nearest_peaks(correlation, period, prefer_left=True)
     power = np.maximum(correlation[:, 0], _TINY)
     share = correlation[np.arange(len(place)), place[:, 0]] / power
@@ -65,12 +71,12 @@ def harmonics_to_noise_db(spectra: _Floats, pitch_hz: _Floats) -> _Floats:
 
 
 def describe_harmonics(spectra: _Floats, pitch_hz: _Floats, formants_hz: _Floats) -> _Floats:
-    """Return the descriptors ``HARMONIC_DESCRIPTORS`` in dB, (n, 6), of voiced frames.
+    """Return the ``HARMONIC_DESCRIPTORS`` of voiced frames, (n, 6), all in dB.
 
     Args:
         spectra: (n, 513), magnitudes of a 1024-point FFT at 16 kHz.
         pitch_hz: (n,), above 0.
-        formants_hz: (n, 3).
+        formants_hz: (n, 3), 0 where a formant is missing.
     """
     result = np.empty((len(spectra), len(HARMONIC_DESCRIPTORS)), dtype=np.float32)
     if not len(spectra):
@@ -97,13 +103,14 @@ def describe_harmonics(spectra: _Floats, pitch_hz: _Floats, formants_hz: _Floats
     for k in range(3):
         formant = formants_hz[:, k : k + 1]
         near = exists & (np.abs(hz - formant) <= _FORMANT_WIDTH * formant)
-        strongest = np.where(near, peak, np.float32(-1)).argmax(axis=1)  # the fundamental if none
+        strongest = np.where(near, peak, np.float32(-1)).argmax(axis=1)  # 0 (F0) if none
         result[:, 3 + k] = _db(level[rows, strongest] / fundamental)
     result[:, 2] = _db(level[:, 1] / fundamental) - result[:, 5]
     return result
 
 
-def _row_starts(rows: NDArray[Any]) -> Places:
+def _row_starts(rows: NDArray[Any]) -> _Places:
+    """Return where each row begins in the flattened array, (n, 1)."""
     return np.arange(0, rows.size, rows.shape[1], dtype=np.intp)[:, None]
 
 

@@ -1,15 +1,15 @@
-"""How much a voice's periods differ from one another: jitter and shimmer.
+"""How much a voice's periods differ from one another: jitter and shimmer of eGeMAPS v01b.
 
 Knows: how to follow period after period through a waveform whose pitch is given frame by frame.
 Refuses to know: how the pitch was found.
 
-A period's length is the lag, within a tenth of the pitch's, at which the stretch of that length
-correlates best (Pearson) with the stretch after it; without a maximum of at least 0.5 there is no
-period, and what was measured last is held.
-Jitter is the mean absolute difference between lengths that follow one another over their mean;
-shimmer the mean absolute difference between the peak-to-peak amplitudes of the two stretches over
-their mean, s, as 20 log10(1 + s) dB. Both as eGeMAPS v01b has them; where a voice sets in, the
-reference follows other periods than these, so that its jitter is not met frame by frame.
+The length of a period is looked for within a tenth of the length that the pitch gives: it is the
+lag at which the samples of one period correlate best (Pearson) with those of the next. If no
+correlation is a maximum of at least 0.5, there is no period, and the last measured values are kept.
+Jitter is the mean absolute difference between the lengths of neighbouring periods, over their mean.
+Shimmer is the mean absolute difference between the peak-to-peak amplitudes of the two stretches
+that are compared, over their mean, as 20 log10(1 + share) dB. At the onset of a voice the reference
+(openSMILE) follows other periods, so jitter does not agree with it frame by frame.
 """
 
 from __future__ import annotations
@@ -22,52 +22,56 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from affectstream.timebase import SAMPLE_RATE_HZ
+
 _Floats = NDArray[np.float32]
-Sums = NDArray[np.float64]
+_Sums = NDArray[np.float64]
 
-PERIOD_HOP_SAMPLES = 160
+VOICED_HOP_SAMPLES = 160
 PAST_SAMPLES = 960
-"""How far before a frame a period may begin that the frame accounts for."""
+"""How far before a frame's start a period may begin that is measured for the frame."""
 
-_SEARCH = 0.1  # of the period, either way
+_SEARCH = 0.1  # of the period's length, either way
 _LEAST_CORRELATION = 0.5
-_LONGEST = 384  # samples; a tenth above the period of the lowest pitch, and some
-_BEFORE = np.tri(_LONGEST, k=-1, dtype=np.float32)  # in row n: which places are before the n-th
+_LONGEST = 384  # samples: more than 1.1 periods of the lowest pitch
+_BEFORE = np.tri(_LONGEST, k=-1, dtype=np.float32)  # row n is 1 in its first n columns, else 0
 _ROOTS = np.sqrt(1 / np.maximum(np.arange(_LONGEST, dtype=np.float64), 1))
 _LEAST_POWER = 1e-20
-_SIDE_BY_SIDE = 3  # voices and more: fewer are followed faster one by one
+_SIDE_BY_SIDE = 3  # from so many voices on, following them together is faster than one by one
 
 
 class _Question(NamedTuple):
-    """How like are the stretches from ``begin`` to those after them, of each length in range?"""
+    """For each length from ``least`` to ``most``: how well do the samples from ``begin`` on
+    correlate with the samples after them?"""
 
     begin: int
     least: int
     most: int
 
 
-Walk = Generator[_Question, list[float]]  # its answers: each length's likeness
+_Walk = Generator[_Question, list[float]]
+"""Follows one voice: yields questions, and is sent the correlation for each length."""
 
 
 class PeriodFollower:
-    """Measures jitter and shimmer of one stream; its state is one period.
+    """Measures jitter and shimmer of one stream. Its state is the last period.
 
-    A frame accounts for the periods whose pair of stretches ends in its first hop, and for one that
-    begins at its start or before in any case.
+    Each period is measured for one frame: the one in whose first hop the two compared stretches
+    end. A frame measures at least one period if one begins at its start or earlier.
 
-    Where one period begins depends on the one before; but voices that are apart do not depend on
-    one another, and all that a call knows of are followed side by side.
+    Where a period begins depends on the one before it. But voices with a pause between them do not
+    depend on one another, so all the voices in one call are followed at the same time.
     """
 
     def __init__(self) -> None:
-        self._voice = _Voice()  # the one that was heard in the last frame
-        self._following = False
+        self._voice = _Voice()  # the last one
+        self._following = False  # whether the last frame was voiced
 
     def measure(self, signal: _Floats, pitch_hz: _Floats) -> _Floats:
         """Return jitter and shimmer, (n, 2), 0 where they are unknown.
 
         Args:
-            signal: from ``PAST_SAMPLES`` before the first frame to the last frame's end.
+            signal: samples from ``PAST_SAMPLES`` before the first frame to the last one's end.
             pitch_hz: (n,), 0 where unvoiced.
         """
         result = np.zeros((len(pitch_hz), 2), dtype=np.float32)
@@ -75,12 +79,12 @@ class PeriodFollower:
             return result
         signal = np.ascontiguousarray(signal, dtype=np.float32)
         edges = np.flatnonzero(np.diff(pitch_hz > 0, prepend=False, append=False)).tolist()
-        periods = (16_000 / np.maximum(pitch_hz.astype(np.float64), 1)).tolist()
+        periods = (SAMPLE_RATE_HZ / np.maximum(pitch_hz.astype(np.float64), 1)).tolist()
         walks = []
         for first, end in zip(edges[::2], edges[1::2], strict=True):
             if first or not self._following:
                 self._voice = _Voice()
-            start = PAST_SAMPLES + first * PERIOD_HOP_SAMPLES
+            start = PAST_SAMPLES + first * VOICED_HOP_SAMPLES
             walks.append(self._voice.follow(signal, start, periods[first:end], result[first:end]))
         self._following = bool(edges) and edges[-1] == len(pitch_hz)
         if walks:
@@ -89,35 +93,40 @@ class PeriodFollower:
 
 
 class _Voice:
-    """What is known of one voice, without a pause, when its next frame comes."""
+    """One voiced stretch without a pause, as far as it was followed."""
 
     def __init__(self) -> None:
-        self.begin = 0  # of the next period, in samples from the start of the current frame
-        self._last = 0.0  # length of the period before; 0: none is known
-        self._jitter = self._shimmer_db = 0.0  # the last that were measured
+        self.begin = 0  # where the next period begins, in samples from the current frame's start
+        self._last = 0.0  # length of the period before; 0 if there is none
+        self._jitter = self._shimmer_db = 0.0  # the last measured values
 
-    def follow(self, signal: _Floats, start: int, periods: list[float], result: _Floats) -> Walk:
-        """Write jitter and shimmer of frames, the first at ``start``, that last ``periods``."""
+    def follow(self, signal: _Floats, start: int, periods: list[float], result: _Floats) -> _Walk:
+        """Write the jitter and shimmer of consecutive frames into ``result``, (n, 2).
+
+        Args:
+            start: where the first frame begins in ``signal``.
+            periods: n lengths in samples, as the pitch gives them.
+        """
         bounds: list[int] = []
         counts = []
         for frame, period in enumerate(periods):
             before = len(bounds)
             result[frame, 0] = yield from self._follow(start, period, bounds)
             counts.append((len(bounds) - before) // 3)
-            start += PERIOD_HOP_SAMPLES
-            self.begin -= PERIOD_HOP_SAMPLES
+            start += VOICED_HOP_SAMPLES
+            self.begin -= VOICED_HOP_SAMPLES
         result[:, 1] = self._shimmers(signal, bounds, counts)
 
     def _follow(
         self, start: int, period: float, bounds: list[int]
     ) -> Generator[_Question, list[float], float]:
-        """Return a frame's jitter; add the bounds of its periods' stretches to ``bounds``."""
+        """Return a frame's jitter; append three bounds of each pair of stretches to ``bounds``."""
         longest = int(np.ceil(period * (1 + _SEARCH)))
         least, most = int(period * (1 - _SEARCH)), int(period * (1 + _SEARCH))
         lengths: list[float] = []
         changes: list[float] = []
         first, missed = True, False
-        while self.begin + 2 * longest < PERIOD_HOP_SAMPLES or (first and self.begin <= 0):
+        while self.begin + 2 * longest < VOICED_HOP_SAMPLES or (first and self.begin <= 0):
             first = False
             begin = start + self.begin
             length = _most_alike((yield _Question(begin, least, most)), least)
@@ -137,7 +146,7 @@ class _Voice:
         return self._jitter if changes or missed else 0.0
 
     def _shimmers(self, signal: _Floats, bounds: list[int], counts: list[int]) -> list[float]:
-        """Return each frame's shimmer, of its ``counts`` of pairs of stretches."""
+        """Return each frame's shimmer; frame ``i`` has ``counts[i]`` pairs of stretches."""
         peaks = iter(_peak_to_peak(signal, bounds))
         shimmers = []
         for count in counts:
@@ -153,7 +162,11 @@ class _Voice:
 
 
 def _most_alike(likeness: list[float], least: int) -> float:
-    """Return the length at which the likeness, of ``least`` samples and on, peaks; or 0."""
+    """Return the length, to a fraction of a sample, at which the correlation peaks; 0 if nowhere.
+
+    Args:
+        likeness: the correlations at the lengths ``least``, ``least + 1``, ...
+    """
     middle = max(likeness)
     if middle < _LEAST_CORRELATION:
         return 0.0
@@ -170,7 +183,7 @@ def _most_alike(likeness: list[float], least: int) -> float:
 
 
 def _peak_to_peak(signal: _Floats, bounds: list[int]) -> list[list[float]]:
-    """Return the amplitudes of the pairs of stretches between three ``bounds`` each."""
+    """Return the peak-to-peak amplitudes of each pair of stretches, given by three ``bounds``."""
     if not bounds:
         return []
     places = np.array(bounds)
@@ -181,8 +194,8 @@ def _peak_to_peak(signal: _Floats, bounds: list[int]) -> list[list[float]]:
     return pairs
 
 
-def _answer(walks: list[Walk], signal: _Floats) -> None:
-    """Answer the questions of ``walks``, side by side, until all have come to an end."""
+def _answer(walks: list[_Walk], signal: _Floats) -> None:
+    """Answer the questions of all ``walks`` together until all of them have ended."""
     sums = np.zeros((2, len(signal) + 1))
     exact = signal.astype(np.float64)
     exact.cumsum(out=sums[0, 1:])
@@ -200,17 +213,22 @@ def _answer(walks: list[Walk], signal: _Floats) -> None:
         ]
 
 
-def _next_question(walk: Walk, answer: list[float]) -> _Question | None:
+def _next_question(walk: _Walk, answer: list[float]) -> _Question | None:
     try:
         return walk.send(answer)
     except StopIteration:
         return None
 
 
-def _likeness(signal: _Floats, sums: Sums, question: _Question) -> list[float]:
+def _likeness(signal: _Floats, sums: _Sums, question: _Question) -> list[float]:
+    """Return the correlation for each length.
+
+    Args:
+        sums: (2, samples + 1), running sums of the samples and of their squares.
+    """
     begin, least, most = question
     ends = sums[:, begin + least : begin + most + 1]
-    moments = np.empty((2, 2, most + 1 - least))  # of the stretches and of those after them
+    moments = np.empty((2, 2, most + 1 - least))  # of the first stretches and of the second ones
     np.subtract(ends, sums[:, begin : begin + 1], moments[0])
     np.subtract(sums[:, begin + 2 * least : begin + 2 * most + 1 : 2], ends, moments[1])
     sum_ = moments[:, 0] * _ROOTS[least : most + 1]
@@ -222,8 +240,8 @@ def _likeness(signal: _Floats, sums: Sums, question: _Question) -> list[float]:
     return found
 
 
-def _likenesses(signal: _Floats, sums: Sums, questions: list[_Question]) -> list[list[float]]:
-    """Answer several questions at once, as ``_likeness`` does one."""
+def _likenesses(signal: _Floats, sums: _Sums, questions: list[_Question]) -> list[list[float]]:
+    """Do what ``_likeness`` does, for several questions at once."""
     begin, least, most = np.array(questions).T[:, :, None]
     widest = int((most - least).max()) + 1
     length = np.minimum(least + np.arange(widest), most)
@@ -244,7 +262,7 @@ def _likenesses(signal: _Floats, sums: Sums, questions: list[_Question]) -> list
 
 
 def _products(signal: _Floats, question: _Question) -> _Floats:
-    """Return the products, summed, of the stretches with those after them."""
+    """Return, for each length, the sum of products of the first stretch with the second."""
     begin, least, most = question
     size = signal.itemsize
     shape = (most + 1 - least, most)

@@ -1,9 +1,8 @@
-"""Roots of many real polynomials of one degree at once.
+"""The roots of many real polynomials of degree 11 at once.
 
-Knows: Aberth's simultaneous iteration (1973), carried out for all polynomials side by side, and
-when eigenvalues of the companion matrix come cheaper: for the few that are slow to converge, and
-where there are few to begin with.
-Refuses to know: what the polynomials describe, beyond a start that suits linear prediction.
+Knows: Aberth's iteration (1973), for all polynomials together; and when the eigenvalues of the
+companion matrix are cheaper: for few polynomials, and for the few that converge slowly.
+Refuses to know: what the polynomials describe; only its first guess suits linear prediction.
 """
 
 from __future__ import annotations
@@ -18,21 +17,20 @@ _Real = NDArray[np.float64]
 
 DEGREE = 11
 _CHUNK = 150
-"""Polynomials side by side: what fits in a core's cache, and in matrices that a BLAS does not find
-worth more than one thread."""
+"""Polynomials worked on together: they fit in a core's cache, and BLAS starts no other threads."""
 
 _FEW = 32
-"""So many, or fewer, are left to LAPACK from the start: numpy's call overhead would cost more."""
+"""Up to so many polynomials, eigenvalues (LAPACK) are faster from the start."""
 
 _LEFT = 8
-"""So many, or fewer, of those that are slow to converge are."""
+"""The last so many that have not converged are left to eigenvalues."""
 
 _CONVERGED = 1e-4
-"""Greatest relative correction to stop at; convergence is cubic, so it leaves some 1e-12."""
+"""A relative correction below this ends the iteration. Convergence is cubic: the error is 1e-12."""
 
 _MAX_ITERATIONS = 12
 
-# Where the roots usually lie, for a polynomial whose value at 0 is negative, then one of others.
+# Where the roots usually lie: of polynomials with a negative value at 0, and of the others.
 _USUAL = np.array(
     [
         [0.60 + 0.34j, 0.34 + 0.63j, -0.04 + 0.75j, -0.48 + 0.55j, 0.667],
@@ -40,11 +38,16 @@ _USUAL = np.array(
     ]
 )
 _ASIDE = np.exp(0.03j)
-"""Turns the start a little, for real roots and pairs to be found from a symmetric one."""
+"""Turns the first guess a little: from one symmetric to the real axis, the iteration may not reach
+all real roots and pairs."""
 
 
 def roots(polynomials: _Real) -> _Complex:
-    """Return the 11 roots, (n, 11), of monic ``polynomials``, (n, 12), highest power first."""
+    """Return the 11 roots of each polynomial, (n, 11).
+
+    Args:
+        polynomials: (n, 12), coefficients from the highest power down; the first is 1.
+    """
     found = np.empty((len(polynomials), DEGREE), dtype=np.complex128)
     for first in range(0, len(polynomials), _CHUNK):
         some = polynomials[first : first + _CHUNK]
@@ -63,7 +66,7 @@ def _eigenvalues(polynomials: _Real) -> _Complex:
 
 
 def _aberth(polynomials: _Real) -> _Complex:
-    """Return the roots, (11, n), of ``polynomials``, (n, 12)."""
+    """Return the roots, (11, n), of polynomials (n, 12) by Aberth's iteration."""
     coefficients = np.ascontiguousarray(polynomials.T)
     found = np.empty((DEGREE, len(polynomials)), dtype=np.complex128)
     places = np.arange(len(polynomials))

@@ -1,18 +1,18 @@
-"""Loudness, spectral shape, spectral flux and MFCC 1-4 of eGeMAPS, from 20 ms Hamming frames.
+"""Loudness, spectral shape, spectral flux and MFCC 1-4 of eGeMAPS, from 20 ms frames.
 
 Knows: the definitions of the ten spectral descriptors (Eyben et al. 2016, *The Geneva minimalistic
-acoustic parameter set*) with openSMILE's choices where the paper leaves them open.
-Refuses to know: pitch, formants, and the smoothing of the rows over time.
+acoustic parameter set*), and what openSMILE does where the paper leaves something open.
+Refuses to know: pitch, formants, and the smoothing of rows over time.
 
-What the paper leaves open, and what the reference was measured to do:
+What openSMILE does, as measured:
 
 - *Loudness*: 26 mel bands of the power spectrum, weighted by Hermansky's equal-loudness curve with
   its high-frequency roll-off, to the power 0.33, averaged over the bands (not summed).
 - *Alpha ratio*: energy in 1000-5000 Hz over energy in 0-1000 Hz, in dB (the paper: from 50 Hz).
-- *Slopes*: least squares of the dB spectrum, but the count of bins that enters the formula is the
-  number of intervals between them, one less than the number of bins.
-- *Flux*: root mean squared difference of two magnitude spectra up to 5 kHz, not normalised.
-- *MFCC*: HTK's scaling of the samples, floor 1 under the logarithm, lifter 22.
+- *Slopes*: least squares over the dB spectrum, but where the formula has the number of bins, the
+  number of intervals between them is used, which is one less.
+- *Flux*: root mean square of the difference of two magnitude spectra up to 5 kHz, not normalised.
+- *MFCC*: samples scaled as HTK does, logarithms of at least 1, lifter 22.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from affectstream.features.framing import Frames
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 SPECTRUM_FRAME_SAMPLES = 320
-_HOP_SAMPLES = 160
 SPECTRUM_FFT_SAMPLES = 512
 SPECTRUM_BIN_HZ = SAMPLE_RATE_HZ / SPECTRUM_FFT_SAMPLES
 
@@ -54,21 +53,21 @@ _HTK_SCALE = 32_767.0
 _POWER_FLOOR = 1e-14
 _FLUX_BINS = 160  # below 5 kHz
 _SLOPE_BINS = 49  # up to 1500 Hz
-_ROWS = 36
+_ROWS = 36  # of a matrix product: for larger ones, a BLAS would start other threads
 
 _Complex = NDArray[np.complex128]
 _Real = NDArray[np.float64]
 
 
 def spectra(frames: Frames) -> _Complex:
-    """Return the spectra of raw 20 ms frames, (n, 320), under a Hamming window, as (n, 257)."""
+    """Return the complex spectra, (n, 257), of 20 ms frames, (n, 320), under a Hamming window."""
     return np.fft.rfft(frames * _window(), SPECTRUM_FFT_SAMPLES)
 
 
 class SpectralDescriptors:
-    """Turns successive spectra into rows of the ten ``SPECTRAL_DESCRIPTORS``.
+    """Turns the spectra of successive frames into rows of the ten ``SPECTRAL_DESCRIPTORS``.
 
-    State: the last magnitude spectrum, which the flux needs.
+    Its state is the last magnitude spectrum, which the flux needs.
     """
 
     names = SPECTRAL_DESCRIPTORS
@@ -78,7 +77,11 @@ class SpectralDescriptors:
         self._magnitude: _Real | None = None
 
     def push(self, spectrum: _Complex) -> _Real:
-        """Return the descriptors, (n, 10), of the ``spectrum`` of n consecutive frames."""
+        """Return the descriptors, (n, 10), of n consecutive frames.
+
+        Args:
+            spectrum: (n, 257), from ``spectra``.
+        """
         plan = self._plan
         power = spectrum.real**2
         power += spectrum.imag**2
@@ -105,13 +108,13 @@ class SpectralDescriptors:
 
 
 def _product(power: _Real, sums: _Real) -> _Real:
-    """Return ``power @ sums``, in parts so small that a BLAS does not wake other threads."""
+    """Return ``power @ sums``, computed in parts of ``_ROWS`` rows."""
     parts = [power[first : first + _ROWS] @ sums for first in range(0, len(power), _ROWS)]
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def _ratio_db(numerator: _Real, denominator: _Real) -> _Real:
-    """Return the ratio of two powers in dB; 0 where there is no power at all."""
+    """Return the ratio of two powers in dB; 0 where both are 0."""
     ratio = np.maximum(numerator, _POWER_FLOOR) / np.maximum(denominator, _POWER_FLOOR)
     decibels: _Real = 10.0 * np.log10(ratio)
     return decibels
@@ -161,7 +164,7 @@ def _mel_bank() -> tuple[_Real, _Real]:
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     bank = np.maximum(0.0, np.minimum(rising, falling))
-    bank[1] = 0  # the bin nearest to the lowest edge is left out
+    bank[1] = 0  # the reference leaves out the bin nearest to the lowest edge
     return bank, 700.0 * np.expm1(edges[1:-1] / 1127.0)
 
 
@@ -174,7 +177,7 @@ def _equal_loudness(hz: _Real) -> _Real:
 
 
 def _slope_weights(first_bin: int, last_bin: int) -> _Real:
-    """Return what turns log10 of the power in these bins into a slope in dB per Hz."""
+    """Return weights that turn log10 of the power in these bins into a slope in dB per Hz."""
     bins = np.arange(first_bin, last_bin + 1) * SPECTRUM_BIN_HZ
     count = last_bin - first_bin  # intervals, not bins
     spread = count * (bins**2).sum() - bins.sum() ** 2

@@ -1,7 +1,7 @@
-"""What the models are told of an utterance's sound: 47 statistics of its ``egemaps`` rows.
+"""The 47 statistics of an utterance's ``egemaps`` rows, which the models read.
 
 Knows: means, standard deviations and the share of silence, as in the derived IEMOCAP set.
-Refuses to know: how the rows came about, and how the statistics are normalised.
+Refuses to know: how the rows are computed, and how the statistics are normalised.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from affectstream.features.egemaps.front_end import EGEMAPS_COLUMNS, EGEMAPS_DESCRIPTORS
 
 SILENCE_SHARE = 0.3
-"""A frame at or below this share of the utterance's mean level is silent (Atmaja & Akagi 2020)."""
+"""A frame is silent at up to this share of the utterance's mean level (Atmaja & Akagi 2020)."""
 
 UTTERANCE_STATISTICS = (
     *(f"{name}_mean" for name in EGEMAPS_DESCRIPTORS),
@@ -22,9 +22,12 @@ UTTERANCE_STATISTICS = (
 
 
 def utterance_statistics(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the 47 statistics, in the order of ``UTTERANCE_STATISTICS``, of ``rows``, (n, 24).
+    """Return the statistics, (47,), in the order of ``UTTERANCE_STATISTICS``.
 
-    Without a row all of them are NaN, with one row the standard deviations are.
+    Without any row all are NaN; with a single row the standard deviations are.
+
+    Args:
+        rows: (n, 24), of one utterance.
 
     Raises:
         ValueError: the rows do not have the 24 columns of ``egemaps``.

@@ -1,10 +1,10 @@
 """The nine descriptors of eGeMAPS that need a pitch: F0, jitter, shimmer, noise, harmonics.
 
-Knows: which of the voice's measures needs which frames, and how long each has to wait for the
-pitch's path. Refuses to know: how samples become frames, and the smoothing of rows.
+Knows: in which order they are computed, and how long a frame waits until its pitch is decided.
+Refuses to know: how samples become frames, and how rows are smoothed.
 
-The spectrum of a 60 ms frame under a Gaussian window is computed once: the pitch is searched in it,
-and the harmonics are read from it once the pitch is decided.
+The spectrum of a 60 ms frame under a Gaussian window is computed once: the pitch is looked for in
+it, and the harmonics are read from it when the pitch is decided.
 """
 
 from __future__ import annotations
@@ -15,21 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.features.egemaps import harmonics
-from affectstream.features.egemaps.jitter_shimmer import PAST_SAMPLES, PeriodFollower
-from affectstream.features.egemaps.pitch import (
-    BINS,
+from affectstream.features.egemaps.jitter_shimmer import (
+    PAST_SAMPLES,
+    VOICED_HOP_SAMPLES,
+    PeriodFollower,
+)
+from affectstream.features.egemaps.pitch_path import (
     DECIDE_FRAMES,
     LAG_FRAMES,
+    SubharmonicPitchPath,
+)
+from affectstream.features.egemaps.subharmonics import (
+    BINS,
     PITCH_FFT_SAMPLES,
     SubharmonicCandidates,
-    SubharmonicPitchPath,
     subharmonic_candidates,
 )
 
 _Floats = NDArray[np.float32]
 
 PITCH_FRAME_SAMPLES = 960
-VOICED_HOP_SAMPLES = 160
 VOICED_DESCRIPTORS = (
     "F0semitone",
     "jitterLocal",
@@ -37,16 +42,17 @@ VOICED_DESCRIPTORS = (
     *harmonics.HARMONIC_DESCRIPTORS,
 )
 VOICED_DELAY_FRAMES = LAG_FRAMES + DECIDE_FRAMES - 1
-"""The most frames that a frame's row waits for later ones."""
+"""How many later frames a frame's row waits for, at most."""
 
 _MOST_FRAMES = 15 * DECIDE_FRAMES  # worked on at once: more would not stay in a core's cache
-_LOWEST_RMS = 1e-3  # of a windowed frame that can be voiced
+_LOWEST_RMS = 1e-3  # least level of a windowed frame that can be voiced
 _QUIET_RMS = _LOWEST_RMS / 4
-"""Below it no candidates are looked for. (Between the two they count for their neighbours' sake; on
-300 s of acted speech, half of it below, leaving these out gave every frame the same pitch.)"""
+"""Least level at which candidates are looked for. Frames between the two levels are never voiced,
+but their candidates help to decide their neighbours' pitch. (On 300 s of acted speech, half of it
+below this level, leaving out the quieter frames gave every frame the same pitch.)"""
 
-_LOWEST_HZ = 27.5
-_NO_FORMANT_DB = -201.0  # the formants' levels where there are no harmonics
+_LOWEST_HZ = 27.5  # where the semitones count from
+_NO_FORMANT_DB = -201.0  # the formants' levels in an unvoiced frame
 _UNVOICED = np.array([0, 0, 0, 0, 0, 0, *[_NO_FORMANT_DB] * 3], dtype=np.float32)
 
 
@@ -60,16 +66,15 @@ _WINDOW = _gauss_window()
 _POWER_WINDOW = _WINDOW * _WINDOW / np.float32(PITCH_FRAME_SAMPLES)
 
 
-class VoiceDescriptors:
+class VoicedDescriptors:
     """The ``VOICED_DESCRIPTORS`` of one stream, not smoothed.
 
-    Rows come ``VOICED_DELAY_FRAMES`` late.
-    Frames are worked on ``DECIDE_FRAMES`` at a time, which delays no row. State: the spectra,
-    formants and samples of the frames whose pitch is undecided.
+    A row comes when its frame's pitch is decided, at most ``VOICED_DELAY_FRAMES`` later. The state
+    is the spectra, formants and samples of the frames whose pitch is undecided.
 
     Args:
-        follow_frames: how many rows to keep until the voices' periods are followed in all of them:
-            more cost less, and come later. Their samples are kept too.
+        follow_frames: least number of rows for which jitter and shimmer are computed together. A
+            larger number costs less, but the rows come later and their samples are kept until then.
     """
 
     names = VOICED_DESCRIPTORS
@@ -79,21 +84,20 @@ class VoiceDescriptors:
         self._started = False
         self._path = SubharmonicPitchPath()
         self._periods = PeriodFollower()
-        self._waiting = np.empty((0, PITCH_FRAME_SAMPLES), dtype=np.float32)  # for a full block
-        self._spectra = np.empty((0, BINS), dtype=np.float32)  # of the frames that are not quiet
+        self._waiting = np.empty((0, PITCH_FRAME_SAMPLES), dtype=np.float32)  # less than a block
+        self._spectra = np.empty((0, BINS), dtype=np.float32)  # of frames louder than _QUIET_RMS
         self._formants = np.empty((0, 3), dtype=np.float32)
         self._power = np.empty(0, dtype=np.float32)
         self._signal = [np.zeros(PAST_SAMPLES, dtype=np.float32)]
-        self._rows = [
-            np.empty((0, len(VOICED_DESCRIPTORS)), dtype=np.float32)
-        ]  # without jitter and shimmer
-        self._pitch = [np.empty(0, dtype=np.float32)]  # theirs
+        # Rows that lack jitter and shimmer, and their pitches.
+        self._rows = [np.empty((0, len(VOICED_DESCRIPTORS)), dtype=np.float32)]
+        self._pitch = [np.empty(0, dtype=np.float32)]
 
     def push(self, frames: NDArray[Any], formants: NDArray[Any]) -> _Floats:
-        """Return the rows, (m, 9), that are finished by ``frames``; m may be 0 or exceed n.
+        """Take n frames and return the rows, (m, 9), that are complete; m may be 0 or exceed n.
 
         Args:
-            frames: (n, 960), raw, one every 160 samples, consecutive from push to push.
+            frames: (n, 960) samples without a window, one frame every 160 samples, in order.
             formants: (n, 3), F1 to F3 in Hz of the same frames.
         """
         self._waiting = np.concatenate((self._waiting, frames), dtype=np.float32)
@@ -104,13 +108,13 @@ class VoiceDescriptors:
         return self._follow(self._follow_frames)
 
     def finish(self) -> _Floats:
-        """Return the rows that are left, (k, 9); then the object is spent."""
+        """Return the rows that are left, (k, 9). Nothing may be pushed afterwards."""
         decided = self._search(len(self._waiting))
         self._describe(np.concatenate((decided, self._path.finish())))
         return self._follow(1)
 
     def _search(self, count: int) -> _Floats:
-        """Look for the pitch in the oldest ``count`` frames that wait; return what is decided."""
+        """Look for candidates in the oldest ``count`` waiting frames; return decided pitches."""
         frames, self._waiting = self._waiting[:count], self._waiting[count:]
         if not count:
             return np.empty(0, dtype=np.float32)
@@ -129,14 +133,14 @@ class VoiceDescriptors:
         return self._path.push(candidates)
 
     def _describe(self, pitch_hz: _Floats) -> None:
-        """Describe the oldest frames, whose pitch is decided, but for the voices' periods."""
+        """Describe the oldest frames, whose pitch is now decided, except for jitter and shimmer."""
         count = len(pitch_hz)
         if not count:
             return
         rows = np.tile(_UNVOICED, (count, 1))
         power = self._power[:count]
         pitch_hz = np.where(power > _LOWEST_RMS**2, pitch_hz, np.float32(0))
-        places = np.cumsum(power > _QUIET_RMS**2)  # from 1, in the spectra
+        places = np.cumsum(power > _QUIET_RMS**2)  # number of each frame's spectrum, from 1
         voiced = np.flatnonzero(pitch_hz)
         if len(voiced):
             hz, spectra = pitch_hz[voiced], self._spectra[places[voiced] - 1]
@@ -149,7 +153,7 @@ class VoiceDescriptors:
         self._power = self._power[count:]
 
     def _follow(self, least: int) -> _Floats:
-        """Follow the voices' periods and return the rows, if there are ``least`` or more."""
+        """Add jitter and shimmer to the rows and return them, if there are ``least`` or more."""
         if sum(map(len, self._rows)) < least:
             return self._rows[0][:0]
         rows, signal = np.concatenate(self._rows), np.concatenate(self._signal)

@@ -283,11 +283,11 @@ def test_a_front_ends_version_is_the_source_of_all_that_it_is_built_of() -> None
 
     assert len({front_end_version(name) for name in FRONT_ENDS}) == len(FRONT_ENDS)
     source = (
-        b"from affectstream.features.egemaps.pitch import a\n"
+        b"from affectstream.features.egemaps.pitch_path import a\n"
         b"from affectstream.features.egemaps import roots"
     )
     assert list(front_end_versions._imported(source)) == [
-        "affectstream.features.egemaps.pitch",
+        "affectstream.features.egemaps.pitch_path",
         "affectstream.features.egemaps.roots",
     ]
 
