@@ -1,4 +1,4 @@
-"""What the lab's commands say on a terminal: progress, and why they cannot go on."""
+"""What the laboratory's commands print: progress, tables, and why a command cannot go on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def progress_bar() -> Progress:
-    """A progress bar on stderr that leaves nothing behind."""
+    """Return a progress bar on stderr that is wiped away when it ends."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -22,7 +22,7 @@ def progress_bar() -> Progress:
 
 @contextmanager
 def epochs(total: int) -> Iterator[Callable[[str, int, float], None]]:
-    """A progress bar over epochs, as the callback that moves it."""
+    """Show a progress bar over epochs; yield the function that moves it."""
     with progress_bar() as bar:
         task = bar.add_task("train", total=total)
 
@@ -34,7 +34,7 @@ def epochs(total: int) -> Iterator[Callable[[str, int, float], None]]:
 
 @contextmanager
 def counted(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over things of a kind, as the callback that hears how many of how many."""
+    """Show a progress bar; yield the function that is told how many are done, of how many."""
     with progress_bar() as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -114,7 +114,7 @@ def acted_dialogues(
     seed: int,
     copies: int = 1,
 ) -> list[CorpusDialogue]:
-    """Describe each clip between the bounds that the voice detector finds, and deal them out.
+    """Return dialogues of clips, each described between the bounds that the voice detector finds.
 
     Args:
         copies: dialogues per speaker, each in an order of its own.

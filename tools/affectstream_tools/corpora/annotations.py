@@ -25,7 +25,7 @@ LEVEL_BORDERS = (2.25, 3.75)
 """Between the levels; a mean of three annotators is given the nearest level."""
 
 TASKS = {"valence": 3, "activation": 3, "clusters-3": 3, "clusters-4": 4, "clusters-5": 5}
-"""What is to be told, and how many classes it has."""
+"""The tasks of classifying an utterance, and how many classes each has."""
 
 
 def annotations_of(dialogue: CorpusDialogue) -> _Floats:
@@ -38,7 +38,8 @@ class Classes:
     """The classes of a task, and what turns annotations into them.
 
     Attributes:
-        centres: (K, 2) of the clusters, by valence; None for levels.
+        centres: (K, 2), each cluster's valence and activation, in order of valence; None for
+            levels.
     """
 
     task: str
@@ -51,7 +52,7 @@ class Classes:
 
     @property
     def names(self) -> list[str]:
-        """Of each class; a cluster is called by its centre's valence and activation."""
+        """The classes' names; a cluster is called by its centre's valence and activation."""
         if self.centres is None:
             return list(_LEVELS)
         return [f"v {valence:.1f} a {activation:.1f}" for valence, activation in self.centres]
@@ -87,9 +88,10 @@ class Classes:
 
 
 def matched(centres: ArrayLike, reference: ArrayLike) -> NDArray[np.intp]:
-    """Return which centre (K,) is each of the reference's, the sum of distances being least.
+    """Return, for each centre of the reference (K, 2), the number (K,) of the centre that it is.
 
-    Two folds' clusters differ a little, and may be in another order.
+    Two folds' clusters differ a little, and may be in another order. Of all orders, the one with
+    the least sum of distances is taken.
     """
     ours, theirs = np.asarray(centres, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     distances = np.linalg.norm(theirs[:, None] - ours, axis=2)

@@ -12,7 +12,7 @@ _PARTS = ("train", "dev", "test")
 
 
 def read_emobank(folder: Path) -> list[Sentence]:
-    """Read all sentences; scales run from 1 to 5, as IEMOCAP's do, but readers use less of them.
+    """Read all sentences; scales are 1 to 5, as IEMOCAP's, but ratings keep nearer the middle.
 
     Raises:
         CorpusError: the table is missing, or a row is no sentence.

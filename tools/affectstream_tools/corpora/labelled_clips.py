@@ -77,7 +77,7 @@ def read_name(path: Path, folder: Path) -> LabelledClip | None:
 
 
 def label_of(word: str) -> str | None:
-    """Return the class that a word names, ``other``, or None for no emotion's name."""
+    """Return the class that a word names: one of the four, ``other``, or None for no emotion."""
     return _LABELS.get(word.strip().lower())
 
 
@@ -144,7 +144,7 @@ def _emovo(path: Path, folder: Path) -> tuple[str, str] | None:
 
 
 def _in_words(path: Path, folder: Path) -> tuple[str, str] | None:
-    """TESS, and others whose names hold one word for an emotion; the first part is who."""
+    """Read names with one word for an emotion, such as TESS's; the first part is the speaker."""
     parts = re.split(r"[_\-. ]+", path.stem)
     labels = {label for part in parts if len(part) > 1 and (label := label_of(part))}
     if len(labels) != 1 or len(parts) < 2:
@@ -155,7 +155,7 @@ def _in_words(path: Path, folder: Path) -> tuple[str, str] | None:
 
 
 def _in_folders(path: Path, folder: Path) -> tuple[str, str] | None:
-    """Folders that are emotions; those above or below, if any, are who."""
+    """Read folders named after emotions; the other folders' names, if any, are the speaker."""
     above = path.relative_to(folder).parent.parts or (folder.name,)
     labels = [label_of(part) for part in above]
     known = [label for label in labels if label is not None]

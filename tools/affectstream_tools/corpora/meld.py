@@ -22,11 +22,11 @@ _EMOTIONS = {
     "fear": "fea",
     "disgust": "dis",
 }
-"""MELD's names and IEMOCAP's."""
+"""From MELD's names to IEMOCAP's."""
 
 _TABLES = ("train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv")
 _WINDOWS_1252 = str.maketrans({0x85: " ", 0x91: "'", 0x92: "'", 0x93: '"', 0x94: '"', 0x97: " "})
-"""Punctuation that the tables carry in another code page than the one they are written in."""
+"""Punctuation that stands in the tables as characters of Windows-1252, although they are UTF-8."""
 
 
 def is_meld(folder: Path) -> bool:
@@ -48,7 +48,7 @@ def read_meld_corpus(folder: Path) -> Corpus:
 
 
 def read_meld(folder: Path) -> list[CorpusDialogue]:
-    """Read all dialogues, in order; times only count turns, scales are NaN, the session is 0.
+    """Read all dialogues, in order. Each turn is given a second; scales are NaN, the session is 0.
 
     Raises:
         CorpusError: a table is missing, or a row is no utterance.

@@ -20,8 +20,8 @@ def read_clips(folder: str | None, seconds: float) -> list[ClipSamples]:
     """Return clips of ``seconds`` or a little more, mono int16 at 16 kHz.
 
     Args:
-        folder: of recordings, searched whole; the clips are spread evenly over it. None: the
-            synthetic speech of the bundled demo, again and again.
+        folder: of recordings, with its subfolders; the clips are spread evenly over it. None
+            takes the synthetic speech of the bundled demo, repeated as often as needed.
 
     Raises:
         AffectstreamError: there is no recording in it, or one is not at 16 kHz.
@@ -47,13 +47,13 @@ def speech_files_in(folder: Path) -> list[Path]:
 
 
 def _spread(paths: list[Path]) -> list[Path]:
-    """Return the paths so that any first few of them lie evenly among all."""
+    """Return the paths in an order whose first few, however many, lie evenly among all."""
     golden = 0.5 * (5**0.5 - 1)
     return [paths[i] for i in np.argsort(np.arange(len(paths)) * golden % 1)]
 
 
 def read_speech_clip(path: Path) -> ClipSamples:
-    """Return the first channel. Raises ``AffectstreamError`` where it cannot be used."""
+    """Return the first channel, int16; raises ``AffectstreamError`` where it cannot be used."""
     try:
         import soundfile
     except ImportError as error:

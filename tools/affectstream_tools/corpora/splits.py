@@ -22,7 +22,7 @@ class Split:
 def of_sessions(
     dialogues: Sequence[CorpusDialogue], sessions: Collection[int]
 ) -> tuple[CorpusDialogue, ...]:
-    """The dialogues of some sessions.
+    """Return the dialogues of some sessions.
 
     Raises:
         ValueError: one of the sessions has no dialogue.
@@ -35,14 +35,14 @@ def of_sessions(
 
 
 def hold_out_session(dialogues: Sequence[CorpusDialogue], session: int) -> Split:
-    """One session is scored, the others are learned from (speakers unseen, scenarios seen)."""
+    """Return the split that scores one session: its speakers are unseen, its scenarios are not."""
     test = of_sessions(dialogues, {session})
     train = tuple(dialogue for dialogue in dialogues if dialogue.session != session)
     return Split(f"session {session}", train, test)
 
 
 def leave_one_session_out(dialogues: Sequence[CorpusDialogue]) -> Iterator[Split]:
-    """One split per session."""
+    """Yield the split of each session in turn."""
     for session in sorted({dialogue.session for dialogue in dialogues}):
         yield hold_out_session(dialogues, session)
 
@@ -50,7 +50,7 @@ def leave_one_session_out(dialogues: Sequence[CorpusDialogue]) -> Iterator[Split
 def hold_out_scenarios(
     dialogues: Sequence[CorpusDialogue], session: int, scenarios: Collection[str]
 ) -> Split:
-    """Some scenarios of one session are scored; neither session nor scenarios are learned from.
+    """Return the split that scores some scenarios of a session, and learns from neither.
 
     Scripts and improvisation scenarios recur in every session, so that a model that has seen a
     test scenario can recognise it by its words alone.
@@ -61,7 +61,7 @@ def hold_out_scenarios(
 
 
 def few_dialogues(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
-    """Three dialogues of each session, for trials and tests."""
+    """Return three dialogues of each session, for trials and tests."""
     chosen: list[CorpusDialogue] = []
     for session in sorted({d.session for d in dialogues}):
         own = [d for d in dialogues if d.session == session]

@@ -8,7 +8,7 @@ from affectstream.corpus.dialogues import CorpusError
 from affectstream.features.text import WordVectors, read_word_vectors
 
 GLOVE_FILE = Path("glove-50d-5k") / "glove-50d-5k.json"
-"""In the folder that holds the corpora."""
+"""Where the vectors lie in the folder that holds the corpora."""
 
 
 def read_glove(folder: Path) -> WordVectors:

@@ -36,8 +36,8 @@ class LabelledStatistics:
 
     Attributes:
         statistics: (n, 47).
-        labels: (n,), places in ``CLASSES``; -1 where an utterance has none of them.
-        speakers: n names.
+        labels: (n,), indices of ``CLASSES``; -1 where an utterance has none of them.
+        speakers: n names, one for each utterance.
     """
 
     statistics: NDArray[np.float64]
@@ -68,7 +68,7 @@ def ravdess_label(name: str) -> tuple[int, str] | None:
 
 
 def standardised(corpus: LabelledStatistics) -> NDArray[np.float64]:
-    """Return the statistics standardised within each speaker; unknown ones are 0, the mean."""
+    """Return the statistics standardised within each speaker; unknown ones become 0, the mean."""
     speakers = np.array(corpus.speakers)
     normal = np.zeros_like(corpus.statistics)
     for speaker in sorted(set(corpus.speakers)):

@@ -37,11 +37,11 @@ ScoredAnswer = tuple[CorpusDialogue, CorpusUtterance, UtteranceEstimate]
 
 @dataclass(frozen=True, slots=True)
 class DialogueScores:
-    """One line of the table.
+    """Scores at one look-ahead, with some modalities, on all or on the improvised dialogues.
 
     Attributes:
-        look_ahead: later utterances used; None is all.
-        modalities: what the model was given.
+        look_ahead: later utterances that were used; None is all.
+        modalities: those that the model was given.
         part: ``all`` or ``improvised`` dialogues.
         scores: of the utterances with one of the four classes.
         concordance: Lin's coefficient of each scale's mean, over all utterances.
@@ -67,7 +67,7 @@ class DialogueScores:
 def inputs_of(
     model: StreamingContextModel, utterances: Sequence[CorpusUtterance], modalities: Sequence[str]
 ) -> list[UtteranceInputs]:
-    """What the model is given of a dialogue, speakers normalised as the stream does it."""
+    """Return the model's inputs of a dialogue, speakers normalised as the stream does it."""
     acoustic: Sequence[NDArray[np.float32] | None] = [None] * len(utterances)
     if "acoustic" in modalities:
         normaliser = SpeakerNormaliser(model.acoustic_mean, model.acoustic_sd, model.speaker_prior)
@@ -86,7 +86,7 @@ def evaluate_dialogues(
     *,
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[DialogueScores]:
-    """All rows: every look-ahead with both modalities, the model's own with each one missing.
+    """Score every look-ahead with both modalities, and two look-ahead with each one missing.
 
     Raises:
         ValueError: no utterance has one of the four classes.
@@ -106,7 +106,7 @@ def evaluate_dialogues(
 def score_by_part(
     look_ahead: int | None, modalities: tuple[str, ...], answers: Sequence[ScoredAnswer]
 ) -> list[DialogueScores]:
-    """One row of all dialogues, and one of the improvised ones where there are any."""
+    """Score all dialogues, and the improvised ones where there are any."""
     improvised = [answer for answer in answers if answer[0].improvised]
     return [
         DialogueScores(
@@ -126,7 +126,7 @@ def predict(
     look_ahead: int | None,
     modalities: Sequence[str],
 ) -> list[ScoredAnswer]:
-    """The model's estimate of every utterance, in the dialogues' order."""
+    """Return the model's estimate of every utterance, in the dialogues' order."""
     return [
         (dialogue, utterance, estimate)
         for dialogue in dialogues
@@ -143,7 +143,7 @@ def predict(
 def score_answers(
     answers: Sequence[tuple[CorpusUtterance, UtteranceEstimate]],
 ) -> tuple[Scores, dict[str, float]]:
-    """Scores of the labelled utterances, and the scales' concordance over all of them.
+    """Return scores of the labelled utterances, and the scales' concordance over all utterances.
 
     Raises:
         ValueError: no utterance has one of the four classes.

@@ -25,8 +25,9 @@ class Choice:
     """Which clips are used.
 
     Attributes:
-        by_speaker: the clips of the four classes.
-        other: clips of other emotions. unlabelled: files without an emotion in their name.
+        by_speaker: speaker -> the clips of the four classes.
+        other: how many clips are of other emotions.
+        unlabelled: how many files have no emotion in their name.
         trained: speakers that the model learned from; their clips are left out.
     """
 
@@ -102,7 +103,8 @@ def _mean(
 def _score(
     answers: Sequence[tuple[str, Probabilities | None]],
 ) -> tuple[float, float, dict[str, float]]:
-    """Unweighted recall, calibration error of what was heard, and each class's recall."""
+    """Return the unweighted recall, the calibration error where an utterance was found, and each
+    class's recall."""
     total: Counter[str] = Counter()
     right: Counter[str] = Counter()
     for label, found in answers:

@@ -43,7 +43,7 @@ from affectstream_tools.evaluate.references import (
 from affectstream_tools.metrics import pearson
 
 _Progress = Callable[[str, int, int], None]
-"""Called with what is done, how much of it is, and of how much."""
+"""Called with what is being compared, how many clips are done, and of how many."""
 
 GROUPS = {
     "spectral": egemaps.EGEMAPS_DESCRIPTORS[:10],
@@ -51,7 +51,7 @@ GROUPS = {
     "voice_quality": egemaps.EGEMAPS_DESCRIPTORS[11:16],  # jitter, shimmer, HNR, H1-H2, H1-A3
     "formants": egemaps.EGEMAPS_DESCRIPTORS[16:],
 }
-"""All descriptors; ``min_r`` is about their utterance means, ``r`` has the deviations too."""
+"""All descriptors in groups: ``min_r`` is the least correlation of a group's utterance means."""
 
 _LIBROSA_HZ, _LIBROSA_FRAME, _LIBROSA_HOP = 22_050, 2_048, 512
 
@@ -63,7 +63,7 @@ class Agreement:
     Attributes:
         r: Pearson's r over the clips, by statistic.
         min_r: the least r of the means of each of ``GROUPS``.
-        uar: of one classifier on our statistics and on openSMILE's; None without labels.
+        uar: recall of one classifier on our statistics and on openSMILE's; None without labels.
         woellmer: pitch, voicing and energy beside Praat.
         tripathi34: greatest relative error beside pyAudioAnalysis, by descriptor.
         clips: how many were compared.
@@ -82,7 +82,7 @@ class Agreement:
 
 
 class _OpenSmile(Protocol):
-    """What can be asked for descriptors."""
+    """openSMILE, as far as it is used here."""
 
     def process_signal(self, signal: NDArray[np.float32], sampling_rate: int) -> object:
         """Return a table of descriptors."""
@@ -139,7 +139,7 @@ def recordings_to_compare(folder: Path) -> list[Path]:
 
 
 def _opensmile() -> _OpenSmile:
-    """Return openSMILE's descriptors. Raises ``AffectstreamError`` where it is not installed."""
+    """Return openSMILE; raises ``AffectstreamError`` where it is not installed."""
     package = installed("opensmile", "opensmile")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it would rather have a newer set
@@ -167,8 +167,9 @@ def _opensmile_statistics(clip: ClipSamples, smile: _OpenSmile) -> NDArray[np.fl
 def librosa_silence(signal: NDArray[np.float32]) -> float:
     """Return the share of silence as the derived IEMOCAP set has it.
 
-    The signal at 22,050 Hz, 1e-4 added; root mean square of 2048 samples every 512, centred, zeros
-    beyond the ends; the share of frames at or below 0.3 of the mean.
+    The signal is brought to 22,050 Hz, and 1e-4 is added. The level is the root mean square of 2048
+    samples every 512, with zeros beyond the ends. Returned is the share of frames whose level is at
+    most 0.3 of the mean level.
     """
     wanted = round(len(signal) * _LIBROSA_HZ / SAMPLE_RATE_HZ)
     spectrum = np.fft.rfft(signal.astype(np.float64))
@@ -182,7 +183,7 @@ def librosa_silence(signal: NDArray[np.float32]) -> float:
 def correlations(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict[str, float]:
     """Return Pearson's r of each statistic over the clips, (n, 47) each; NaN where one is constant.
 
-    Clips that lack a statistic do not enter.
+    A clip that lacks a statistic does not count for it.
     """
     return {
         name: pearson(one, other)

@@ -28,7 +28,7 @@ _Clip = NDArray[np.int16]
 _Floats = NDArray[np.float64]
 
 LEAST = 1e-6
-"""Below this, an error counts as if the reference were as large as this.
+"""Relative errors are of the reference, but at least of this.
 
 In frames of one constant value, such as digital silence, the reference's MFCC are rounding errors
 of 1e-9 and less; nothing agrees with those.
@@ -37,7 +37,7 @@ of 1e-9 and less; nothing agrees with those.
 PITCH = woellmer.Woellmer.names.index("pitch_hz")
 ENERGY = woellmer.Woellmer.names.index("energy_db")
 INTENSITY_FLOOR_HZ = 128
-"""At this, Praat's intensity looks at 50 ms: 6.4 periods."""
+"""With this, Praat measures intensity over 50 ms, 6.4 periods of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def pyaudioanalysis() -> ModuleType:
 
 
 def parselmouth() -> ModuleType:
-    """Return Praat. Raises ``AffectstreamError`` where it is not installed."""
+    """Return Praat; raises ``AffectstreamError`` where it is not installed."""
     return installed("parselmouth", "praat-parselmouth")
 
 
@@ -160,7 +160,7 @@ def _fitted(clip: _Clip) -> _Clip:
 
 
 def installed(module: str, package: str) -> ModuleType:
-    """Return ``module``. Raises ``AffectstreamError`` where ``package`` is not installed."""
+    """Return ``module``; raises ``AffectstreamError`` where ``package`` is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

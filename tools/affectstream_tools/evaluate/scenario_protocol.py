@@ -17,10 +17,10 @@ from affectstream_tools.train.trainer import Trainer
 
 
 def evaluate_scenarios(trainer: Trainer, *, session: int, groups: int = 4) -> list[DialogueScores]:
-    """Score one session with neither it nor the scored scenario in training.
+    """Score one session with neither it nor the scored scenarios in training.
 
-    The scenarios are dealt into ``groups``, and one model is trained without each group. The
-    rows pool all groups: causal, and with the recipe's look-ahead.
+    The scenarios are dealt into ``groups``, and one model is trained without each group. Scores
+    are of all groups together: causal, and with the recipe's look-ahead.
 
     Raises:
         ValueError: the session has fewer scenarios than there are groups.

@@ -21,7 +21,7 @@ _FOLDER = "--data"
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:
-    """Return ``affectstream-lab`` with its arguments, the folder of the data called ``DIR``."""
+    """Return the command with its arguments; the folder of the data is written ``DIR``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     kept = ["affectstream-lab"]
     while given:

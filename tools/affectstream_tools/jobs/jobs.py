@@ -103,7 +103,7 @@ def run_jobs(
 
 
 def read_outcome(job: Job, folder: Path) -> JobOutcome | None:
-    """Return what ``folder`` keeps of this very job, or None."""
+    """Return the kept outcome of a job with the same task and options, or None."""
     try:
         saved = json.loads(_path(job, folder, ".json").read_text(encoding="utf-8"))
         same = saved["job"] == json.loads(json.dumps(_as_dict(job)))

@@ -30,16 +30,14 @@ _SUBSETS = (*((name,) for name in CUES), CUES)
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What the best decisions are worth; all but the names are shares, 0..1.
+    """How good the best decisions are; figures are shares, 0..1.
 
     Attributes:
-        accuracy, uar: what they are expected to reach, given the cues of the corpus (of the
-            recalls: right turns and turns that are expected, divided).
-        accuracy_sd: standard error of ``accuracy`` as an estimate over all corpora; its
-            dialogues are taken for a sample.
-        realised_accuracy, realised_uar: what they reach on the corpus, its emotions known.
-
-    Recalls are over the emotions that occur, or may.
+        accuracy, uar: what they are expected to reach, given the cues of the corpus. A recall is
+            the expected number of right turns over the expected number of turns.
+        accuracy_sd: standard error of ``accuracy``, the corpus's dialogues being a sample of all.
+        realised_accuracy, realised_uar: what they reach on the corpus's own emotions, over those
+            that occur.
     """
 
     modalities: tuple[str, ...]
@@ -62,7 +60,7 @@ def ceilings(
     subsets: Sequence[Sequence[str]] = _SUBSETS,
     look_aheads: Sequence[str] = CEILING_LOOK_AHEADS,
 ) -> Iterator[Ceiling]:
-    """Yield the ceilings of a corpus, exactly.
+    """Yield the exact ceilings of a corpus, for each subset of modalities and each look-ahead.
 
     Raises:
         ValueError: no such modality or look-ahead.
@@ -75,7 +73,7 @@ def ceilings(
 def best_possible(
     posterior: DrawnArray, prior: DrawnArray, drawn: Drawn, subset: tuple[str, ...], look_ahead: str
 ) -> Ceiling:
-    """The ceiling that a posterior (N, T, 4) makes."""
+    """Return the ceiling of who decides by a posterior (N, T, 4)."""
     sure = posterior.max(axis=-1)  # (N, T)
     balanced = posterior / prior
     decided = np.eye(len(prior))[balanced.argmax(axis=-1)]  # (N, T, 4)
@@ -99,7 +97,7 @@ def _counted(drawn: Drawn, scores: DrawnArray) -> Confusion:
 def without_context(model: DialogueModel, modalities: Sequence[str] = CUES) -> tuple[float, float]:
     """Accuracy and recall that the best decisions without context reach, over all corpora.
 
-    In closed form: the sum over all that the modalities can show at one turn.
+    It is a sum over everything that the modalities can show at one turn.
     """
     accuracy = uar = 0.0
     places = [CUES.index(name) for name in modalities]

@@ -126,9 +126,9 @@ def write_corpus(
 
 
 def _names(size: _Size) -> list[str]:
-    """The dialogues' names, in the order in which they are read.
+    """Return the dialogues' names in order, such as Ses01F_impro01 and Ses01M_script01_1.
 
-    Such as Ses01F_impro01 and Ses01M_script01_1; of each kind, the markers are hers in one half.
+    In half of the dialogues of each kind the woman wears the markers.
     """
     names = []
     for session in range(1, size.sessions + 1):
@@ -142,7 +142,7 @@ def _names(size: _Size) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One dialogue to write; it knows all that it needs, for it may be written elsewhere."""
+    """One dialogue to write, with all that a process needs that writes it."""
 
     folder: Path
     name: str
@@ -194,7 +194,7 @@ def _write(task: _Task) -> tuple[str, tuple[str, ...]]:
 
 
 def _said(task: _Task, rng: np.random.Generator) -> WrittenDialogue:
-    """Who says what when, and what annotators make of it."""
+    """Return who says what when, and how annotators label it."""
     first = int(rng.integers(2))
     lines, end_s = [], 0.3
     for turn, (emotion, cues) in enumerate(zip(task.emotions, task.cues, strict=True)):

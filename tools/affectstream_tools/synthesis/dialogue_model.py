@@ -32,7 +32,8 @@ MISSING = -1
 """A cue that is not there."""
 
 CEILING_LOOK_AHEADS = ("none", "causal", "1", "2", "4", "8", "full")
-"""What is known of the dialogue: this turn alone, all until it, so many later turns too, all."""
+"""What is known of a dialogue at a turn: ``none``, the turn alone; ``causal``, all turns until it;
+a number, so many later turns too; ``full``, all turns."""
 
 _COUNT = len(CLASSES)
 
@@ -62,7 +63,7 @@ class CueChannel:
         _check_chance("a chance of a missing cue", self.missing)
 
     def chances(self) -> DrawnArray:
-        """(4, 4), of each cue (column) given the emotion (row), where there is one."""
+        """Chances (4, 4) of each cue (column) given the emotion (row), where there is a cue."""
         return self.informativeness * np.eye(_COUNT) + (1 - self.informativeness) / _COUNT
 
 
@@ -80,15 +81,15 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DialogueModel:
-    """The chances of everything; see the module.
+    """The chances by which dialogues are drawn; the module describes them.
 
     Attributes:
         inertia, reaction: chances, together at most 1.
-        base: of the four emotions, where neither decides.
-        reactions: of the four emotions, after each of the partner's.
+        base: chances of the four emotions, where neither inertia nor reaction decides.
+        reactions: chances of the four emotions (columns) after each of the partner's (rows).
 
     Raises:
-        ValueError: what should be chances is none.
+        ValueError: some of them are no chances.
     """
 
     voice: CueChannel = CueChannel(0.5)
@@ -128,19 +129,19 @@ class DialogueModel:
 
     @property
     def channels(self) -> tuple[CueChannel, ...]:
-        """Of the modalities, in the order of ``CUES``."""
+        """The modalities' channels, in the order of ``CUES``."""
         return self.voice, self.words, self.motion
 
     @property
     def follow(self) -> DrawnArray:
-        """(4, 4, 4), of an emotion after the speaker's own last one and the partner's."""
+        """Chances (4, 4, 4): by the speaker's last emotion and the partner's, of each emotion."""
         keep = self.inertia * np.eye(_COUNT)[:, None, :]
         react = self.reaction * np.array(self.reactions)[None, :, :]
         return keep + react + (1 - self.inertia - self.reaction) * np.array(self.base)
 
     @property
     def transitions(self) -> DrawnArray:
-        """(16, 16), from (who spoke, who listened) to (who speaks, who listens), roles swapped."""
+        """Chances (16, 16) from (who spoke, who listened) to (who speaks, who listens)."""
         table = np.zeros((_COUNT,) * 4)  # spoke, listened, speaks, listens
         for spoke in range(_COUNT):
             table[spoke, :, :, spoke] = self.follow[:, spoke, :]
@@ -148,7 +149,7 @@ class DialogueModel:
 
     @property
     def stationary(self) -> DrawnArray:
-        """(16,), the chances of a state at any turn."""
+        """Chances (16,) of a state at any turn."""
         size = _COUNT**2
         system = np.concatenate((self.transitions.T - np.eye(size), np.ones((1, size))))
         wanted = np.append(np.zeros(size), 1.0)
@@ -157,12 +158,12 @@ class DialogueModel:
 
     @property
     def prior(self) -> DrawnArray:
-        """(4,), the chances of an emotion at any turn."""
+        """Chances (4,) of an emotion at any turn."""
         return np.asarray(self.stationary.reshape(_COUNT, _COUNT).sum(axis=1))
 
     @property
     def bigram(self) -> DrawnArray:
-        """(4, 4), of an emotion after the last turn's: what a first-order model can know."""
+        """Chances (4, 4) of an emotion after the last turn's: what a first-order model knows."""
         listened = self.stationary.reshape(_COUNT, _COUNT) / self.prior[:, None]
         return np.asarray(np.einsum("sl,lsn->sn", listened, self.follow))
 
@@ -186,7 +187,7 @@ class DialogueModel:
         return Drawn(emotions, cues)
 
     def likelihoods(self, cues: _Cues, modalities: Sequence[str] = CUES) -> DrawnArray:
-        """(..., 4), of cues (..., 3) given each emotion; those of other modalities are not seen.
+        """Chances (..., 4) of cues (..., 3) given each emotion, of these modalities alone.
 
         Raises:
             ValueError: a modality that does not exist.
@@ -203,7 +204,7 @@ class DialogueModel:
     def posteriors(
         self, cues: _Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
     ) -> DrawnArray:
-        """(N, T, 4), the chance of each emotion given cues (N, T, 3), exactly.
+        """Exact chances (N, T, 4) of each emotion given cues (N, T, 3).
 
         Args:
             look_ahead: one of ``CEILING_LOOK_AHEADS``, or any number of later turns.
@@ -221,20 +222,21 @@ class DialogueModel:
     def first_order(
         self, cues: _Cues, look_ahead: str = "full", modalities: Sequence[str] = CUES
     ) -> DrawnArray:
-        """(N, T, 4), as ``posteriors`` of one who takes the emotions for a first-order chain."""
+        """Chances (N, T, 4) as ``posteriors``, but as if the emotions were a first-order chain."""
         return smoothed(self.prior, self.bigram, self.likelihoods(cues, modalities), look_ahead)
 
 
 def smoothed(
     start: DrawnArray, follow: DrawnArray, likelihoods: DrawnArray, look_ahead: str
 ) -> DrawnArray:
-    """(N, T, S), the posterior of the states of a Markov chain: fixed-lag forward-backward.
+    """Posterior (N, T, S) of the states of a Markov chain, by fixed-lag forward-backward.
 
     The backward pass is run for all turns at once, one later turn at a time.
 
     Args:
-        start: (S,). follow: (S, S), a state (column) after a state (row).
-        likelihoods: (N, T, S), of what was observed.
+        start: chances (S,) of the first state.
+        follow: chances (S, S) of a state (column) after a state (row).
+        likelihoods: (N, T, S), of what was observed at each turn, given each state.
         look_ahead: ``causal``, ``full``, or a number of later turns.
 
     Raises:
@@ -266,6 +268,6 @@ def _normalised(weights: DrawnArray) -> DrawnArray:
 
 
 def _draws(chances: DrawnArray, rng: np.random.Generator) -> NDArray[np.int64]:
-    """One index for each row of chances (..., S)."""
+    """Draw an index for each row of chances (..., S)."""
     edges = chances.cumsum(axis=-1)[..., :-1]
     return np.asarray((rng.random(chances.shape[:-1])[..., None] >= edges).sum(axis=-1))

@@ -23,7 +23,7 @@ _UTF8 = 1
 
 
 class SynthesisError(Exception):
-    """Speech that cannot be made, said in one sentence with a remedy."""
+    """Speech cannot be made; the message is one sentence with a remedy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ _LABELS = ("ang", "exc", "neu", "sad")
 
 
 def drawn_rows(drawn: Drawn, rng: np.random.Generator) -> DrawnArray:
-    """(N, T, 12), a column for each symbol of each modality: 1 where it is shown, blurred.
+    """Rows (N, T, 12) with a column for each symbol of each modality: 1 where it is shown.
 
-    The blur (deviation 0.1) never makes a symbol another; a missing cue has none.
+    Noise of deviation 0.1 is added; it hardly ever makes a symbol look like another. A missing cue
+    has no 1.
     """
     symbols = np.arange(len(_LABELS))
     shown = (drawn.cues[..., None] == symbols).reshape(*drawn.emotions.shape, -1)
@@ -31,8 +32,8 @@ def drawn_rows(drawn: Drawn, rng: np.random.Generator) -> DrawnArray:
 def corpus_dialogues(drawn: Drawn, rng: np.random.Generator) -> list[CorpusDialogue]:
     """Dialogues of utterances with labels, a word each, and 47 statistics; motion is left out.
 
-    The statistics lie around one of four points that are the cues', the same in every corpus.
-    Turns last two seconds; sessions are 1 to 5 in turn, scales are not known.
+    The statistics lie around four points, one for each cue of the voice, the same in every corpus.
+    Turns last two seconds; sessions are 1 to 5 in turn; scales are NaN.
     """
     points = np.random.default_rng(0).normal(0, 1, (len(_LABELS), _STATISTICS))
     dialogues = []
@@ -63,6 +64,6 @@ def corpus_dialogues(drawn: Drawn, rng: np.random.Generator) -> list[CorpusDialo
 
 
 def drawn_word_vectors() -> dict[str, list[float]]:
-    """Vectors of all words that may be said: nothing but different."""
+    """Vectors of all words that may be said: random, so that they only tell words apart."""
     rng = np.random.default_rng(0)
     return {word: rng.normal(0, 1, 8).tolist() for own in CUE_WORDS for word in own}

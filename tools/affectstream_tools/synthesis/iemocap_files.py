@@ -32,7 +32,7 @@ HAND_MARKERS = ("LH1", "LH2", "LH3", "RH1", "RH2", "RH3")
 HEAD_CHANNELS = ("pitch", "roll", "yaw", "tra_x", "tra_y", "tra_z")
 
 MOTION = {"rotated": FACE_MARKERS, "hand": HAND_MARKERS, "head": HEAD_CHANNELS}
-"""The kinds of motion files and what they have columns of: three of each marker, else one."""
+"""The kinds of motion files and their columns: three for each marker, one for each head channel."""
 
 _ANNOTATIONS = ("C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()")
 
@@ -73,16 +73,16 @@ class WrittenDialogue:
 
     @property
     def session(self) -> int:
-        """Its number, from 1."""
+        """The session's number, from 1."""
         return int(self.name[3:5])
 
     @property
     def duration_s(self) -> float:
-        """Of the recordings: half a second more than is said."""
+        """Length of the recordings: half a second more than the last utterance."""
         return max(line.end_s for line in self.lines) + 0.5
 
     def path(self, root: Path, kind: str, suffix: str = ".txt") -> Path:
-        """Where the file of one kind lies below the corpus's folder, such as ``MOCAP_head``."""
+        """Return where the file of a kind, such as ``MOCAP_head``, lies in the corpus's folder."""
         return root / f"Session{self.session}" / "dialog" / kind / f"{self.name}{suffix}"
 
 
@@ -94,7 +94,7 @@ def write_words(root: Path, dialogue: WrittenDialogue) -> None:
 
 
 def evaluation(dialogue: WrittenDialogue) -> str:
-    """The file of labels: majority, means of the scales, and the annotators' own lines."""
+    """Return the file of labels: majority, means of the scales, and the annotators' own lines."""
     lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n", "\n"]
     for line in dialogue.lines:
         scales = ", ".join(f"{scale:.4f}" for scale in line.scales)
@@ -108,7 +108,7 @@ def evaluation(dialogue: WrittenDialogue) -> str:
 
 
 def transcription(dialogue: WrittenDialogue) -> str:
-    """The file of words."""
+    """Return the file of transcriptions."""
     return "".join(
         f"{dialogue.name}_{line.name} [{line.start_s:08.4f}-{line.end_s:08.4f}]: {line.text}\n"
         for line in dialogue.lines
@@ -125,7 +125,7 @@ def _write_alignment(root: Path, dialogue: WrittenDialogue) -> None:
 
 
 def alignment(line: SpokenLine) -> str:
-    """The words evenly spread over the utterance, as Sphinx writes them, in frames of 10 ms.
+    """Return the words spread evenly over the utterance, as Sphinx writes them, in frames of 10 ms.
 
     What stands in brackets, such as ``[LAUGHTER]``, is no word, and is written ``++LAUGHTER++``.
     """
@@ -150,7 +150,7 @@ def write_wav_file(path: Path, samples: NDArray[np.float64]) -> None:
 
 
 def motion_header(names: Sequence[str]) -> str:
-    """The two lines above the numbers: names, axes."""
+    """Return the two lines above the numbers: names and axes."""
     axes = ["deg"] * len(names) if "pitch" in names else ["X Y Z"] * len(names)
     return f"Frame# Time {' '.join(names)}\n  {' '.join(axes)}\n"
 

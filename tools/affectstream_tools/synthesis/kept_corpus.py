@@ -27,7 +27,7 @@ _WRITERS = (iemocap_files, corpus_writer, rendered_motion, rendered_voice, rende
 
 
 def kept_corpus(cache: Path, model: DialogueModel, size: _CorpusSize) -> Path:
-    """Return the folder of the corpus, which is written whole or not at all if it is not there.
+    """Return the folder of the corpus; where it is not there, it is written, whole or not at all.
 
     Raises:
         AffectstreamError: it cannot be written.

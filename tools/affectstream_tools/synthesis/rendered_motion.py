@@ -45,7 +45,7 @@ _LEFT = {
     **{f"BM{n}": (18 + 9 * n, 24, -3 * n) for n in range(4)},
     **{f"BRO{n}": (6 + 10 * n, 50 + 2 * n, -3 * n) for n in range(1, 5)},
 }
-"""At rest, mm: of the pairs the left one."""
+"""Where the left marker of each pair is at rest, mm."""
 
 # By region and cue (anger, happiness, neutral, sadness): where a marker goes, mm; x is outward.
 _SHIFTS: dict[str, tuple[tuple[float, float, float], ...]] = {
@@ -82,10 +82,10 @@ _GESTURES = (
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """A turn: what is shown from when to when; a cue of -1 is one that the tracker lost.
+    """A turn and the cue that is shown in it; the cue is -1 where the tracker lost the markers.
 
     Attributes:
-        speaks: whether the one who wears the markers does, so that the jaw moves.
+        speaks: whether the wearer of the markers speaks, so that the jaw moves.
     """
 
     start_s: float

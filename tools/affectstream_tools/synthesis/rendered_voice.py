@@ -47,7 +47,7 @@ _MANNERS = (
 
 @dataclass(frozen=True, slots=True)
 class RenderedVoice:
-    """A speaker's own: pitch, and size of the vocal tract (formants times that)."""
+    """A speaker's pitch, and the factor by which formants differ from the average speaker's."""
 
     pitch_hz: float
     formants: float

@@ -18,10 +18,10 @@ CUE_WORDS = tuple(tuple(words.split()) for words in _OWN)
 """In the order of the emotions; no word shows two cues."""
 
 _COMMON = 7
-"""So many of each are in any table of word vectors; of the others some are not in a small one."""
+"""The first so many words of each cue are in every table of word vectors; some others are rare."""
 
 FILLERS = tuple(_ANYBODYS.split())
-"""Words of every cue alike."""
+"""Words that are said with every cue alike."""
 
 
 def say(cue: int, rng: np.random.Generator) -> str:

@@ -19,7 +19,7 @@ from affectstream_tools.synthesis.dialogue_model import CUES, MISSING, DialogueM
 from affectstream_tools.synthesis.iemocap_files import write_text
 
 _FILE = "model.json"
-"""The file, in the corpus's folder; a folder that has it holds no recordings of people."""
+"""A corpus's folder with this file holds no recordings of people."""
 
 
 @dataclass(frozen=True, slots=True)

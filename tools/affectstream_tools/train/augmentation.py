@@ -22,7 +22,7 @@ _MOST_HEARD = 60
 def as_recognised(
     text: str, words: Sequence[str], rng: np.random.Generator, *, drop: float, substitute: float
 ) -> str:
-    """``text`` as a recogniser writes it: no case, no punctuation, no marks, some words wrong.
+    """Return a text as a recogniser writes it: no case, punctuation or marks, some words wrong.
 
     Args:
         words: what a substituted word may become.
@@ -44,7 +44,7 @@ def normalised(
     normaliser: SpeakerNormaliser,
     known: Speakers = NOBODY,
 ) -> list[UtteranceRows | None]:
-    """Statistics (47,) of a dialogue, normalised as the stream does it; None stays None."""
+    """Normalise the statistics (47,) of a dialogue as the stream does it; None stays None."""
     rows: list[UtteranceRows | None] = []
     for one, speaker in zip(statistics, speakers, strict=True):
         if one is None:
@@ -62,10 +62,11 @@ def in_another_room(
     rng: np.random.Generator,
     strength: float,
 ) -> list[UtteranceRows | None]:
-    """Statistics shifted by a random room and microphone, and half as far by each speaker.
+    """Shift statistics by a random room and microphone, and half as far by each speaker.
 
     Args:
-        sd: (47,) the population's. strength: the shift's standard deviation, in those.
+        sd: (47,), the population's standard deviations.
+        strength: the standard deviation of the room's shift, in those of the population.
     """
     room = rng.normal(0, strength, len(sd))
     shifts = {name: room + rng.normal(0, strength / 2, len(sd)) for name in sorted(set(speakers))}
@@ -81,7 +82,7 @@ def heard_before(
     normaliser: SpeakerNormaliser,
     rng: np.random.Generator,
 ) -> Speakers:
-    """Speakers who have already said 1 to 60 utterances, drawn from all their recordings."""
+    """Return speakers who have said 1 to 60 utterances, drawn from their recordings."""
     known = NOBODY
     for speaker in sorted(set(speakers)):
         said = recordings[speaker]

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 
 def probabilities(outputs: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Members' mean probabilities (S, 4) of raw class outputs (M, S, 4)."""
+    """Return the mean probabilities (S, 4) of M networks' raw class outputs (M, S, 4)."""
     scaled = outputs / temperature
     powers = np.exp(scaled - scaled.max(axis=2, keepdims=True))
     return np.asarray((powers / powers.sum(axis=2, keepdims=True)).mean(axis=0), dtype=np.float32)
 
 
 def fit_temperature(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature of least negative log-likelihood, from 0.2 to 5 (Guo et al. 2017)."""
+    """Return the temperature of least negative log-likelihood, 0.2 to 5 (Guo et al. 2017)."""
     rows = np.arange(len(labels))
     candidates = np.geomspace(0.2, 5.0, 161)
     costs = [-np.log(probabilities(outputs, t)[rows, labels] + 1e-9).mean() for t in candidates]
@@ -24,8 +24,11 @@ def fit_temperature(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> 
 def fit_doubt(
     found: NDArray[np.float32], labels: NDArray[np.int64], accuracy: float
 ) -> tuple[float, float]:
-    """The least top probability above which answers (S, 4) are right often enough, and the share
-    of answers above it; the top tenth is always sure."""
+    """Return a threshold of the highest probability, and the share of answers (S, 4) above it.
+
+    It is the least threshold above which answers are right as often as ``accuracy``; at least a
+    tenth of the answers are above it.
+    """
     top, right = found.max(axis=1), found.argmax(axis=1) == labels
     for threshold in np.arange(0.25, 1.0, 0.01):
         sure = top >= threshold

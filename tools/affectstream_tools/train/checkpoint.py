@@ -23,12 +23,12 @@ from affectstream_tools.train.calibration import fit_doubt, fit_temperature, pro
 from affectstream_tools.train.trainer import Trainer, class_outputs
 
 Folds = Callable[[Sequence[CorpusDialogue]], Sequence[Split]]
-"""The folds of which development is made, from the dialogues that may be learned from."""
+"""From the dialogues that may be learned from to the folds that development trains and scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Development:
-    """What the folds say of a recipe.
+    """What training without each fold has found.
 
     Attributes:
         scores: by corpus and look-ahead, such as ``uar_iemocap_8``.
@@ -42,8 +42,8 @@ class Development:
 def develop(trainer: Trainer, folds: Sequence[Split]) -> Development:
     """Train without each fold and score it; calibrate on all folds' answers.
 
-    The folds also share out the other corpora's speakers who are heard: fold i of n is scored on
-    every n-th of them, and does not learn from those.
+    The other corpora's speakers with sound are shared out too: fold i of n is scored on every n-th
+    of them, and does not learn from those.
     """
     recipe = trainer.recipe
     heard = sorted({u.speaker for d in trainer.sources.others for u in d.utterances if _heard(u)})
@@ -84,7 +84,7 @@ def _heard(utterance: CorpusUtterance) -> bool:
 
 
 def _once(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
-    """One dialogue per speaker: the others hold the same clips in another order."""
+    """Return one dialogue per speaker: the others hold the same clips in another order."""
     return list({d.utterances[0].speaker: d for d in reversed(dialogues)}.values())
 
 

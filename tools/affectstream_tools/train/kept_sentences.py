@@ -22,7 +22,7 @@ _AT_ONCE = 256
 
 
 class KeptSentences:
-    """A sentence encoder that remembers.
+    """A sentence encoder that keeps the vectors of texts it has read.
 
     Args:
         path: the ``.npz`` in which it is kept.
@@ -40,7 +40,7 @@ class KeptSentences:
                     self._known = dict(zip(kept["texts"].tolist(), kept["vectors"], strict=True))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (N, S) of N texts."""
+        """Return the vectors (N, S) of N texts."""
         keys = [_key(text) for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         if new:
@@ -50,7 +50,7 @@ class KeptSentences:
         return np.stack([self._known[key] for key in keys])
 
     def keep(self, texts: Iterable[str], on_done: Callable[[int, int], None]) -> None:
-        """Work out the vectors of texts and write them; ``on_done`` hears of how many of how many.
+        """Compute the vectors of texts and write them; ``on_done`` is told how many, of how many.
 
         A run that is interrupted goes on where it was.
         """
@@ -72,7 +72,7 @@ class KeptSentences:
 
 
 def keep_sentences(folder: Path, name: str) -> KeptSentences:
-    """The encoder of that name, with what is kept of it in a folder.
+    """Return the encoder of that name, with its vectors kept in a folder.
 
     Raises:
         ValueError: there is no encoder of that name.
@@ -81,7 +81,7 @@ def keep_sentences(folder: Path, name: str) -> KeptSentences:
 
 
 def file_of(folder: Path, name: str) -> Path:
-    """Where an encoder's vectors are kept; another file if its adapter is trained again.
+    """Return the file of an encoder's vectors; it is another one if its adapter is trained again.
 
     Raises:
         ValueError: there is no encoder of that name.
@@ -92,7 +92,7 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 def texts_of(dialogues: Sequence[CorpusDialogue]) -> list[str]:
-    """Every text that is read, the empty one of an utterance without words among them."""
+    """Return every text of the dialogues, and the empty one, for utterances without words."""
     return ["", *(u.text for d in dialogues for u in d.utterances if u.text)]
 
 

@@ -122,13 +122,13 @@ class DialogueLosses:
 
 
 def _class_weights(emotion: NDArray[np.int64]) -> Tensor:
-    """Balanced weights of the four classes; 0.5 for the training-only ones and for none (last)."""
+    """Return balanced weights of the four classes, and 0.5 of training-only ones and of none."""
     four = balanced_weights(emotion[emotion < CONTEXT_CLASS_COUNT], CONTEXT_CLASS_COUNT)
     return torch.cat((four, torch.full((OTHER_COUNT + 1,), 0.5)))
 
 
 def _level_weights(scales: NDArray[np.float32], balance: float) -> Tensor:
-    """Weights (3 scales, 3 levels) of the levels of annotators' means (N, 3), NaN if unknown."""
+    """Return weights (3 scales, 3 levels) by how often annotators' means (N, 3) have each level."""
     levels = level_of(torch.from_numpy(scales[np.isfinite(scales).all(axis=1)]))  # (R, 3)
     counts = functional.one_hot(levels, LEVEL_COUNT).sum(dim=0)  # (3, 3)
     even = len(levels) / (LEVEL_COUNT * counts.clamp(min=1).float())

@@ -66,7 +66,7 @@ def _steps(
     steps: int,
     rng: np.random.Generator,
 ) -> list[list[PreparedDialogue]]:
-    """An epoch: every dialogue of the first corpus once, and each other corpus's share."""
+    """Return an epoch's steps: all dialogues of the first corpus, and each other corpus's share."""
     by_corpus: dict[str, list[PreparedDialogue]] = defaultdict(list)
     for dialogue in dialogues:
         by_corpus["" if dialogue.corpus not in schedule.parts else dialogue.corpus].append(dialogue)
@@ -82,7 +82,7 @@ def _steps(
 def _draw(
     dialogue: PreparedDialogue, schedule: MemberSchedule, rng: np.random.Generator
 ) -> DrawnDialogue:
-    """One of the alternatives of all or of a part, in order or not, and what is left out."""
+    """Draw a dialogue's part, order and alternative, and whether it lacks its text or its sound."""
     count = len(dialogue.speakers)
     order = np.arange(count)
     if schedule.shuffle and rng.random() < schedule.shuffle:
@@ -113,7 +113,7 @@ def _outputs(
     schedule: MemberSchedule,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Outputs (B, O) of all the dialogues' utterances, some n-grams and modalities left out."""
+    """Return outputs (B, O) of all utterances, with some n-grams and modalities left out."""
     acoustic = [a for d in dialogues for a in d.acoustic]
     batch = _augmented(collate(acoustic, [t for d in dialogues for t in d.text]), schedule)
     if schedule.alone:
@@ -128,8 +128,12 @@ def member_outputs(
     speakers: Sequence[Sequence[str]],
     ends: Callable[[int], list[int]],
 ) -> Tensor:
-    """Outputs (B, O) of whole dialogues, where ``ends(n)`` says at which of a dialogue's n
-    utterances the backward chain starts anew (the last one always among them)."""
+    """Return outputs (B, O) of the B utterances of whole dialogues.
+
+    Args:
+        ends: at which of a dialogue's n utterances the backward chain starts anew, in order; the
+            last utterance is always among them.
+    """
     fused = member.fuse(batch)  # (B, F)
     forward_chains, forward_relations = [], []
     backward_chains, backward_relations = [], []
@@ -155,7 +159,7 @@ def member_outputs(
 
 
 def outputs_alone(member: ContextMember, batch: UtteranceBatch) -> Tensor:
-    """Outputs (B, O) of B utterances, each as a dialogue of its own."""
+    """Return outputs (B, O) of B utterances, each as a dialogue of its own."""
     fused = member.fuse(batch)  # (B, F)
     count = len(fused)
     chains, starts = torch.arange(count)[:, None].unbind(), torch.full((count,), START)
@@ -174,7 +178,7 @@ def _ends(count: int, schedule: MemberSchedule, rng: np.random.Generator) -> lis
 def _augmented(batch: UtteranceBatch, schedule: MemberSchedule) -> UtteranceBatch:
     """Drop n-grams and modalities, and add Gaussian noise to the acoustic statistics.
 
-    Of an utterance that has both modalities one may be left out; the only one never is.
+    Where an utterance has both modalities, one may be left out; where it has one, it is kept.
     """
     kept = (torch.rand_like(batch.weights) >= schedule.ngram_dropout).float()
     draw = torch.rand_like(batch.has_text)

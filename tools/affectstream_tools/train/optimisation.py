@@ -14,7 +14,7 @@ class OptimisationPlan(Protocol):
 
     @property
     def epochs(self) -> int:
-        """How often everything is seen."""
+        """How many epochs there are."""
 
     @property
     def learning_rate(self) -> float:
@@ -22,7 +22,7 @@ class OptimisationPlan(Protocol):
 
     @property
     def weight_decay(self) -> float:
-        """AdamW's."""
+        """The weight decay of AdamW."""
 
     @property
     def average_from(self) -> float:
@@ -35,8 +35,8 @@ class Optimisation:
     Parameters that need no gradient stay as they are.
 
     Args:
-        steps: in an epoch.
-        most_gradient: norm that a gradient is cut to; None cuts none.
+        steps: of an epoch.
+        most_gradient: the norm to which larger gradients are scaled down; None scales none.
     """
 
     def __init__(

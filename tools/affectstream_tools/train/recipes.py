@@ -20,7 +20,7 @@ from affectstream_tools.train.trainer import TrainingRecipe
 from affectstream_tools.train.word_encoder import TextSchedule
 
 ACTED_SPEAKERS = tuple(f"ravdess/{actor:02d}" for actor in range(1, 17))
-"""Who is learned from; the other eight of RAVDESS's actors are for scoring."""
+"""RAVDESS's actors who are learned from; the other eight are for scoring."""
 
 ACTED_COPIES = 6
 """Dialogues per actor, each with the clips in another order."""
@@ -42,7 +42,7 @@ LIVE = TrainingRecipe(
     text=TextSchedule(),
     sure_accuracy=0.6,
 )
-"""For a stranger's conversation: new words, new voices, a new room."""
+"""The recipe of ``live``, for a stranger's conversation: new words, new voices, a new room."""
 
 LIVE_SENTENCES = TrainingRecipe(
     sizes={
@@ -61,22 +61,24 @@ LIVE_SENTENCES = TrainingRecipe(
     augmentation=Augmentation(mistakes=False),
     sure_accuracy=LIVE.sure_accuracy,
 )
-"""The same, by whoever has the sentence encoder: it sees the words as a recognizer writes them."""
+"""The recipe of ``live-sentences``: the same purpose, with a sentence encoder for the words."""
 
 _LEVELS = MemberSchedule(level_weight=0.6, level_balance=0.5)
-"""Most utterances are of the middle level; the others should be found too."""
+"""A schedule that weighs rare levels more: most utterances are of the middle one."""
 
 REPLAY = TrainingRecipe(sizes={"evidence_dim": 0, "memory": (3.0,)}, schedule=_LEVELS)
-"""For IEMOCAP's own scenarios, spoken by others: what the words give away is used."""
+"""The recipe of ``replay``, for IEMOCAP's scenarios with new speakers. It may use what the words
+of a scenario give away."""
 
 
 def unseen_sessions(dialogues: Sequence[CorpusDialogue]) -> list[Split]:
-    """Leave one session out: the speakers are new, the scenarios are not."""
+    """Return folds that leave one session out: the speakers are new, the scenarios are not."""
     return list(leave_one_session_out(dialogues))
 
 
 def unseen_sessions_and_scenarios(dialogues: Sequence[CorpusDialogue]) -> list[Split]:
-    """One fold per session, scored on every n-th scenario; it learns from neither."""
+    """Return a fold for each of n sessions; it is scored on every n-th scenario, and learns from
+    neither the session nor these scenarios."""
     sessions = sorted({dialogue.session for dialogue in dialogues})
     scenarios = sorted({dialogue.scenario for dialogue in dialogues})
     return [
@@ -113,7 +115,7 @@ NEW_SESSION = TrainingRecipe(
     schedule=_LEVELS,
     members=4,
 )
-"""The study's, where speakers are new and scenarios are not: words may give a scenario away."""
+"""The context study's recipe for new speakers in known scenarios: words may give these away."""
 
 NEW_SCENARIOS = TrainingRecipe(
     sizes={
@@ -131,4 +133,4 @@ NEW_SCENARIOS = TrainingRecipe(
     members=2,
     least_ngrams=60,
 )
-"""The study's, where neither speakers nor scenarios are known: few numbers, frequent words only."""
+"""The context study's recipe for new speakers and scenarios: few numbers, frequent words only."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class DialoguePart:
-    """How much another corpus has to say.
+    """How much another corpus counts in training.
 
     Attributes:
-        share: of its dialogues that an epoch sees.
-        weight: of its utterances in the loss; the first corpus's weigh 1.
+        share: the share of its dialogues that an epoch sees.
+        weight: the weight of its utterances in the loss; that of the first corpus's is 1.
     """
 
     share: float = 1.0
@@ -21,13 +21,13 @@ class DialoguePart:
 
 @dataclass(frozen=True, slots=True)
 class MemberSchedule:
-    """How long and how hard to train one member.
+    """How long and how hard to train one network.
 
     Attributes:
-        resets: chances per utterance that the look-ahead ends there; one is drawn per dialogue.
-            0 is the whole dialogue, 1 the causal estimate.
-        modality_dropout: chance per utterance and modality that it is left out, the other is not.
-        without_text, without_acoustic: chances that a whole dialogue lacks it.
+        resets: chances that the look-ahead ends at an utterance. One of them is drawn for each
+            dialogue and step: 0 makes estimates of the whole dialogue, 1 causal ones.
+        modality_dropout: chance that an utterance's text is left out; the same for its sound.
+        without_text, without_acoustic: chances that a whole dialogue lacks its text or its sound.
         shuffle: chance that a dialogue's utterances come in random order, so that its course
             cannot be learned by heart.
         parts: the other corpora, by name.

@@ -26,10 +26,10 @@ from affectstream_tools.train.losses import balanced_weights
 from affectstream_tools.train.optimisation import Optimisation
 
 _LONGEST = 64
-"""Tokens of a sentence that are read in training."""
+"""Most tokens of a sentence that are read in training."""
 
 _ALIKE = 16
-"""Batches whose sentences are sorted by length together: fewer tokens are padding."""
+"""How many batches' sentences are sorted by length together, so that fewer tokens are padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class SentenceSchedule:
     """How long and how hard to train.
 
     Attributes:
-        rank: of the changes to each layer.
+        rank: rank of the changes to each layer.
         balance: exponent of the classes' inverse frequency as their weight in the loss.
-        scale_weight: of the scales' squared errors, in standard deviations.
+        scale_weight: weight of the scales' squared errors, which are in standard deviations.
     """
 
     epochs: int = 3
@@ -55,7 +55,7 @@ class SentenceSchedule:
 
 
 class SentenceReader(nn.Module):
-    """The encoder with changes to learn, and a head that is thrown away."""
+    """The encoder with changes to learn, and a head that only training needs."""
 
     def __init__(self, schedule: SentenceSchedule) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class SentenceReader(nn.Module):
         self.head = nn.Linear(MINILM_DIM, len(SENTENCE_EMOTIONS) + len(SCALES))
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Scores (N, 7) of the emotions and (N, 3) scales in standard deviations, in a row."""
+        """Return (N, 10): scores of the 7 emotions, then 3 scales in standard deviations."""
         read = self._words(
             list(texts), padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt"
         )
@@ -114,7 +114,7 @@ def train_sentences(
 
 
 def score_sentences(reader: SentenceReader, sentences: Sequence[Sentence]) -> dict[str, float]:
-    """Scores of the seven emotions (chance: a UAR of 1/7), and correlations of the scales."""
+    """Return scores of the seven emotions (chance: UAR 1/7) and correlations of the scales."""
     order = sorted(range(len(sentences)), key=lambda i: len(sentences[i].text))
     outputs = np.zeros((len(sentences), len(SENTENCE_EMOTIONS) + len(SCALES)), dtype=np.float32)
     with torch.inference_mode():
@@ -136,7 +136,7 @@ def score_sentences(reader: SentenceReader, sentences: Sequence[Sentence]) -> di
 
 
 def _standardised(sentences: Sequence[Sentence]) -> Tensor:
-    """Scales (N, 3) in deviations from their mean; NaN where there are none."""
+    """Return scales (N, 3) in standard deviations from their mean; NaN where there are none."""
     blank = (float("nan"),) * len(SCALES)
     rated = np.array([s.scales or blank for s in sentences])
     if np.isfinite(rated).any():
@@ -147,7 +147,7 @@ def _standardised(sentences: Sequence[Sentence]) -> Tensor:
 def _batches(
     sentences: Sequence[Sentence], size: int, rng: np.random.Generator
 ) -> list[NDArray[np.intp]]:
-    """An epoch: every sentence once, those of a batch of about one length."""
+    """Return an epoch's batches: every sentence once, those of a batch of about one length."""
     batches: list[NDArray[np.intp]] = []
     order = rng.permutation(len(sentences))
     for first in range(0, len(order), size * _ALIKE):
@@ -159,7 +159,7 @@ def _batches(
 def _loss(
     outputs: Tensor, emotion: Tensor, scales: Tensor, weights: Tensor, schedule: SentenceSchedule
 ) -> Tensor:
-    """Of a batch; each kind of label has the share of the sentences that carry it."""
+    """Return a batch's loss; each kind of label weighs by the share of sentences that have it."""
     known, rated = emotion >= 0, torch.isfinite(scales).all(dim=1)
     loss = torch.zeros(())
     if bool(known.any()):

@@ -26,7 +26,7 @@ class Folders:
 
     Attributes:
         derived: IEMOCAP's derived set.
-        beside: the folder with ``glove-50d-5k``, ``meld-text``, ``emobank`` and ``ravdess16k``.
+        beside: the folder of ``glove-50d-5k``, ``meld-text``, ``emobank`` and ``ravdess16k``.
     """
 
     derived: Path
@@ -63,7 +63,7 @@ def read_sources(
 
 
 def emotional_sentences(beside: Path) -> dict[str, list[Sentence]]:
-    """MELD's and EmoBank's sentences by part: ``train``, ``dev`` and ``test``.
+    """Return MELD's and EmoBank's sentences by part: ``train``, ``dev`` and ``test``.
 
     Raises:
         CorpusError: one of them is missing or broken.
@@ -83,7 +83,7 @@ def _chosen_clips(folder: Path) -> list[LabelledClip]:
 
 
 def _as_rated_here(sentences: list[Sentence], dialogues: list[CorpusDialogue]) -> list[Sentence]:
-    """Sentences' scales moved and stretched to the mean and spread of the dialogues' ratings."""
+    """Bring sentences' scales to the mean and deviation of the dialogues' ratings."""
     here = np.array([[getattr(u, s) for s in SCALES] for d in dialogues for u in d.utterances])
     there = np.array([sentence.scales for sentence in sentences])
     moved = (there - there.mean(0)) / there.std(0) * here.std(0) + here.mean(0)

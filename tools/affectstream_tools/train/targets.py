@@ -39,15 +39,15 @@ from affectstream_tools.train.augmentation import (
 _OTHER = {"fru": 0, "sur": 1, "fea": 2, "dis": 3, "oth": 3}
 _NONE = -1
 _MISTAKES = ((0.0, 0.0), (0.08, 0.08), (0.15, 0.15))
-"""Chances of a dropped and of a substituted word in the alternatives of a text."""
+"""For each alternative of a text: the chances that a word is dropped, and that it is another."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedDialogue:
-    """One dialogue as features and targets; of alternatives, the first is the one in use.
+    """One dialogue as features and targets. The first alternative is the one without changes.
 
     Attributes:
-        corpus: where it is from: classes are balanced within a corpus.
+        corpus: its corpus, within which classes are balanced.
         acoustic: alternatives of the dialogue's normalised statistics, one row per utterance.
         text: per utterance, alternatives of its features.
         emotion: (N,) int64, the four classes then the training-only ones; -1 where masked.
@@ -64,7 +64,7 @@ class PreparedDialogue:
     clusters: NDArray[np.int64]
 
     def chosen(self, order: Sequence[int]) -> PreparedDialogue:
-        """The utterances of these numbers, in this order."""
+        """Return the dialogue of the utterances with these numbers, in this order."""
         rows = list(order)
         return PreparedDialogue(
             self.corpus,
@@ -95,7 +95,7 @@ class Augmentation:
     """Which alternatives a dialogue is given for training.
 
     Attributes:
-        alternatives: of the acoustic statistics; 1 is none but the one in use.
+        alternatives: how many there are of the acoustic statistics; 1 is no change.
         heard_before: chance that an alternative's speakers are already known.
         room: strength of the random room, in standard deviations, of the other alternatives.
         mistakes: whether texts have alternatives with a recogniser's mistakes.
@@ -111,7 +111,7 @@ NO_AUGMENTATION = Augmentation(alternatives=1, mistakes=False)
 
 
 def emotion_target(utterance: CorpusUtterance) -> int:
-    """Index of the utterance's emotion among the network's class outputs, -1 where masked."""
+    """Return the index of an utterance's emotion among the network's class outputs, -1 for none."""
     if utterance.label is not None:
         return CLASSES.index(utterance.label)
     other = _OTHER.get(utterance.emotion)
@@ -119,7 +119,7 @@ def emotion_target(utterance: CorpusUtterance) -> int:
 
 
 def level_of(scales: Tensor) -> Tensor:
-    """Level 0, 1 or 2 of annotators' means: below 2.25, below 3.75, and above."""
+    """Return level 0, 1 or 2 of annotators' means: below 2.25, below 3.75, and above."""
     low, high = LEVEL_BORDERS
     return (scales >= low).long() + (scales >= high).long()
 
@@ -129,7 +129,7 @@ class Fitted:
     """What the training fold determines before any network is trained.
 
     Attributes:
-        words: what a recogniser's mistake may be.
+        words: words that may stand for others in a recogniser's mistakes.
         recordings: speaker -> all their statistics in the fold.
         sentences: what reads whole sentences, or None.
         clusterings: of the fold's valence and activation.
@@ -147,16 +147,16 @@ class Fitted:
     clusterings: tuple[Classes, ...] = ()
 
     def text_encoder(self) -> TextEncoder:
-        """The encoder of these tables."""
+        """Return the encoder of these tables."""
         return TextEncoder(self.ngram_hashes, self.word_hashes, self.vectors, self.sentences)
 
     def cluster_centres(self) -> NDArray[np.float32]:
-        """Centres (sum of clusters, 2) of all clusterings."""
+        """Return the centres of all clusterings, one below the other, (sum of clusters, 2)."""
         centres = [one.centres for one in self.clusterings if one.centres is not None]
         return np.concatenate([np.zeros((0, 2)), *centres]).astype(np.float32)
 
     def normaliser(self) -> SpeakerNormaliser:
-        """The normaliser of this population."""
+        """Return the normaliser of this population."""
         return SpeakerNormaliser(self.acoustic_mean, self.acoustic_sd, self.speaker_prior)
 
     def prepare(
@@ -166,7 +166,7 @@ class Fitted:
         augmentation: Augmentation = NO_AUGMENTATION,
         seed: int = 0,
     ) -> PreparedDialogue:
-        """Features and targets of one dialogue; the same arguments give the same."""
+        """Return a dialogue's features and targets; the same arguments give the same."""
         rng = np.random.default_rng((seed, zlib.crc32(dialogue.id.encode())))
         said = dialogue.utterances
         rows = [(u.valence, u.activation, u.dominance) for u in said]
@@ -189,7 +189,7 @@ class Fitted:
         augmentation: Augmentation,
         rng: np.random.Generator,
     ) -> tuple[TextFeatures, ...]:
-        """A text's features as it is written, and as recognisers may write it."""
+        """Return a text's features as it is written, and as recognisers may write it."""
         as_written = encoder.features(text)
         if not text or not augmentation.mistakes:
             return (as_written,)
@@ -229,11 +229,11 @@ def fit(
     sentences: SentenceEncoder | None = None,
     clusters: Sequence[int] = (),
 ) -> Fitted:
-    """Vocabulary, population and clusters of a training fold.
+    """Return the vocabulary, the population and the clusters of a training fold.
 
     Args:
-        dialogues: the population is that of IEMOCAP's among them (session 1 and up).
-        texts: what n-grams are learned from; None is what is said in the dialogues.
+        dialogues: IEMOCAP's among them (session 1 and up) are the population.
+        texts: the texts whose n-grams are known; None takes what is said in the dialogues.
         clusters: how many clusters each clustering of valence and activation has.
     """
     recordings: dict[str, list[UtteranceRows]] = defaultdict(list)
@@ -262,7 +262,7 @@ def fit(
 def clusterings_of(
     dialogues: Sequence[CorpusDialogue], sizes: Sequence[int]
 ) -> tuple[Classes, ...]:
-    """The clusters of a fold's valence and activation, for each number of clusters."""
+    """Return the clusters of a fold's valence and activation, for each number of clusters."""
     if not sizes:
         return ()
     rated = np.concatenate([annotations_of(d) for d in dialogues if d.session])

@@ -48,9 +48,9 @@ class TrainingRecipe:
     Attributes:
         sizes: sizes and dropouts that differ from the defaults of ``ContextConfig``.
         least_ngrams: in how many training utterances an n-gram must occur to be known.
-        speaker_prior: see ``ContextModel``.
-        text: how text encoders are trained on sentences beforehand, and then left alone; None
-            trains them with the rest, on what is said in the dialogues.
+        speaker_prior: see ``SpeakerNormaliser``.
+        text: how text encoders are trained on sentences first, and then no more. None trains
+            them with the rest, on what is said in the dialogues.
         sure_accuracy: how often an estimate that is called sure is to be right.
     """
 
@@ -65,10 +65,10 @@ class TrainingRecipe:
     sure_accuracy: float = 0.0
 
     def without(self, corpus: str) -> TrainingRecipe:
-        """The recipe without one of the other corpora's dialogues.
+        """Return the recipe without one of the other corpora's dialogues.
 
         Raises:
-            ValueError: it does without that corpus already.
+            ValueError: the recipe has no such corpus.
         """
         if corpus not in self.schedule.parts:
             known = ", ".join(sorted(self.schedule.parts)) or "no other corpus"
@@ -94,8 +94,8 @@ class Sources:
     Attributes:
         dialogues: IEMOCAP's; of these some are held out.
         others: other corpora's dialogues (session 0).
-        sentences: what text encoders are trained on, where the recipe trains them beforehand.
-        sentence_encoder: what reads whole sentences, where the recipe's networks do.
+        sentences: what text encoders are trained on first, where the recipe says so.
+        sentence_encoder: reads whole sentences, where the recipe's networks take their vectors.
     """
 
     dialogues: Sequence[CorpusDialogue]
@@ -198,7 +198,7 @@ def _is_text(name: str) -> bool:
 
 
 def _begin(member: ContextMember, config: ContextConfig, seed: int) -> None:
-    """Give the member its first weights."""
+    """Give a network its first weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         member.load_state_dict(ContextMember(config).state_dict())
@@ -207,7 +207,7 @@ def _begin(member: ContextMember, config: ContextConfig, seed: int) -> None:
 def class_outputs(
     network: ContextNetwork, dialogues: Sequence[PreparedDialogue], look_ahead: int | None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Raw class outputs (M, S, 4) and labels (S,) of the utterances with one of the classes."""
+    """Return raw class outputs (M, S, 4) and labels (S,) of utterances of one of the classes."""
     outputs, labels = [], []
     for dialogue in dialogues:
         batch = collate(dialogue.acoustic[0], [one[0] for one in dialogue.text])

@@ -30,7 +30,7 @@ class TextSchedule:
 
     Attributes:
         balance: exponent of the classes' inverse frequency as their weight in the loss.
-        as_said: chance that a step sees the sentence as it was written.
+        as_said: chance that a step sees a sentence as it was written.
     """
 
     epochs: int = 10
@@ -45,7 +45,7 @@ class TextSchedule:
 
 
 class _Reader(nn.Module):
-    """A member's text encoder and a head that is thrown away."""
+    """A network's text encoder, and a head that only training needs."""
 
     def __init__(self, member: ContextMember) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ def _draw(
 
 
 def _thinned(drawn: Sequence[TextFeatures], schedule: TextSchedule) -> UtteranceBatch:
-    """A batch without some of its n-grams."""
+    """Return a batch without some of its n-grams."""
     batch = collate([None] * len(drawn), drawn)
     kept = (torch.rand_like(batch.weights) >= schedule.ngram_dropout).float()
     return replace(batch, weights=batch.weights * kept / (1 - schedule.ngram_dropout))
@@ -136,7 +136,7 @@ def _loss(
 
 
 def _scale_evidence(reader: _Reader, features: Sequence[TextFeatures]) -> None:
-    """Divide each number of the evidence by its standard deviation; ReLU lets weights do it."""
+    """Divide each number of the evidence by its standard deviation, in the last layer's weights."""
     with torch.inference_mode():
         found = torch.cat(
             [

@@ -54,7 +54,7 @@ _Rows = NDArray[np.float32]
 
 @dataclass(slots=True)
 class DialogueFeatures:
-    """What one front end says of a dialogue.
+    """The features that one front end computes of a dialogue.
 
     Attributes:
         features: utterance -> float32.

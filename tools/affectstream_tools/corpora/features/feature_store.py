@@ -53,7 +53,7 @@ class FeatureStore:
         return self.folder / front_end / f"{quote(dialogue, safe='')}.npz"
 
     def write(self, path: Path, key: str, found: DialogueFeatures) -> None:
-        """Put what was found at ``path``; another process may do the same meanwhile."""
+        """Write features to ``path``; another process may do the same meanwhile."""
         arrays = list(found.features.values())
         vectors = bool(arrays) and arrays[0].ndim == 1
         arrays = [array[None] for array in arrays] if vectors else arrays
@@ -77,7 +77,7 @@ class FeatureStore:
         beside.replace(path)
 
     def about(self, path: Path, key: str) -> StoredAbout | None:
-        """Return what a file says, None where it is absent, broken or of something else.
+        """Return what a file says of itself, None where it is absent, broken or has another key.
 
         All of the file is read, and its checksums are compared.
         """
@@ -93,7 +93,7 @@ class FeatureStore:
         """Return utterance -> features, views of one array that cannot be written to.
 
         Raises:
-            ValueError: the file is not there, broken, or of something else by now.
+            ValueError: the file is not there, broken, or has another key by now.
         """
         try:
             arrays = _load(path, "about", "rows", "values")

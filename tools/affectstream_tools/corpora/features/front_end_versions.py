@@ -16,7 +16,7 @@ from pathlib import Path
 
 _PACKAGE = "affectstream.features"
 _RECIPE = 1
-"""Raised where ``extraction`` feeds the front ends differently, or does more with their rows."""
+"""To be raised when ``extraction`` feeds the front ends, or treats their rows, in another way."""
 
 _MODULES = {
     "egemaps47": ("egemaps.front_end", "egemaps.statistics"),

@@ -38,7 +38,7 @@ from affectstream_tools.corpora.features.utterance_features import UtteranceFeat
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far the preparation is.
+    """The progress of a preparation.
 
     Attributes:
         dialogue: the one that was finished; empty before the first.
@@ -144,7 +144,7 @@ def _folder(corpus: Corpus, cache: Path) -> Path:
 
 
 def _key(dialogue: CorpusDialogue, front_end: str) -> str:
-    """Return what features are of: if any of it changes, they are of something else."""
+    """Return a digest of all that a dialogue's features depend on."""
     recording = dialogue.recording
     files: list[Path] = []
     if recording is not None and front_end in SPEECH_FRONT_ENDS:
@@ -177,7 +177,7 @@ def _kept(
 
 
 def _written(store: FeatureStore, task: _Task) -> dict[tuple[str, str], StoredAbout]:
-    """Return what was written of a task, read back."""
+    """Read back what a task has written."""
     found = {}
     for name, key in task.keys.items():
         path = store.path(name, task.dialogue.id)

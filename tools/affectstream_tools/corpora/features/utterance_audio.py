@@ -24,14 +24,14 @@ _NO_SOUND = "no sound in the copy"
 RECORDING_UNREADABLE = "the recording cannot be read"
 _TOO_SHORT = "the recording ends before the utterance"
 _LEAST_MARGIN_DB = 1.0
-"""Where the speakers' channels differ by less, who is on which is a guess."""
+"""Where the channels differ by less, it is a guess which speaker is on which."""
 
 _CUT_SHORT = 0.99
 _BLOCK_MS = 1000
 
 
 class MissingFeatureError(Exception):
-    """An utterance of which something cannot be told; the message is the reason, for counting.
+    """An utterance has no features of a kind; the message is the reason, in a few fixed words.
 
     Attributes:
         detail: what happened, in one sentence, or empty.

@@ -48,13 +48,13 @@ class UtteranceFeatures:
         self._dialogue_of = {u.id: d.id for d in self.corpus.dialogues for u in d.utterances}
 
     def features(self, front_end: str, utterance: str) -> Features | None:
-        """Return what a front end says of an utterance, None where it has nothing to say.
+        """Return a front end's features of an utterance, None where it has none.
 
         Shapes are in ``extraction``; the arrays cannot be written to. Asking dialogue by dialogue
-        is fast, at random slow where features are large.
+        is fast; asking in random order is slow where features are large.
 
         Raises:
-            ValueError: the front end was not prepared, or what was is gone.
+            ValueError: the front end was not prepared, or its file is gone.
             KeyError: there is no such utterance.
         """
         if front_end not in self.front_ends:

@@ -157,7 +157,7 @@ def _joined(
 
 
 def _placed(block: MocapBlock) -> _Rows:
-    """Return a block's values in their places among the 189; a missing file's are NaN."""
+    """Return a block's values in their places among the 189; those of a missing file are NaN."""
     placed = np.full((len(block.values), IEMOCAP_COLUMNS), np.nan, np.float32)
     first = 0
     for part in block.layout.name.rpartition(".")[2].split("+"):

@@ -26,13 +26,13 @@ _Table = NDArray[np.int64]
 
 
 def look_ahead_name(look_ahead: int | None) -> str:
-    """``causal``, a number, or ``full``."""
+    """Return ``causal``, a number, or ``full``."""
     return {0: "causal", None: "full"}.get(look_ahead, str(look_ahead))
 
 
 @dataclass(slots=True)
 class Counts:
-    """Confusion counts (C, C), true class by row, and sums from which a concordance follows.
+    """Confusion counts (C, C), true class by row, and the sums that a concordance is computed of.
 
     Attributes:
         tables: (look-ahead, part, task) -> counts; tasks are ``emotion``, the scales' levels and
@@ -51,7 +51,7 @@ class Counts:
             self.moments[key] = self.moments[key] + sums if key in self.moments else sums
 
     def reordered(self, orders: Mapping[str, NDArray[np.intp]]) -> Counts:
-        """The same, the classes of some tasks in another order."""
+        """Return the counts with the classes of some tasks in another order."""
         tables = {
             key: table[np.ix_(orders[key[2]], orders[key[2]])] if key[2] in orders else table
             for key, table in self.tables.items()
@@ -69,7 +69,7 @@ class Counts:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Counts:
-        """What ``to_dict`` gave."""
+        """Return the counts that ``to_dict`` described."""
         counts = cls()
         for look_ahead, parts in plain.items():
             for part, tasks in parts.items():
@@ -83,7 +83,7 @@ class Counts:
         return counts
 
     def concordance(self, look_ahead: str, part: str, scale: str) -> float:
-        """Lin's coefficient of a scale's means and the ratings."""
+        """Return Lin's coefficient of a scale's estimated means and its ratings."""
         n, x, y, xx, yy, xy = self.moments[look_ahead, part, scale]
         spread = xx / n - (x / n) ** 2 + yy / n - (y / n) ** 2 + (x / n - y / n) ** 2
         return float(2 * (xy / n - x * y / n**2) / spread) if spread else 0.0

@@ -39,7 +39,7 @@ from affectstream_tools.train.targets import clusterings_of
 from affectstream_tools.train.trainer import Sources, Trainer, TrainingRecipe
 
 PROTOCOL_RECIPES = {"session": NEW_SESSION, "scenario": NEW_SCENARIOS}
-"""What each protocol's networks are trained by."""
+"""The recipe of each protocol's networks."""
 
 NETWORK_KINDS = ("context", "alone")
 """Networks that know a dialogue, and networks that know one utterance at a time."""
@@ -50,7 +50,7 @@ _TASK = "affectstream_tools.studies.context.experiment:score_context_fold"
 def context_jobs(
     data: Path, cache: Path, protocol: str, *, seed: int = 0, small: bool = False
 ) -> list[Job]:
-    """One job for each fold of a protocol and each kind of network.
+    """Return a job for each fold of a protocol and each kind of network.
 
     Raises:
         ValueError: there is no such protocol.
@@ -80,7 +80,7 @@ def context_jobs(
 
 
 def context_fold_names(dialogues: Sequence[CorpusDialogue], protocol: str) -> list[str]:
-    """What is held out in turn, such as ``session 5`` or ``session 5, impro01``.
+    """Return what is held out in turn, such as ``session 5`` or ``session 5, impro01``.
 
     Raises:
         ValueError: there is no such protocol.
@@ -93,7 +93,7 @@ def context_fold_names(dialogues: Sequence[CorpusDialogue], protocol: str) -> li
 
 
 def split_of(dialogues: Sequence[CorpusDialogue], held_out: str) -> Split:
-    """The fold of a name that ``context_fold_names`` gave."""
+    """Return the split that holds out what ``context_fold_names`` has named."""
     session, _, scenario = held_out.removeprefix("session ").partition(", ")
     if scenario:
         return hold_out_scenarios(dialogues, int(session), [scenario])
@@ -101,12 +101,12 @@ def split_of(dialogues: Sequence[CorpusDialogue], held_out: str) -> Split:
 
 
 def kept_sentences(cache: Path, recipe: TrainingRecipe) -> KeptSentences:
-    """The sentence encoder of a recipe, with what the cache keeps of it."""
+    """Return a recipe's sentence encoder, with the vectors that the cache keeps."""
     return keep_sentences(cache / "sentences", recipe.sizes["sentence_encoder"])
 
 
 def known_speakers(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
-    """The dialogues, statistics in deviations from each speaker's mean over all they say."""
+    """Return the dialogues with statistics in deviations from each speaker's mean."""
     found = speaker_normalised(
         dialogues, {u.id: u.acoustic for d in dialogues for u in d.utterances}
     )
@@ -124,7 +124,7 @@ def known_speakers(dialogues: Sequence[CorpusDialogue]) -> list[CorpusDialogue]:
 def centres_of(
     dialogues: Sequence[CorpusDialogue], protocol: str, *, small: bool = False
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """What each fold's clusters are: fold -> task -> centres (K, 2), as its training found them."""
+    """Return fold -> task -> centres (K, 2) of the clusters of the fold's training annotations."""
     if small:
         dialogues = few_dialogues(dialogues)
     found = {}
@@ -138,11 +138,11 @@ def centres_of(
 def score_context_fold(
     data: str, cache: str, protocol: str, held_out: str, kind: str, seed: int, small: bool
 ) -> dict[str, Any]:
-    """Train on all but a fold, and count what the network says of the fold: a job.
+    """Train on all but a fold, and count the network's answers on the fold; this is a job.
 
     Returns:
-        ``counts`` by look-ahead, part and task, see ``Counts``; for networks that know a
-        dialogue, ``streamed``: the same of the fusion node, and how far it is from offline.
+        ``counts``: see ``Counts.to_dict``. For networks that know a dialogue, also ``streamed``:
+        what ``stream_and_compare`` returns.
     """
     recipe, folder = PROTOCOL_RECIPES[protocol], Path(data)
     dialogues = known_speakers(read_derived(folder))
@@ -178,7 +178,7 @@ def score_context_fold(
 
 
 def _alone(dialogues: Sequence[CorpusDialogue]) -> Iterator[CorpusDialogue]:
-    """Each utterance as a dialogue of its own."""
+    """Yield each utterance as a dialogue of its own."""
     for dialogue in dialogues:
         for utterance in dialogue.utterances:
             yield replace(dialogue, utterances=(utterance,))

@@ -17,7 +17,7 @@ _LINES = {"all": "#3b6fb6", "improvised": "#2f7d4f"}
 
 
 def plot_context(report: ContextReport, path: Path) -> Path:
-    """Draw the curve and the confusion of the full context.
+    """Draw recall by look-ahead, and the confusion matrix of the whole dialogue.
 
     Raises:
         AffectstreamError: the picture cannot be written.

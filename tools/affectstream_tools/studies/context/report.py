@@ -28,7 +28,7 @@ from affectstream_tools.studies.context.counts import (
 from affectstream_tools.studies.woellmer.scores import mean_fold_scores
 
 LOOK_AHEAD_NAMES = ("none", *(look_ahead_name(look_ahead) for look_ahead in LOOK_AHEADS))
-"""From no context to the whole dialogue."""
+"""The names of the look-aheads, from no context to the whole dialogue."""
 
 _TASKS = (*SCALES, "clusters-3", "clusters-4", "clusters-5")
 
@@ -43,7 +43,7 @@ def context_report_of(
     *,
     small: bool = False,
 ) -> ContextReport:
-    """Pool the folds' counts into the report, plain values throughout.
+    """Pool the folds' counts into the report, of JSON values throughout.
 
     Args:
         centres: fold -> task -> centres of its clusters. Folds' clusters differ a little, and
@@ -79,7 +79,7 @@ def context_report_of(
 def _pooled(
     outcomes: Iterable[JobOutcome], centres: Mapping[str, Mapping[str, ArrayLike]]
 ) -> tuple[Counts, dict[str, Counts]]:
-    """The counts of all folds, and those of each session's."""
+    """Return the counts of all folds together, and of each session's folds."""
     pooled = Counts()
     by_session: dict[str, Counts] = defaultdict(Counts)
     first: dict[str, str] = {}
@@ -105,7 +105,7 @@ def _cost(outcomes: Collection[JobOutcome]) -> dict[str, Any]:
 
 
 def scores_at(report: ContextReport, name: str) -> dict[str, Any]:
-    """The scores under a name of ``LOOK_AHEAD_NAMES``."""
+    """Return the report's scores at one of ``LOOK_AHEAD_NAMES``."""
     found: dict[str, Any] = report["look_ahead"].get(name) or report[name]
     return found
 
@@ -147,7 +147,7 @@ def _four(counts: Counts, name: str, part: str) -> dict[str, Any]:
 
 
 def _streamed(outcomes: Iterable[JobOutcome]) -> dict[str, Any]:
-    """What the fusion node said, all folds together, and how far from offline it ever was."""
+    """Return the fusion node's scores over all folds, and its largest difference from offline."""
     found = [o.result["streamed"] for o in outcomes if "streamed" in o.result]
     tables: dict[str, dict[str, Confusion]] = defaultdict(lambda: defaultdict(Confusion))
     for one in found:
@@ -171,7 +171,7 @@ def _streamed(outcomes: Iterable[JobOutcome]) -> dict[str, Any]:
 
 
 def class_rows(report: ContextReport) -> list[list[str]]:
-    """The table of the four classes: a heading, then a row for each of ``LOOK_AHEAD_NAMES``."""
+    """Return the table of the four classes: a heading, then a row for each look-ahead."""
     rows = [["context", "UAR", "WA", "wF1", "impr. UAR", "WA", "wF1", "streamed UAR"]]
     for name in LOOK_AHEAD_NAMES:
         found = scores_at(report, name)
@@ -183,7 +183,7 @@ def class_rows(report: ContextReport) -> list[list[str]]:
 
 
 def task_rows(report: ContextReport) -> list[list[str]]:
-    """The table of the other tasks: F1 in each context, and the scales' concordance."""
+    """Return the table of the other tasks: F1 at each look-ahead, and the scales' concordance."""
     rows = [["task", "part", *(f"F1 {_label(name)}" for name in LOOK_AHEAD_NAMES), "CCC full"]]
     for task in _TASKS:
         for part in scores_at(report, "full")["tasks"][task]:
@@ -194,7 +194,7 @@ def task_rows(report: ContextReport) -> list[list[str]]:
 
 
 def context_remarks(report: ContextReport) -> list[str]:
-    """What must stand beside the tables."""
+    """Return the sentences that must stand beside the tables."""
     streamed, full = report["streamed"], scores_at(report, "full")
     held = {
         "session": "Folds leave one session out: neither speaker was heard, the scenarios were.",

@@ -35,7 +35,7 @@ RECOGNIZERS = {
     "blstm": "BLSTM",
     "context": "the project's context model",
 }
-"""From no context to all, and the names that reports give them."""
+"""The recognizers, from no context to the whole dialogue, and their names in reports."""
 
 _SEES = {
     "svm": "none",
@@ -54,10 +54,10 @@ _FRAME_BLUR = 0.5  # of the rows' deviation: an utterance's frames differ
 
 @dataclass(frozen=True, slots=True)
 class StudySizes:
-    """How much is drawn and learned; dialogues, but for turns and epochs.
+    """How many dialogues are drawn, their turns, and how many epochs are trained.
 
     Attributes:
-        svm, hmm, context: of ``learned``, so many are enough, or all there is time for.
+        svm, hmm, context: how many of the ``learned`` dialogues these recognizers learn from.
     """
 
     learned: int = 1600
@@ -72,18 +72,18 @@ class StudySizes:
 
 
 SMALL_SIZES = StudySizes(160, 20, 100, 10, 4, 40, 40, 16, 1)
-"""For tests."""
+"""The sizes of tests and trials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """A recognizer, and the best there is with the same information; shares, 0..1.
+    """A recognizer's scores beside the best that the same information allows; shares, 0..1.
 
     Attributes:
         accuracy, uar: of the scored dialogues.
-        ceiling, ceiling_uar: what the best decisions reach on these very dialogues.
-        first_order: what they reach who know the model's bigram but take the emotions for a
-            first-order chain; only of a recognizer that does.
+        ceiling, ceiling_uar: what the best decisions reach on the same dialogues.
+        first_order: the accuracy of the best decisions of who knows the model's bigram, but takes
+            the emotions for a first-order chain; only beside a recognizer that takes them so.
     """
 
     recognizer: str
@@ -107,7 +107,7 @@ class _Material:
     seed: int
 
     def rows(self) -> tuple[DrawnArray, DrawnArray, DrawnArray]:
-        """Each part as numbers (N, T, 12), learned ones of mean 0 and deviation 1."""
+        """Return the parts as numbers (N, T, 12), of the learned part's mean 0 and deviation 1."""
         rng = np.random.default_rng((self.seed, 1))
         parts = [drawn_rows(part, rng) for part in (self.learned, self.development, self.scored)]
         mean, deviation = parts[0].mean(axis=(0, 1)), parts[0].std(axis=(0, 1))
@@ -116,7 +116,7 @@ class _Material:
 
 
 def ordering_jobs(seeds: Sequence[int] = (0, 1, 2), *, small: bool = False) -> list[Job]:
-    """One job for each recognizer and seed; a seed draws dialogues of its own."""
+    """Return a job for each recognizer and seed; a seed draws dialogues of its own."""
     return [
         Job(
             f"ordering/{name}/seed-{seed}",
@@ -133,10 +133,10 @@ def ordering_jobs(seeds: Sequence[int] = (0, 1, 2), *, small: bool = False) -> l
 
 
 def place(recognizer: str, seed: int, sizes: dict[str, int]) -> dict[str, Any]:
-    """Draw dialogues, train a recognizer, score it beside the best: a job.
+    """Draw dialogues, train a recognizer and score it beside the best; this is a job.
 
     Args:
-        sizes: those of ``StudySizes``.
+        sizes: the attributes of ``StudySizes``.
 
     Raises:
         KeyError: there is no such recognizer.
@@ -158,7 +158,7 @@ def _placing(
     scores: NDArray[Any],
     modalities: tuple[str, ...] = CUES,
 ) -> Placing:
-    """Put scores (N, T, 4) beside the best with the same information."""
+    """Score answers (N, T, 4) beside the best that the same information allows."""
     drawn, model = material.scored, material.model
     posterior = model.posteriors(drawn.cues, look_ahead, modalities)
     best = best_possible(posterior, model.prior, drawn, modalities, look_ahead)
@@ -194,7 +194,10 @@ def _svm(material: _Material, name: str) -> list[Placing]:
 
 
 def _hmms(material: _Material, name: str) -> list[Placing]:
-    """HMMs over a few frames of each utterance; the language model's weight is developed."""
+    """Score HMMs over a few frames of each utterance, without or with a language model.
+
+    The development dialogues choose the language model's weight.
+    """
     from affectstream_models.woellmer.hmm_classifiers import HmmLanguageModelClassifier
 
     rng = np.random.default_rng((material.seed, 2))
@@ -219,16 +222,16 @@ def _hmms(material: _Material, name: str) -> list[Placing]:
 
 
 def _frames(dialogues: DrawnArray, rng: np.random.Generator) -> list[list[DrawnArray]]:
-    """Each utterance's row as some blurred frames (4, 12), as an HMM wants them."""
+    """Return each utterance's row as four noisy frames (4, 12), for an HMM."""
     shape = (*dialogues.shape[:2], _FRAMES, dialogues.shape[2])
     frames = dialogues[:, :, None] + rng.normal(0, _FRAME_BLUR, shape)
     return [list(dialogue) for dialogue in frames]
 
 
 def _network(material: _Material, name: str) -> list[Placing]:
-    """The paper's networks, trained as for its tables, but every utterance weighs alike.
+    """Score the paper's networks, trained as for its tables, but with equal weights of classes.
 
-    Alone, each utterance is a dialogue of its own.
+    The network that sees each utterance alone has dialogues of one utterance.
     """
     from affectstream_tools.studies.woellmer.training import DialogueNetwork, DialogueSchedule
 
@@ -252,7 +255,7 @@ def _network(material: _Material, name: str) -> list[Placing]:
 
 
 def _context(material: _Material, name: str) -> list[Placing]:
-    """The context model sees voice and words, and is scored at each look-ahead."""
+    """Score the context model, which sees voice and words, at each look-ahead."""
     from affectstream_tools.studies.ordering.context_model import context_scores
 
     sizes = material.sizes

@@ -70,7 +70,7 @@ def _draw_order(axes: Any, rows: list[Summary]) -> None:
 
 
 def _draw_bounds(axes: Any, place: int, row: Summary) -> None:
-    """The best that there is with the same information, and with the true bigram."""
+    """Draw the ceiling with the same information, and the one with the true bigram."""
     label = "ceiling: Bayes, the same information" if place == 0 else None
     axes.vlines(row.ceiling, place - 0.4, place + 0.4, color=_CEILING, lw=2, label=label)
     if row.first_order is not None:

@@ -45,7 +45,7 @@ class OrderingReport:
 
     Attributes:
         in_order: in how many of the runs accuracy rises from no context to the whole dialogue.
-        wall_s: by job.
+        wall_s: seconds of each job.
     """
 
     rows: list[Summary]
@@ -62,7 +62,7 @@ class OrderingReport:
 
 
 def ordering_report_of(outcomes: Mapping[str, JobOutcome], command: str) -> OrderingReport:
-    """Summarise the jobs' placings."""
+    """Summarise what the jobs found."""
     by_seed: dict[int, list[Placing]] = {}
     for outcome in outcomes.values():
         found = [Placing(**values) for values in outcome.result["placings"]]
@@ -129,7 +129,7 @@ ORDERING_HEADINGS = (
 
 
 def ordering_cells(row: Summary) -> tuple[str, ...]:
-    """What a row says, under ``ORDERING_HEADINGS``."""
+    """Return a row's cells under ``ORDERING_HEADINGS``."""
     return (
         row.recognizer,
         row.look_ahead,
@@ -144,7 +144,7 @@ def ordering_cells(row: Summary) -> tuple[str, ...]:
 
 
 def ordering_remarks(report: OrderingReport) -> list[str]:
-    """What must stand beside the table."""
+    """Return the sentences that must stand beside the table."""
     said = [
         f"No context < first-order context < LSTM < BLSTM in {report.in_order} of {report.runs} "
         "runs (the LSTM that sees each utterance alone stands for no context).",

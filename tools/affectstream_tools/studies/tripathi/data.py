@@ -49,13 +49,13 @@ class Utterances:
     """N utterances of four classes.
 
     Attributes:
-        named: what they are, to stand beside a figure.
+        named: what the corpus is, to stand beside a figure.
         corpus: the corpus that they were taken from.
-        classes: of ``labels``.
-        labelled: in the order of the corpus's dialogues.
+        classes: the names of ``labels``.
+        labelled: the utterances, in the order of the corpus's dialogues.
         labels: (N,) of 0..3.
-        frames: by input: ``speech`` (N, 100, 34), ``mocap`` (N, 200, 189), those asked for; zeros
-            where an utterance has none, as in the published code.
+        frames: by input, where it was asked for: ``speech`` (N, 100, 34), ``mocap`` (N, 200, 189);
+            zeros where an utterance has none, as in the published code.
     """
 
     named: str
@@ -67,27 +67,27 @@ class Utterances:
 
     @property
     def ids(self) -> list[str]:
-        """Of each utterance."""
+        """The utterances' names."""
         return [each.utterance.id for each in self.labelled]
 
     @property
     def dialogues(self) -> list[str]:
-        """Of each utterance."""
+        """The dialogue of each utterance."""
         return [each.dialogue.id for each in self.labelled]
 
     @property
     def sessions(self) -> NDArray[np.int64]:
-        """Of each utterance."""
+        """The session of each utterance, (N,)."""
         return np.array([each.dialogue.session for each in self.labelled])
 
     @property
     def improvised(self) -> NDArray[np.bool_]:
-        """Whether each utterance is."""
+        """Whether each utterance is improvised, (N,)."""
         return np.array([each.dialogue.improvised for each in self.labelled])
 
     @property
     def texts(self) -> list[str]:
-        """Of each utterance; empty where there is none."""
+        """The text of each utterance; empty where there is none."""
         return [each.utterance.text or "" for each in self.labelled]
 
 
@@ -99,14 +99,14 @@ def read_utterances(
     improvised: bool = False,
     small: bool = False,
 ) -> Utterances:
-    """The utterances of a corpus that have one of the four classes.
+    """Return the utterances of a corpus that have one of the four classes.
 
     Args:
-        folder: of the corpus: raw or derived IEMOCAP, or labelled clips.
-        inputs: of the network: ``tokens``, ``speech``, ``mocap``.
+        folder: the folder of raw or derived IEMOCAP, or of labelled clips.
+        inputs: the network's: ``tokens``, ``speech``, ``mocap``.
         cache: where prepared features lie.
         improvised: leave out what is read from plays.
-        small: one of each class of each dialogue.
+        small: take one utterance of each class of each dialogue.
 
     Raises:
         CorpusError: the corpus cannot be read.
@@ -134,7 +134,9 @@ def read_utterances(
 
 
 def synthetic_corpus(cache: Path, *, small: bool = False) -> Path:
-    """The folder of the synthetic corpus, written if it is not there yet; it has words and motion.
+    """Return the folder of the synthetic corpus, which is written where it is not there yet.
+
+    It has sound, words and motion.
 
     Raises:
         AffectstreamError: it cannot be written.
@@ -145,9 +147,9 @@ def synthetic_corpus(cache: Path, *, small: bool = False) -> Path:
 def ceiling_of(
     utterances: Utterances, test: Iterable[int], inputs: Iterable[str]
 ) -> Ceiling | None:
-    """The best that can be done on whole dialogues of a synthetic corpus; None on any other.
+    """Return the best that can be scored on a synthetic corpus; None for any other corpus.
 
-    That is by one utterance alone, as these networks do it.
+    It is the best by one utterance alone, as these networks see it, on whole dialogues.
     """
     if not is_synthetic(utterances.corpus.path):
         return None
@@ -172,7 +174,7 @@ def _labelled(corpus: Corpus, classes: dict[str, str], *, improvised: bool) -> t
 
 
 def _thinned(corpus: Corpus) -> Corpus:
-    """A corpus of the first utterances of each class in each dialogue."""
+    """Return a corpus of the first utterance of each class in each dialogue."""
 
     def few(dialogue: CorpusDialogue) -> CorpusDialogue:
         first = {u.emotion: u for u in reversed(dialogue.utterances)}
@@ -195,7 +197,7 @@ def _named(corpus: Corpus) -> str:
 def _frames(
     corpus: Corpus, labelled: Sequence[Labelled], inputs: list[str], cache: Path
 ) -> dict[str, NDArray[np.float32]]:
-    """Features are prepared of the whole corpus, as any other experiment on it asks for them."""
+    """Return features by input; they are prepared of the whole corpus, once for all experiments."""
     prepared = prepare_features(
         corpus, [FRONT_END_OF_INPUT[name] for name in inputs], cache, workers=1
     )

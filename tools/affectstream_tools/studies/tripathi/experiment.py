@@ -42,7 +42,7 @@ from affectstream_tools.studies.tripathi.training import (
 )
 
 SYNTHETIC_CORPUS = "synthetic"
-"""In place of a corpus's folder."""
+"""Names the synthetic corpus, in place of a corpus's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class ExperimentPlan:
     """All that an experiment depends on.
 
     Attributes:
-        network: of ``tripathi.NETWORKS``.
+        network: a name of ``networks.NETWORKS``.
         corpus: a folder, or ``SYNTHETIC_CORPUS``.
         vectors: a file of word vectors, for the networks that start at them.
-        protocol: of ``protocols.TRIPATHI_PROTOCOLS``.
+        protocol: one of ``protocols.TRIPATHI_PROTOCOLS``.
         improvised: leave out what is read from plays, in training too.
-        optimiser: in place of the paper's; empty for the paper's.
-        small: a few utterances.
+        optimiser: ``adadelta`` or ``adam``; empty for the paper's.
+        small: take a few utterances only.
     """
 
     network: str
@@ -72,7 +72,7 @@ class ExperimentPlan:
     small: bool = False
 
     def chosen_optimiser(self) -> Optimiser:
-        """The one to train with.
+        """Return the optimiser to train with.
 
         Raises:
             ValueError: there is none of that name.
@@ -101,7 +101,7 @@ class Finished:
     course: TrainingCourse
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: what was learned from and scored, every epoch, and both choices of one."""
+        """Return JSON values: the data, every epoch's scores, and both chosen epochs."""
         test = self.parts.test
         improvised = self.utterances.improvised[test]
         counts = np.bincount(self.utterances.labels[test])
@@ -125,7 +125,7 @@ class Finished:
 
 
 def run_network_job(cache: str, **options: Any) -> dict[str, Any]:
-    """A job: options are those of ``ExperimentPlan``."""
+    """Run an experiment, as a job; options are the attributes of ``ExperimentPlan``."""
     torch.set_num_threads(1)
     return experiment(ExperimentPlan(**options), Path(cache)).to_dict()
 
@@ -171,8 +171,8 @@ def run_evaluation(
     """Score a checkpoint on the part that its training did not see.
 
     Args:
-        corpus: a folder to score in the place of the one it was trained on; all of it is scored
-            then.
+        corpus: a folder; all of it is scored, in place of the test part of the corpus that the
+            network was trained on.
 
     Raises:
         AffectstreamError: the corpus cannot be read.
@@ -220,7 +220,7 @@ def _check_classes(description: NetworkDescription, utterances: Utterances) -> N
 
 
 def _described(plan: ExperimentPlan, utterances: Utterances) -> NetworkDescription:
-    """What is known of a network before anything is fitted."""
+    """Return what is known of a network before anything is fitted."""
     speech = utterances.frames.get("speech")
     return NetworkDescription(
         name=plan.network,

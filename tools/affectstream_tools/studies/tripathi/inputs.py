@@ -52,7 +52,7 @@ def fitted(
     train: _Indices,
     vectors: WordVectors | None,
 ) -> NetworkDescription:
-    """The description with a vocabulary and a normalisation fitted on the training part.
+    """Return the description with a vocabulary and a normalisation fitted on the training part.
 
     Args:
         texts: of all utterances; empty for a network without text.
@@ -79,19 +79,19 @@ def fitted(
 
 
 def longest(speech: _Frames) -> int:
-    """Rows of (N, T, 34) up to the last one that is not empty in all utterances; at least one."""
+    """Return how many rows of (N, T, 34) are used by any utterance; at least one."""
     return int(np.flatnonzero(speech.any(axis=(0, 2))).max(initial=0)) + 1
 
 
 def longest_text(texts: Sequence[str]) -> int:
-    """Tokens of the longest text, at most ``TOKENS``; at least one."""
+    """Return the tokens of the longest text, between one and ``TOKENS``."""
     return max(1, min(TOKENS, max(len(words_of(text)) for text in texts)))
 
 
 def encoded(
     description: NetworkDescription, texts: Sequence[str], frames: Mapping[str, _Frames]
 ) -> dict[str, Tensor]:
-    """The tensors of all utterances, by the name of ``forward``'s argument."""
+    """Return the tensors of all utterances, by the name of ``forward``'s argument."""
     network = NETWORKS[description.name]
     inputs: dict[str, Tensor] = {}
     for name in network.inputs:
@@ -108,7 +108,7 @@ def encoded(
 
 
 def started(description: NetworkDescription, vectors: WordVectors | None, seed: int) -> nn.Module:
-    """A network with the weights that training starts at."""
+    """Return a network with the weights that training starts at."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build_network(description.name, description.sizes())
@@ -119,7 +119,7 @@ def started(description: NetworkDescription, vectors: WordVectors | None, seed: 
 
 
 def read_vectors(path: Path, texts: Sequence[str]) -> tuple[WordVectors, str]:
-    """The vectors of a file, and which file it was: its name and its SHA-256's first digits.
+    """Return the vectors of a file, and the file's name with the first digits of its SHA-256.
 
     Of a large file only the words of the texts are kept.
 
@@ -138,7 +138,7 @@ def read_vectors(path: Path, texts: Sequence[str]) -> tuple[WordVectors, str]:
 
 
 def _start(vectors: WordVectors, words: int) -> Tensor:
-    """(V, D): the vectors, and zeros for the words that have none."""
+    """Return a table (V, D) of the vectors, with zeros for words that have none."""
     table = np.zeros((words + FIRST_WORD, vectors.table.shape[1]), dtype=np.float32)
     table[: len(vectors.table)] = vectors.table
     return torch.from_numpy(table)
@@ -150,7 +150,7 @@ def _put(network: nn.Module, table: Tensor) -> None:
 
 
 def _columns(network: str, name: str, frames: Mapping[str, _Frames]) -> _Frames:
-    """The columns of an input that a network takes."""
+    """Return the columns of an input that a network takes."""
     columns = NETWORKS[network].columns
     if name != "mocap" or columns is None:
         return frames[name]
@@ -158,7 +158,10 @@ def _columns(network: str, name: str, frames: Mapping[str, _Frames]) -> _Frames:
 
 
 def _moments(values: _Frames) -> Moments:
-    """Over the rows that are not all zeros: those fill up what is short, or stand for no motion."""
+    """Return mean and deviation of each column, over the rows that are not all zeros.
+
+    Rows of zeros fill up what is short, or stand for no motion.
+    """
     rows = values.reshape(-1, values.shape[-1])
     rows = rows[rows.any(axis=1)].astype(np.float64)
     if not len(rows):

@@ -32,11 +32,11 @@ def parts_of(
     dialogues: Sequence[str],
     sessions: NDArray[np.int64],
 ) -> Parts:
-    """The parts of N utterances.
+    """Return the parts of N utterances.
 
     Args:
-        dialogues: of each utterance; of single sentences, who speaks it.
-        sessions: of each utterance.
+        dialogues: the dialogue of each utterance; for single sentences, the speaker.
+        sessions: the session of each utterance.
 
     Raises:
         ValueError: there is no such protocol, or a part would be empty.
@@ -65,13 +65,13 @@ def parts_of(
 
 
 def _cut(order: PartIndices, share: float) -> tuple[PartIndices, PartIndices]:
-    """The first ``share`` of some utterances, and the others."""
+    """Return the first ``share`` of some utterances, and the others."""
     count = len(order) - int(len(order) * (1 - share))
     return order[:count], order[count:]
 
 
 def _last(ids: Sequence[str]) -> PartIndices:
-    """The last fifth in the order of the names; counted as Keras counts it."""
+    """Return the last fifth in the order of the names, counted as Keras counts it."""
     order = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
     return order[int(len(ids) * (1 - _TEST_SHARE)) :]
 
@@ -79,7 +79,7 @@ def _last(ids: Sequence[str]) -> PartIndices:
 def _by_dialogues(
     names: NDArray[np.str_], rest: PartIndices, rng: np.random.Generator
 ) -> tuple[PartIndices, PartIndices]:
-    """Whole dialogues, drawn until they hold the share for development; and the others."""
+    """Return whole dialogues, drawn until they hold the share for development, and the others."""
     drawn: list[str] = []
     for name in rng.permutation(np.unique(names[rest])):
         held = np.isin(names[rest], drawn)
@@ -91,9 +91,9 @@ def _by_dialogues(
 
 
 def _by_actors(names: NDArray[np.str_], seed: int) -> tuple[PartIndices, PartIndices, PartIndices]:
-    """Four actors are scored, the next four choose the epoch; the seed says which four.
+    """Return the parts by actors: four are scored, the next four choose the epoch.
 
-    RAVDESS numbers men and women in turn, so that four in a row are two of each.
+    The seed says which. RAVDESS numbers men and women in turn, so four in a row are two of each.
     """
     actors = np.unique(names)
     groups = np.array_split(actors, max(1, len(actors) // _ACTORS))

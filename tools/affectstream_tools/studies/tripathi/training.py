@@ -43,8 +43,9 @@ class NetworkSchedule:
 
     Attributes:
         batch: utterances in a step.
-        epochs: at most.
-        patience: epochs without a better accuracy on the development part, after which it ends.
+        epochs: how many at most.
+        patience: training ends after so many epochs without a better accuracy on the development
+            part.
     """
 
     batch: int
@@ -54,10 +55,10 @@ class NetworkSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a network said of N utterances.
+    """A network's answers to N utterances.
 
     Attributes:
-        labels: (N,), what was true.
+        labels: (N,), the true classes.
         logits: (N, C) float32.
     """
 
@@ -65,12 +66,12 @@ class Scored:
     logits: NDArray[np.float32]
 
     def of(self, chosen: NDArray[np.bool_]) -> Scored:
-        """What it said of some of them."""
+        """Return the answers to some of them."""
         return Scored(self.labels[chosen], self.logits[chosen])
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """(C, C), true class by row."""
+        """Confusion counts (C, C), true class by row."""
         return confusion(self.labels, self.logits.argmax(axis=1), self.logits.shape[1])
 
     @property
@@ -101,12 +102,12 @@ class Scored:
 
 @dataclass(slots=True)
 class TrainingCourse:
-    """What came of a training.
+    """The results of a training.
 
     Attributes:
-        train_loss: mean of the epoch's steps, by epoch.
-        development, test: by epoch.
-        weights: of the epoch that the development part chose.
+        train_loss: the mean loss of each epoch's steps.
+        development, test: the answers after each epoch.
+        weights: those of the epoch that the development part chose.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -115,18 +116,18 @@ class TrainingCourse:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     def chosen(self, part: str) -> int:
-        """The epoch of the greatest accuracy on ``development`` or ``test``.
+        """Return the epoch of the greatest accuracy on ``development`` or ``test``.
 
-        Of several the one of the lowest loss, as accuracies of a few hundred utterances often tie.
+        Accuracies of a few hundred utterances often tie; then the lowest loss decides.
         """
         scored: Sequence[Scored] = getattr(self, part)
         return max(range(len(scored)), key=lambda e: (scored[e].accuracy, -scored[e].loss))
 
     def to_dict(self, improvised: NDArray[np.bool_]) -> dict[str, Any]:
-        """JSON values: every epoch's scores, and the test part's at either choice.
+        """Return JSON values: every epoch's scores, and the test part's at either chosen epoch.
 
         Args:
-            improvised: which utterances of the test part are; they are scored by themselves too.
+            improvised: which of the test part's utterances are; they are scored apart as well.
         """
         return {
             "epochs": [
@@ -250,7 +251,7 @@ def _epoch(
 def score_network(
     network: nn.Module, inputs: Inputs, labels: Tensor, indices: PartIndices
 ) -> Scored:
-    """What a network says of some utterances, in evaluation mode."""
+    """Return a network's answers to some utterances, in evaluation mode."""
     network.eval()
     logits = [
         network(**_of(inputs, indices[first : first + _SCORED_AT_ONCE])).numpy()

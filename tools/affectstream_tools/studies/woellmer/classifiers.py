@@ -37,7 +37,7 @@ LOOK_AHEAD = {"HMM": "none", "HMM+LM": "full", "SVM": "none", "LSTM": "causal", 
 """What each sees of the dialogue. A language model's best path sees all of it."""
 
 CLASSIFIERS = {"classical": ("hmm", "svm"), "networks": ("lstm", "blstm")}
-"""Those that are learned in one job. ``hmm`` is with and without the language model."""
+"""The classifiers that one job learns. ``hmm`` is learned with and without a language model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,16 @@ class FoldPart:
 
     @classmethod
     def of(cls, talks: Sequence[Talk], classes: Classes) -> FoldPart:
-        """Class every utterance."""
+        """Give every utterance its class."""
         return cls(talks, [classes.of(annotations_of(talk.dialogue)) for talk in talks])
 
     @property
     def functionals(self) -> list[_Floats]:
-        """Each dialogue's (U, D)."""
+        """The functionals (U, D) of each dialogue."""
         return [talk.functionals for talk in self.talks]
 
     def stream(self, name: str) -> list[Sequence[_Floats]]:
-        """Each dialogue's frames."""
+        """Return each dialogue's frames of one stream."""
         return [talk.streams[name] for talk in self.talks]
 
 
@@ -87,10 +87,10 @@ class Material:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TestAnswer:
-    """What a classifier says of the test part.
+    """A classifier's answers on the test part.
 
     Attributes:
-        row: the paper's, such as ``BLSTM, v+f``.
+        row: the row of the paper's tables, such as ``BLSTM, v+f``.
         found: classes (U,) of each test dialogue.
         chosen: what the development part chose: an epoch, or the language model's weight.
     """
@@ -148,7 +148,7 @@ def _hmms(material: Material, effort: Effort, seed: int) -> Iterator[TestAnswer]
 def _best_weight(
     bigram: ClassBigram, scores: Sequence[_Floats], labels: Sequence[_Labels], classes: int
 ) -> float:
-    """The language model's weight of the highest F1 on the development part."""
+    """Return the language model's weight of the highest F1 on the development part."""
     truth = np.concatenate(labels)
     known = truth != UNLABELLED
 

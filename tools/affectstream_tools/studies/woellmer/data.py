@@ -39,8 +39,9 @@ class Talk:
 
     Attributes:
         functionals: (U, D) of each utterance, for the SVM and the networks.
-        streams: ``v`` the voice's, ``f`` the face's or what stands in its place, and where frames
-            are in step ``v+f``: U arrays (n_i, D') of each utterance's frames, for the HMMs.
+        streams: for the HMMs, U arrays (n_i, D') of each utterance's frames: ``v`` of the voice,
+            ``f`` of the face or of what stands in its place, and ``v+f`` of both where their
+            frames are in step.
     """
 
     dialogue: CorpusDialogue
@@ -53,16 +54,16 @@ class FoldFeatures(Protocol):
 
     @property
     def dialogues(self) -> Sequence[CorpusDialogue]:
-        """Whole, in the corpus's order."""
+        """The dialogues, whole, in the corpus's order."""
         ...
 
     @property
     def data(self) -> Mapping[str, str]:
-        """What a row of a table says of ``v``, ``f`` and ``v+f``."""
+        """What a row of a table says of the data of ``v``, ``f`` and ``v+f``."""
         ...
 
     def fit(self, learned: Sequence[CorpusDialogue], seed: int) -> Callable[[CorpusDialogue], Talk]:
-        """Learn from the training part; return what describes any dialogue."""
+        """Learn from the training part; return a function that describes any dialogue."""
         ...
 
 
@@ -121,7 +122,7 @@ class DerivedFeatures:
         return describe
 
     def _words(self, text: str) -> FoldArray:
-        """Vectors (n, 50) of the words that have one, in order."""
+        """Return the vectors (n, 50) of the words that have one, in order."""
         rows = [self._vectors.vocabulary.get(token) for token in words_of(text)]
         known = [row for row in rows if row is not None]
         return self._vectors.table[known].astype(np.float64)

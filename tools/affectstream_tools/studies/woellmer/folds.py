@@ -35,7 +35,7 @@ class Fold:
     Attributes:
         name: such as ``Ses01F`` or ``session 5``.
         development: one in ten of the training dialogues, drawn; it chooses epochs and weights.
-        scored: whose utterances of ``test`` are scored; None for everybody's.
+        scored: the speaker whose utterances of ``test`` are scored; None scores all.
     """
 
     name: str

@@ -38,15 +38,15 @@ _Rows = NDArray[np.float32]
 
 _NOT_IEMOCAP = "synthetic corpus, not IEMOCAP"
 _SIZE, _SMALL = (5, 8, 24, 30), (3, 2, 10, 10)
-"""Of the synthetic corpus, see ``kept_corpus``."""
+"""Sizes of the synthetic corpus, see ``kept_corpus``."""
 
 
 def recorded_features(cache: Path, corpus: Path | None, *, small: bool = False) -> FrameFeatures:
-    """Prepare a copy of IEMOCAP, or where None is named the synthetic corpus, and read it.
+    """Prepare a copy of IEMOCAP, or the synthetic corpus where ``corpus`` is None, and read it.
 
     Args:
         cache: keeps the features; the synthetic corpus is written into it once.
-        small: of the synthetic corpus, a few dialogues.
+        small: take a synthetic corpus of a few dialogues.
 
     Raises:
         AffectstreamError: the corpus or the cache cannot be read or written.
@@ -158,6 +158,6 @@ def _normalised_frames(
 
 
 def _with_slopes(rows: FoldArray) -> FoldArray:
-    """Beside the rows (n, d), half the difference of their neighbours: (n, 2 d)."""
+    """Return rows (n, 2 d): the rows (n, d), and half the difference of their neighbours."""
     around = np.concatenate((rows[:1], rows, rows[-1:]))
     return np.concatenate((rows, 0.5 * (around[2:] - around[:-2])), axis=1)

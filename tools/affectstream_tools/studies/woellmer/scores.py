@@ -19,7 +19,7 @@ _METRICS = ("accuracy", "uar", "precision", "f1")
 
 
 def scores_of_counts(counts: ArrayLike) -> dict[str, float]:
-    """Scores by name of counts (C, C): true class by row, estimated class by column.
+    """Return scores by name of counts (C, C): true class by row, estimated class by column.
 
     Raises:
         ValueError: nothing was counted.
@@ -41,7 +41,7 @@ def scores_of_counts(counts: ArrayLike) -> dict[str, float]:
 
 
 def mean_fold_scores(folds: Sequence[ArrayLike]) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation over the folds of each score, by name.
+    """Return mean and standard deviation over the folds of each score, by name.
 
     Raises:
         ValueError: there is no fold, or nothing was counted in one.
@@ -57,7 +57,7 @@ def mean_fold_scores(folds: Sequence[ArrayLike]) -> dict[str, tuple[float, float
 
 
 def chance_of(metric: str, counts: Sequence[NDArray[np.int64]]) -> float:
-    """What always the commonest class scores, on average over the folds; recall's 1 / classes."""
+    """Return the mean score over the folds of who always answers the commonest class."""
     tables = []
     for table in counts:
         true = np.asarray(table).sum(axis=1)

@@ -39,8 +39,9 @@ class DialogueSchedule:
     Attributes:
         batch: dialogues in a step.
         patience: epochs without a better F1 on the development part before training ends.
-        decay: of the running mean of the weights, a step.
-        balance: the power: 0 weighs every utterance alike, 1 every class.
+        decay: of the running mean of the weights, for each step.
+        balance: the power by which rare classes weigh more: 0 gives every utterance the same
+            weight, 1 every class.
     """
 
     epochs: int = 12
@@ -56,9 +57,9 @@ class DialogueNetwork:
     """An LSTM or BLSTM with its normalisation.
 
     Args:
-        classes: C.
-        bidirectional: a BLSTM.
-        seed: of the weights, the noise and the order.
+        classes: how many there are.
+        bidirectional: whether it is a BLSTM.
+        seed: the seed of the weights, the noise and the order.
     """
 
     def __init__(
@@ -131,11 +132,11 @@ class DialogueNetwork:
         return kept.eval()
 
     def predict(self, dialogue: _Floats) -> _Labels:
-        """Classes (U,) of a dialogue's utterances (U, D)."""
+        """Return the classes (U,) of a dialogue's utterances (U, D)."""
         return np.asarray(self.logits(dialogue).argmax(axis=1))
 
     def logits(self, dialogue: _Floats) -> NDArray[np.float32]:
-        """Unnormalised log probabilities (U, C) of a dialogue's utterances (U, D)."""
+        """Return unnormalised log probabilities (U, C) of a dialogue's utterances (U, D)."""
         return self._logits(self._network, dialogue)
 
     def _logits(self, network: nn.Module, dialogue: _Floats) -> NDArray[np.float32]:
