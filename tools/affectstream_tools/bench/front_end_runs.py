@@ -64,7 +64,7 @@ def _egemaps() -> Runs:
 def _opensmile() -> Runs:
     opensmile = references.installed("opensmile", "opensmile")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # there is a newer set, which is another
+        warnings.simplefilter("ignore", UserWarning)  # that there is a newer set
         smile = opensmile.Smile(
             feature_set=opensmile.FeatureSet.eGeMAPSv01b,
             feature_level=opensmile.FeatureLevel.LowLevelDescriptors,

@@ -66,7 +66,7 @@ class _Wire:
             self.publisher.send_multipart(self.message)
         for _ in range(count):
             if not self.subscriber.poll(10_000):
-                raise AffectstreamError("the hub lost a message; use less of this machine")
+                raise AffectstreamError("the hub lost a message; run it on a quieter machine")
             self.subscriber.recv_multipart()
 
 

@@ -16,7 +16,7 @@ from affectstream_tools.synthesis.espeak import Espeak, EspeakVoice, PhoneEvent,
 
 SPOKEN_RATE_HZ = 16_000
 _NOISE_RMS = 12.0  # about -69 dBFS: a quiet room, not digital silence
-_LEVEL = 0.16  # of espeak-ng's: as loud to the front end as people in conversation are, on average
+_LEVEL = 0.16  # times espeak-ng's: as loud as people in conversation are on average
 _QUIET = 16  # of 32,768: what counts as silence at a turn's ends
 
 

@@ -31,9 +31,9 @@ _FEELINGS: dict[str, dict[str, float]] = {
     "sadness": {"AU01_r": 2.2, "AU04_r": 1.4, "AU15_r": 2.0, "AU17_r": 1.0},
     "anger": {"AU04_r": 2.8, "AU05_r": 1.2, "AU07_r": 2.0, "AU23_r": 1.8, "AU10_r": 0.6},
 }
-# Sad heads hang, angry ones come forward; radians. The listener shows less than the speaker.
+# In radians: sad heads hang, angry ones come forward.
 _NOD: dict[str, float] = {"sadness": 0.16, "anger": -0.06, "happiness": -0.03}
-_LISTENER_SHARE = 0.4
+_LISTENER_SHARE = 0.4  # of what the speaker shows
 _ONSET_S, _RELEASE_S = 0.35, 0.9
 _BLINK = np.array([0.8, 2.4, 3.2, 2.0, 0.7])
 

@@ -21,8 +21,8 @@ _FST_VERSION = 2
 _EXPANDED_MUTABLE = 3
 _SILENCE_LEAVES, _SILENCE_STAYS = 2, 1  # the transition ids of phone 1
 _SILENCE_CHANCE = 0.3  # that silence follows a word
-_WORD_COST = 0.5  # of each word, besides the cost of its chance
-_DISCOUNT = 0.5  # taken from each count of two words, for words that never followed each other
+_WORD_COST = 0.5  # added to the cost of each word
+_DISCOUNT = 0.5  # taken from each pair's count, for pairs that were never seen
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -94,7 +94,6 @@ def speak_sentence(
             name = _MERGED.get(event.name, event.name)
             if name in ("", ";"):
                 continue
-            # The closure before a word's first stop belongs to the stop.
             parts = _SPLIT.get(name, (name,))
             # The closure before a word's first stop belongs to the stop.
             phones.append(Phone(parts[0], time_s if pending_s is None else pending_s, word))

@@ -22,7 +22,7 @@ _CHUNK = 32  # output frames per training example
 _WINDOW = SUBSAMPLING * (_CHUNK - 1) + 1 + 2 * CONTEXT_FRAMES
 _BATCH = 48
 _IGNORED = -100
-_GAIN_JITTER = 6.0  # on the first cepstrum: what a change of level is
+_GAIN_JITTER = 6.0  # of the level, which is in the first cepstrum
 
 
 @dataclass(frozen=True, slots=True)

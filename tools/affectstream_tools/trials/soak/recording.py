@@ -21,7 +21,7 @@ from affectstream.timebase import SAMPLE_RATE_HZ
 
 _SOAK_BLOCK_SAMPLES = SAMPLE_RATE_HZ
 _MARGIN_S = 0.05
-_NOISE_SAMPLES = 60 * SAMPLE_RATE_HZ + 7_919  # a prime more, so that it is never in step
+_NOISE_SAMPLES = 60 * SAMPLE_RATE_HZ + 7_919  # a prime more, so that it never repeats in step
 _NOISE_SD = 95.0  # about 20 dB below the voices: a few words in a hundred are misheard
 _SHORTEST_PAUSE_S = 1.0
 _LEVELS_DB = (-6.0, 3.0)

@@ -44,7 +44,9 @@ class BusTarget:
         self._context = zmq.Context()
         self._publisher = self._socket(zmq.XPUB, publish)
         self._stranger = self._socket(zmq.DEALER, control)
-        self._impostor = self._socket(zmq.DEALER, control, b"2")  # the epoch of an outlet it is not
+        self._impostor = self._socket(
+            zmq.DEALER, control, b"2"
+        )  # claims to be the outlet of epoch 2
         self._following = StreamChecker(self._outlet.epoch)
         self._given = self._published = self._estimates = 0
         while self._following.taken + self._estimates == 0 or not self._estimates:
@@ -133,9 +135,11 @@ class BusTarget:
     def _settle(self) -> None:
         estimates = sum(isinstance(good_message(n), Emotion) for n in range(self._published))
         vouched = sum(good_message(n).kind != "progress" for n in range(self._published))
-        self._outlet.publish(good_message(5 * self._published + 4))  # vouches for all
+        self._outlet.publish(
+            good_message(5 * self._published + 4)
+        )  # a watermark that tells how many there are
         until = time.monotonic() + _ANSWER_WAIT_S
         while self._following.taken < vouched or self._estimates < estimates:
             self._turn()
             missing = f"{self._following.taken} of {vouched}, {self._estimates} of {estimates}"
-            assert time.monotonic() < until, f"good news that came: {missing}"
+            assert time.monotonic() < until, f"of the good stream came {missing}"

@@ -50,5 +50,5 @@ def check_published(messages: Iterable[Message]) -> None:
     """Check that all that is made of a file can be sent, and read again."""
     for message in messages:
         if isinstance(message, Progress):
-            continue  # there are many, and they hold a number
+            continue  # there are many, each only a number
         assert decode(encode(message)) == message, "nobody could read it"

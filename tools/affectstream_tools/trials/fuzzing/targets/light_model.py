@@ -35,10 +35,8 @@ class LightModel:
     identity = ModelIdentity(id="light", sha256="0" * 64)
     frame_modalities = frozenset({"mocap"})
     sure_above = 0.0
-    state_classes = (LightEstimate,)
 
     def __init__(self) -> None:
-        self.state_foreign: dict[str, Any] = {}
         self.normaliser = SpeakerNormaliser(np.full(47, 0.5), np.full(47, 0.3), 2.0)
 
     def initial_state(self) -> bytes:

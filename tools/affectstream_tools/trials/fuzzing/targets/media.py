@@ -36,7 +36,7 @@ class AudioTarget(FileTarget):
         while True:
             data = random.choice(stock)
             if random.random() < 0.7:
-                head = random.choice((44, 60, len(data)))  # most of what is said is said there
+                head = random.choice((44, 60, len(data)))  # or only its header
                 data = spoiled_bytes(data[:head], random) + data[head:]
             elif random.random() < 0.9:
                 data = data[: random.randrange(len(data))]
@@ -86,7 +86,7 @@ def _sound(random: Random) -> bytes:
             wav.setframerate(rate_hz)
             wav.writeframes(samples.tobytes())
         return file.getvalue()
-    import soundfile  # only these need it
+    import soundfile  # only these formats need it
 
     form, subtype = (("FLAC", "PCM_16"), ("WAV", "FLOAT"), ("AIFF", "PCM_16"))[kind - 5]
     soundfile.write(file, samples, rate_hz, format=form, subtype=subtype)

@@ -86,7 +86,7 @@ class InletTarget:
         self._said, self._asked = _Queue(), _Queue()
         self._inlet._subscriber, self._inlet._requests = self._heard, self._control  # type: ignore[assignment]
         self._outlet._publisher, self._outlet.socket = self._said, self._asked  # type: ignore[assignment]
-        # No connection is made, so there is none to watch.
+        # No connection is made, so none is watched.
         self._inlet._watch = self._outlet._watch = HandshakeWatch(Endpoint(_NOWHERE), ())
         self._strangers: deque[tuple[bytes, dict[str, Any]]] = deque(maxlen=64)
         self._following = StreamChecker(self._outlet.epoch)
@@ -204,14 +204,18 @@ class InletTarget:
 
     def finish(self) -> None:
         """Check that the whole good stream has arrived."""
-        self._outlet.publish(good_message(5 * self._published + 4))  # vouches for all
+        self._outlet.publish(
+            good_message(5 * self._published + 4)
+        )  # a watermark that tells how many there are
         self._heard.waiting.append(self._said.sent.pop())
         for _ in range(10_000):
             self._now_ns += NS_PER_MS
             self._turn()
             if self._following.taken == self._published + 1:
                 return
-        raise AssertionError(f"{self._following.taken} of {self._published + 1} good ones came")
+        raise AssertionError(
+            f"of the good stream came {self._following.taken} of {self._published + 1}"
+        )
 
 
 def wrong_answer(random: Random, spoiler: FrameSpoiler) -> list[bytes]:
