@@ -205,8 +205,8 @@ def _counts(text: str) -> list[int]:
 
 def _print(title: str, runs: list[dict[str, object]]) -> None:
     """Print a column for each run, and a row for each of its figures."""
-    rows = [(name, *(str(run[name]) for run in runs)) for name in runs[0]]
-    print_table(title, [""] * (1 + len(runs)), rows, width=80)
+    headings, *rows = ([name, *(str(run[name]) for run in runs)] for name in runs[0])
+    print_table(title, headings, rows, width=110)
 
 
 def _print_speeds(speeds: dict[str, object]) -> None:
