@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from affectstream.errors import AffectstreamError
-
-if TYPE_CHECKING:
-    from affectstream_tools.trials.soak.measures import DayReport, SoakReport
+from affectstream_tools.jobs.saved_reports import write_picture
+from affectstream_tools.trials.soak.measures import DayReport, SoakReport
 
 _INK, _GRID = "#2b2f36", "#d9dce1"
 _COLOURS = {
@@ -30,7 +27,6 @@ def plot_soak(report: SoakReport, path: Path) -> Path:
     """
     count = len(report.days)
     figure = Figure(figsize=(1 + 6 * count, 9), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(3, count, squeeze=False, sharex="col", height_ratios=(3, 2, 3))
     for column, (name, day) in enumerate(report.days.items()):
         memory, files, heard = axes[:, column]
@@ -45,14 +41,7 @@ def plot_soak(report: SoakReport, path: Path) -> Path:
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
-    except OSError as error:
-        raise AffectstreamError(
-            f"{path} cannot be written ({error.strerror}); choose another folder"
-        ) from error
-    return path
+    return write_picture(path, figure, dpi=110)
 
 
 def _draw_memory(axes: Any, day: DayReport) -> None:
