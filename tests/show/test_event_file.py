@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 from pathlib import Path
 
 import msgspec
@@ -65,3 +68,46 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
         file._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - always full
         with pytest.raises(UsageError, match=r"No space left on device.*free some space"):
             file.append(numbered(1, 0))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a letter without a newline",
+        b"\x00\xff\x89PNG" * 100_000,
+        b'{"kind":"emotion","session":"s1","sour',
+        b'{"kind":"recipe","session":"s1","source":"fusion"}\n{"kind":"emo',
+        b'{"kind":"emotion","session":"s1","source":"fusion"}\nmy own words',
+        b" ",
+    ],
+)
+def test_nothing_is_cut_but_a_broken_line_of_ours_after_lines_of_ours(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "letter"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="choose another file"):
+        EventFile(path)
+    assert path.read_bytes() == content
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(UsageError, match="choose another file"):
+            EventFile(path)
+
+
+def test_a_line_that_did_not_fit_on_the_disk_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with EventFile(path) as file:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+        try:
+            with pytest.raises(UsageError, match="free some space"):
+                file.append(numbered(1, 0))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == b""

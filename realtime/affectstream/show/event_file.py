@@ -4,24 +4,31 @@ Knows: JSON lines, and how the last events in the file say where to go on.
 Refuses to know: where events come from, and what they mean.
 
 A process that is killed may leave half a line. It is cut off when the file is opened again, and the
-event is asked for again.
+event is asked for again. Nothing else is ever cut: a file that holds anything but events is refused
+and left as it is.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Literal, Self
 
 import msgspec
 
 from affectstream.errors import UsageError
 from affectstream.messages import Message
 
+_MAX_LINE = (
+    4 * 1024 * 1024
+)  # bytes; a message is far smaller, and a stranger's file may be one line
+_BEGINS = b'{"kind":"'  # as every line of ours does
+
 
 class _Line(msgspec.Struct):
     """The fields of an event that give its place among the messages of its topic."""
 
-    kind: str
+    kind: Literal["emotion", "gap", "stream.closed"]
     session: str
     source: str
     epoch: int = 0
@@ -42,9 +49,11 @@ class EventFile:
         self.path = path
         self.positions: dict[int, dict[str, int]] = {}
         try:
-            end = self._read()
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{path} cannot be written (no file); choose another file")
+            self._end = self._read() if path.exists() else 0
             self._file = path.open("ab", buffering=0)  # a killed process leaves nothing in a buffer
-            self._file.truncate(end)
+            self._file.truncate(self._end)
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written ({error.strerror}); choose another file"
@@ -52,20 +61,24 @@ class EventFile:
 
     def _read(self) -> int:
         """Fill ``positions``; return the offset of the end of the last whole line."""
-        end = 0
-        if not self.path.exists():
-            return end
         with self.path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    self._note(msgspec.json.decode(line, type=_Line))
-                except msgspec.DecodeError as error:
-                    raise UsageError(
-                        f"line {number} of {self.path} is no event ({error}); choose another file"
-                    ) from error
-                end += len(line)
+            return self._read_lines(lines)
+
+    def _read_lines(self, lines: BinaryIO) -> int:
+        end = 0
+        for number, line in enumerate(iter(lambda: lines.readline(_MAX_LINE), b""), 1):
+            broken = not line.endswith(b"\n")
+            if broken and end and (line.startswith(_BEGINS) or _BEGINS.startswith(line)):
+                break
+            try:
+                if broken:
+                    raise msgspec.DecodeError("it has no end")
+                self._note(msgspec.json.decode(line, type=_Line))
+            except msgspec.DecodeError as error:
+                raise UsageError(
+                    f"line {number} of {self.path} is no event ({error}); choose another file"
+                ) from error
+            end += len(line)
         return end
 
     def _note(self, line: _Line) -> None:
@@ -80,15 +93,18 @@ class EventFile:
         Raises:
             UsageError: it cannot be written, for example because the disk is full.
         """
-        line = msgspec.json.encode(event) + b"\n"
+        line = rest = msgspec.json.encode(event) + b"\n"
         try:
-            while line:
-                line = line[self._file.write(line) :]
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
+            with suppress(OSError):  # what cannot be taken back is cut off at the next start
+                self._file.truncate(self._end)
             raise UsageError(
                 f"{self.path} cannot be written ({error.strerror}); free some space and start "
                 "again, which goes on after the last whole line"
             ) from error
+        self._end += len(line)
 
     def __enter__(self) -> Self:
         return self
