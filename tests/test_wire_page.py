@@ -11,7 +11,7 @@ from msgspec import UNSET, inspect
 from affectstream import codec, messages
 from affectstream.bus import DEFAULT_ADDRESS, outlet, sockets
 from affectstream.core.delivery import fairness, reassembler, retention
-from affectstream.core.peers import PeerLimits
+from affectstream.core.limits import PeerLimits
 from affectstream.messages import MESSAGE_KINDS, Message
 from command_lines import ROOT
 

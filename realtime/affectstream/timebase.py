@@ -1,7 +1,7 @@
 """Time as integers.
 
 Knows: intervals of event time, sample counts, clocks and their offsets, all in int nanoseconds.
-Refuses to know: what is being timed, and where a message came from.
+Refuses to know: what is timed, and where a message came from.
 
 Two times run through the project. *Event time* is when something happened in front of the
 sensor; it is stamped at capture and never changed. *Processing time* is when we deal with it;
@@ -69,10 +69,6 @@ class Interval:
         """Return how much of ``other`` lies inside this interval, in nanoseconds."""
         return max(0, min(self.end_ns, other.end_ns) - max(self.start_ns, other.start_ns))
 
-    def contains(self, instant_ns: int) -> bool:
-        """Return whether ``instant_ns`` lies in the interval; the end does not."""
-        return self.start_ns <= instant_ns < self.end_ns
-
 
 @dataclass(frozen=True, slots=True)
 class ClockProbe:
@@ -96,32 +92,30 @@ class ClockProbe:
         return self.remote_ns - (self.sent_ns + self.received_ns) // 2
 
 
-def best_offset_ns(probes: list[ClockProbe]) -> int:
-    """Return the offset measured by the probe with the lowest round trip.
+def best_probe(probes: list[ClockProbe]) -> ClockProbe:
+    """Return the probe with the lowest round trip: its offset is the most exact.
 
     Raises:
         ValueError: there are no probes.
     """
     if not probes:
         raise ValueError("no clock probe has been answered")
-    return min(probes, key=lambda probe: probe.round_trip_ns).offset_ns
+    return min(probes, key=lambda probe: probe.round_trip_ns)
 
 
 class StampGuard:
     """Makes the stamps of one stream strictly increase.
 
-    A stamp that does not is clamped to just after the previous one and counted, so that one bad
-    stamp neither stops a stream nor reorders it.
+    A stamp that does not is moved to just after the previous one, so that one bad stamp neither
+    stops a stream nor reorders it.
     """
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
-        self.clamped = 0
 
     def accept(self, stamp_ns: int) -> int:
         """Return ``stamp_ns``, or the smallest stamp that is still later than the last."""
         if self._last_ns is not None and stamp_ns <= self._last_ns:
-            self.clamped += 1
             stamp_ns = self._last_ns + 1
         self._last_ns = stamp_ns
         return stamp_ns

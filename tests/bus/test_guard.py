@@ -23,7 +23,7 @@ from affectstream.bus.keys import Keys, allow, new_keys, open_keys, revoke, trus
 from affectstream.bus.sockets import bind_all, close
 from affectstream.client import Subscriber
 from affectstream.commands import doctor
-from affectstream.core.peers import PeerLimits
+from affectstream.core.limits import PeerLimits
 from affectstream.messages import Gap, Message, Transcript
 from bus_helpers import (
     DEADLINE_S,

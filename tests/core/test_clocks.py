@@ -59,7 +59,7 @@ def test_the_true_offset_is_never_outside_the_stated_error(
             estimate = found.estimate(clocks.ours_ns(now_s))
             assert estimate is not None
             assert abs(estimate.offset_ns - clocks.offset_ns(now_s)) <= estimate.error_ns + 1
-    assert found.jumps == 0
+    assert len(found) == 40  # none was taken for a jump
 
 
 def test_offset_and_drift_are_found_though_every_packet_jitters() -> None:
@@ -107,7 +107,7 @@ def test_after_a_jump_what_was_known_before_is_forgotten(jump_s: float) -> None:
     estimate = found.estimate(after.ours_ns(30))
     assert estimate is not None
     assert abs(estimate.offset_ns + jump_s * NS_PER_S) < 2 * NS_PER_MS
-    assert (found.jumps, len(found)) == (1, 10)
+    assert len(found) == 10
 
 
 @settings(max_examples=25, deadline=None)

@@ -8,7 +8,8 @@ import pytest
 
 from affectstream.codec import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, encode
 from affectstream.core import peers
-from affectstream.core.peers import PeerGuard, PeerLimits, TokenBucket
+from affectstream.core.limits import PeerLimits
+from affectstream.core.peers import PeerGuard
 from affectstream.messages import Progress
 from affectstream.timebase import NS_PER_S
 from bus_helpers import frames_of
@@ -24,22 +25,6 @@ def guard(**limits: Any) -> PeerGuard:
 
 def message(source: str = "mic.anna", epoch: int = 5, session: str = "s1") -> list[bytes]:
     return encode(Progress(session=session, source=source, epoch=epoch, watermark_ns=1))
-
-
-def test_a_bucket_gives_what_it_has_and_fills_with_time() -> None:
-    bucket = TokenBucket(rate=10, size=3)
-    assert [bucket.take(1, NOW) for _ in range(5)] == [True, True, True, False, False]
-    assert bucket.take(1, NOW + S // 10)
-    assert not bucket.take(1, NOW + S // 10)
-    assert [bucket.take(1, NOW + 100 * S) for _ in range(4)] == [True, True, True, False]
-
-
-def test_a_bucket_may_go_into_debt_and_time_that_runs_back_fills_nothing() -> None:
-    bucket = TokenBucket(rate=10, size=10)
-    assert bucket.take(30, NOW)
-    assert not bucket.take(1, NOW - 10 * S)
-    assert not bucket.take(1, NOW + S)
-    assert bucket.take(1, NOW + 3 * S)
 
 
 def test_what_a_worker_sends_passes() -> None:

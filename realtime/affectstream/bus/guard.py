@@ -25,7 +25,8 @@ from affectstream.bus.outlet import Outlet
 from affectstream.bus.sockets import bind_all, close
 from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import pack_map
-from affectstream.core.peers import HUB_SESSION, PeerGuard, PeerLimits
+from affectstream.core.limits import PeerLimits
+from affectstream.core.peers import HUB_SESSION, PeerGuard
 from affectstream.errors import BusError, worth_logging
 from affectstream.messages import Gap, Progress
 from affectstream.timebase import NS_PER_MS, NS_PER_S

@@ -21,9 +21,9 @@ from affectstream.bus.sockets import bind_all, close, connect
 from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
-from affectstream.core.peers import PeerLimits
+from affectstream.core.limits import PeerLimits
 from affectstream.errors import BusError
-from affectstream.timebase import ClockProbe, best_offset_ns
+from affectstream.timebase import ClockProbe, best_probe
 
 
 class Hub:
@@ -141,8 +141,7 @@ def measure_clock_offset(
         context.term()
     if not answered:
         raise NoHubError(f"no hub answers at {address}; start one with `affectstream fusion`")
-    best = best_offset_ns(answered)
-    return next(probe for probe in answered if probe.offset_ns == best)
+    return best_probe(answered)
 
 
 def _answered(socket: zmq.Socket[bytes], watch: HandshakeWatch, deadline_s: float) -> bool:

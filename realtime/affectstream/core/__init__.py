@@ -1,6 +1,6 @@
-"""Rules as pure machines: no clock, no thread, no socket, no network, no chance.
+"""Rules as pure machines, which are told the time: no clock, thread, socket, network or chance.
 
 ``capture`` says where captured audio lies in time, ``speech`` finds and describes utterances,
-``delivery`` makes loss visible, ``dialogue`` turns streams into estimates. Every machine has
-``receive``, ``wake``, ``next_wake_ns`` and ``close``, and is told the time.
+``delivery`` makes loss visible, ``dialogue`` turns streams into estimates. Here: ``address`` of a
+bus, ``peers`` and ``limits`` of a hub, ``clocks`` compared, ``supervision`` of workers, ``pacing``.
 """

@@ -3,13 +3,14 @@
 Knows: what clock probes prove, and how a clock is made to follow another without ever going back.
 Refuses to know: sockets, which clocks these are, and when to probe.
 
-A probe is sent at ``s``, read at the other clock as ``m``, and its answer comes at ``r``. Whatever
-the link did to it, the other clock stood at ``m`` or before when ours stood at ``s``, and at ``m``
-or after when ours stood at ``r``. So each probe proves two bounds on the line ``offset + drift x
-time``, and what all of them leave is a convex set of lines. Its middle is the estimate and its
-width the error: no distribution of delays is assumed, and jitter only makes single bounds useless.
-What no probe can show is a delay that always differs between the directions; half of the shortest
-round trip bounds its effect, and that is within the error as well.
+A probe is sent when our clock reads ``s``. The other clock reads ``m`` when the probe arrives
+there, and ours reads ``r`` when the answer is back. Whatever the link did, the other clock stood at
+``m`` or before when ours stood at ``s``, and at ``m`` or after when ours stood at ``r``. So each
+probe proves two bounds on the line ``offset + drift x time``, and what all of them leave is a
+convex set of lines. Its middle is the estimate, and half its width is the error. No distribution of
+delays is assumed: jitter only makes single bounds useless. A delay that always differs between the
+two directions cannot be seen by any probe; its effect is at most half of the shortest round trip,
+which the error covers too.
 
 Rules:
 1. Clocks drift apart by at most ``MAX_DRIFT`` (RFC 5905's), and a drift wanders by ``WANDER``.
@@ -29,15 +30,23 @@ from dataclasses import dataclass
 from affectstream.timebase import NS_PER_MS, ClockProbe
 
 MAX_DRIFT = 500e-6
+"""How fast two clocks may drift apart, in ns per ns."""
+
 MAX_SLEW = 5e-3
+"""How fast a clock that follows another corrects itself, in ns per ns."""
+
 WANDER = 1e-6
+"""How far a probe's bounds are widened by its age, in ns per ns: drift is not constant."""
+
 READING_NS = 20_000
+"""How far a probe's bounds are widened because reading a clock takes time."""
+
 SAME_NS = NS_PER_MS
 MAX_PROBES = 128
-_FAR_NS = 1e12
+_FAR_NS = 1e12  # from the newest probe's offset: far beyond what any round trip leaves open
 
 _Line = tuple[float, float]
-"""An offset in ns at the instant of reference, and a drift in ns per ns."""
+"""An offset in ns from the newest probe's, when its answer came; and a drift in ns per ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,9 @@ SAME_CLOCK = ClockEstimate(at_ns=0, offset_ns=0, error_ns=0, drift=0.0)
 
 
 class ClockFilter:
-    """What the latest probes prove of another clock."""
+    """What the latest probes prove of another clock; ``len`` is how many of them count."""
 
     def __init__(self) -> None:
-        self.jumps = 0
         self._probes: deque[ClockProbe] = deque(maxlen=MAX_PROBES)
         self._differs = False
         self._lines: list[_Line] = []
@@ -86,7 +94,10 @@ class ClockFilter:
         self._lines = self._possible()
 
     def _possible(self) -> list[_Line]:
-        """Return the corners of the set of lines that no probe contradicts."""
+        """Return the corners of the set of lines that no probe contradicts.
+
+        Probes before a jump of a clock are forgotten.
+        """
         newest = self._probes[-1]
         corners: list[_Line] = [
             (-_FAR_NS, -MAX_DRIFT),
@@ -97,7 +108,6 @@ class ClockFilter:
         for age, probe in enumerate(reversed(self._probes)):
             kept = _within(corners, probe, newest)
             if not kept:
-                self.jumps += 1
                 for _ in range(len(self._probes) - age):
                     self._probes.popleft()
                 break
@@ -153,11 +163,11 @@ def _clip(corners: list[_Line], margins: list[float]) -> list[_Line]:
 
 @dataclass(frozen=True, slots=True)
 class OffsetCourse:
-    """How a clock that follows another goes on from ``began_ns``.
+    """How a clock that follows another is corrected from ``began_ns`` on.
 
     Attributes:
-        aim: where it is to be.
-        behind_ns: how much less than that it corrects at ``began_ns``.
+        aim: the correction that it is to reach.
+        behind_ns: how much the correction lies below that at ``began_ns``.
     """
 
     began_ns: int = 0
@@ -172,7 +182,7 @@ class OffsetCourse:
         return self.aim.offset_at_ns(local_ns) - behind_ns
 
     def arrived(self) -> OffsetCourse:
-        """Return the course that is at its aim already: of a clock that nobody has read yet."""
+        """Return the course with nothing left to correct: for a clock that nobody has read yet."""
         return OffsetCourse(self.began_ns, self.aim)
 
     def toward(self, aim: ClockEstimate, local_ns: int) -> OffsetCourse:

@@ -1,4 +1,4 @@
-"""When to play what, in a replay.
+"""When something recorded is to be played.
 
 Knows: the map from event time to processing time at a given speed.
 Refuses to know: what is played, and how to wait.

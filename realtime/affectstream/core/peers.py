@@ -5,13 +5,16 @@ strikes and blocks.
 Refuses to know: sockets, keys, clocks, and what a message means beyond its header.
 
 Rules:
-1. A peer has a name, its key's on the hub's list. All of its connections count together.
+1. A peer has a name: that of its key on the hub's list. All of its connections count together.
 2. What is over a limit, is no message, or speaks for another peer's stream is dropped, counted
-   and named. Each is a strike; whoever has ``strikes`` of them in short order is blocked.
-3. A block lasts ``block_ns``, and twice as long each time until an hour goes well.
-4. A stream (session and source) belongs to the peer that publishes it until that has been silent
-   for ``silent_ns``; an outlet (epoch) belongs to the peer that first published under it.
-5. Answers cost the peer that asked, not the outlet that answers.
+   and named. Each such fault is a strike; a peer with ``strikes`` of them in short order is
+   blocked.
+3. A block lasts ``block_ns``, and twice as long each time, until the peer was not blocked for
+   ``forget_ns``.
+4. A stream (session and source) belongs to the peer that publishes it until that peer has not
+   published it for ``silent_ns``; an outlet (epoch) belongs to the peer that first published under
+   it.
+5. The bytes of an answer count for the peer that asked, not for the outlet that answers.
 6. The hub's own key is above all this: whoever has it is the hub.
 """
 
@@ -23,64 +26,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from affectstream.codec import MAX_TOPIC_BYTES, DecodeError, read_header
+from affectstream.core.limits import PeerLimits, TokenBucket
 from affectstream.timebase import NS_PER_S
 
 HUB_SESSION = "hub"
 """The session under which the hub itself says what it dropped."""
 
 MAX_LOSSES = 256
+"""Kinds of loss that are told apart between two reports; the rest is counted together."""
+
 _NAMES = re.compile(r"[^/\s]{1,120}/[^/\s]{1,120}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerLimits:
-    """How much one peer may do; far more than any worker of ours does at the pace of speech."""
-
-    messages_per_s: float = 5_000.0
-    bytes_per_s: float = 64.0 * 1024 * 1024
-    requests_per_s: float = 200.0
-    burst_s: float = 2.0
-    request_burst: float = 2_000.0
-    subscriptions: int = 1_000
-    names: int = 8_192
-    frames: int = 16_384
-    strikes: float = 100.0
-    strikes_forgiven_per_s: float = 10.0
-    block_ns: int = 10 * NS_PER_S
-    longest_block_ns: int = 600 * NS_PER_S
-    forget_ns: int = 3_600 * NS_PER_S
-    silent_ns: int = 10 * NS_PER_S
-
-
-class TokenBucket:
-    """``rate`` a second, and ``size`` at once. It may go into debt, so that anything can pass."""
-
-    def __init__(self, rate: float, size: float) -> None:
-        self._rate, self._size = rate, size
-        self._level = size
-        self._filled_ns: int | None = None
-
-    def take(self, amount: float, now_ns: int) -> bool:
-        """Take ``amount`` and return True, unless nothing is left."""
-        if self._filled_ns is None:
-            self._filled_ns = now_ns
-        elif now_ns > self._filled_ns:
-            gained = self._rate * (now_ns - self._filled_ns) / NS_PER_S
-            self._level = min(self._size, self._level + gained)
-            self._filled_ns = now_ns
-        if self._level <= 0:
-            return False
-        self._level -= amount
-        return True
-
-    def charge(self, amount: float) -> None:
-        """Take ``amount`` whether or not it is there."""
-        self._level -= amount
 
 
 @dataclass(frozen=True, slots=True)
 class PeerBlock:
-    """A peer that is cut off, until when, and what for."""
+    """A peer that is cut off, what for, and for how many seconds."""
 
     peer: str
     reason: str
@@ -109,10 +69,14 @@ class _Peer:
 
 
 class PeerGuard:
-    """Judges what each peer sends; ``None`` is a pass, a text says why something is dropped.
+    """Judges what each peer sends: returns None for what passes, else why it is dropped.
 
     Args:
         exempt: the peer that may do everything.
+
+    Attributes:
+        losses: what was dropped, and how often, since the caller last cleared it.
+        blocks: who was blocked since the caller last cleared it.
     """
 
     def __init__(self, limits: PeerLimits, exempt: str) -> None:
@@ -129,10 +93,10 @@ class PeerGuard:
         """Judge a message that ``name`` publishes: topic, header, payload."""
         peer = self._peer(name)
         if name == self._exempt:
-            self._misshapen(name, peer, frames, now_ns)  # what is the hub's belongs to it
+            self._malformed(name, peer, frames, now_ns)  # so that its streams belong to it
             return None
         size = sum(map(len, frames))
-        fault = self._spent(peer, size, now_ns) or self._misshapen(name, peer, frames, now_ns)
+        fault = self._over_rate(peer, size, now_ns) or self._malformed(name, peer, frames, now_ns)
         if fault is not None:
             kind, _, stream = frames[0][:MAX_TOPIC_BYTES].decode(errors="replace").partition("/")
             named = kind.isprintable() and _is_stream(stream)
@@ -149,7 +113,9 @@ class PeerGuard:
             if asker := self._peers.get(self._askers.get(to, "")):
                 asker.bytes.charge(size)
             return None
-        fault = None if name == self._exempt else self._asks_too_much(name, frames, size, now_ns)
+        fault = None
+        if name != self._exempt:
+            fault = self._over_request_rate(peer, frames, size, now_ns)
         if outlet in self._owners:
             fault = f"it answers as an outlet of {self._owners[outlet]}"
         if fault is not None:
@@ -164,8 +130,9 @@ class PeerGuard:
     def subscription(self, name: str | None, frame: bytes, now_ns: int) -> str | None:
         """Judge ``\\x01`` + prefix, which subscribes, or ``\\x00`` + prefix, which ends that.
 
-        ``name`` is None where a connection ended: any of the prefix's subscribers stands for it,
-        so that the sum over the prefix is right.
+        Args:
+            name: None where a connection ended; ZeroMQ does not say whose. Then one subscription is
+                taken off any peer that has the prefix, so that their sum is right.
         """
         begins, prefix = frame[:1], frame[1:]
         if begins == b"\0":
@@ -210,7 +177,7 @@ class PeerGuard:
             )
         return peer
 
-    def _spent(self, peer: _Peer, size: int, now_ns: int) -> str | None:
+    def _over_rate(self, peer: _Peer, size: int, now_ns: int) -> str | None:
         if peer.blocked_until_ns > now_ns:
             return "it is blocked"
         if not peer.messages.take(1, now_ns):
@@ -219,10 +186,10 @@ class PeerGuard:
             return f"more than {self._limits.bytes_per_s:g} bytes a second"
         return None
 
-    def _asks_too_much(
-        self, name: str, frames: Sequence[bytes], size: int, now_ns: int
+    def _over_request_rate(
+        self, peer: _Peer, frames: Sequence[bytes], size: int, now_ns: int
     ) -> str | None:
-        peer, limits = self._peers[name], self._limits
+        limits = self._limits
         if peer.blocked_until_ns > now_ns:
             return "it is blocked"
         if len(frames) > limits.frames:
@@ -233,7 +200,7 @@ class PeerGuard:
             return f"more than {limits.bytes_per_s:g} bytes a second"
         return None
 
-    def _misshapen(
+    def _malformed(
         self, name: str, peer: _Peer, frames: Sequence[bytes], now_ns: int
     ) -> str | None:
         try:

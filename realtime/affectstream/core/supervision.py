@@ -1,18 +1,17 @@
 """When a worker is started again, and when it is not: a machine over the workers of one run.
 
-Knows: how a worker that fails, falls silent or grows is dealt with, in which order and how soon.
+Knows: what is done about a worker that fails, falls silent or grows, and how soon.
 Refuses to know: processes, signals and clocks; decisions come out as values.
 
 Rules:
 1. A worker *starts* until it is first heard, then it *runs*.
-2. One that fails is started again after a wait that doubles from failure to failure, and begins
-   anew once it has run well for ``good_ns``.
-3. One that fails ``failures`` times within ``window_ns`` is given up.
-4. One that has not been heard for ``silent_ns``, does not come up within ``start_ns``, or holds
-   more memory than it may, is killed; that is a failure.
-5. One that ends well is done; unless it runs ``always`` and had begun to run.
-6. Whoever could not listen accuses nobody: the time that the supervisor itself was away does not
-   count as anybody's silence.
+2. A worker that fails is started again after a wait. The wait doubles from failure to failure, and
+   is short again once the worker has run for ``good_ns``.
+3. A worker that fails ``failures`` times within ``window_ns`` is given up.
+4. A worker that has not been heard for ``silent_ns``, does not come up within ``start_ns``, or
+   holds more memory than it may, is killed; that is a failure.
+5. A worker that ends well is done, unless it runs ``always`` and had begun to run.
+6. The time that the supervisor itself was suspended does not count as any worker's silence.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Literal
 from affectstream.timebase import NS_PER_MS, NS_PER_S
 
 LATE_NS = 2 * NS_PER_S
-"""A supervisor that wakes this long after it last did was away, not patient."""
+"""A supervisor that wakes so long after it last did was suspended meanwhile."""
 
 When = Literal["always", "on-failure", "never"]
 WorkerState = Literal["starting", "running", "waiting", "stopping", "ended", "given up"]
@@ -35,12 +34,13 @@ class RestartPolicy:
     """How one worker is dealt with.
 
     Attributes:
-        when: is it started again when it fails, always (also when it ends well), or never?
+        when: whether it is started again when it fails, ``always`` (also when it ends well), or
+            ``never``.
         essential: the run is over without it.
-        must_start: a failure before it ever ran is final, for somebody is there to read why.
-        first_wait_ns, longest_wait_ns: before it is started again.
-        good_ns: a run of this length makes up for the failures before it.
-        failures, window_ns: so many within so long, and it is given up.
+        must_start: a failure before it ever ran is final; somebody is there to read why.
+        first_wait_ns, longest_wait_ns: the wait before it is started again.
+        good_ns: after a run of this length the wait begins with the first one again.
+        failures, window_ns: so many failures within so long, and it is given up.
         start_ns: the longest that it may take to come up.
         silent_ns: the longest that it may be silent while it runs.
         memory_mib: the most resident memory; None for any.
@@ -76,7 +76,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Something a person should read."""
+    """Tell a person something."""
 
     words: str
 
@@ -99,8 +99,9 @@ class Worker:
 
     Attributes:
         since_ns: when it came into its state.
-        memory_mib: when it was last measured; 0 while it does not run.
-        words: its last, or what was last held against it.
+        restarts: how often it was started again.
+        memory_mib: its resident memory when it was last measured; 0 while it does not run.
+        words: its last words, or why it was killed; "" where it never failed.
     """
 
     name: str
@@ -111,7 +112,7 @@ class Worker:
     memory_mib: float = 0.0
     words: str = ""
     _heard_ns: int = 0
-    _ran: bool = False  # in any of its lives
+    _ran: bool = False  # ever
     _waits: int = 0  # failures since it last ran well
     _failed_ns: deque[int] = field(default_factory=deque)
     _killed_for: str = ""
@@ -126,7 +127,7 @@ class Worker:
         self.state, self.since_ns = state, now_ns
 
     def start(self, now_ns: int, again: bool) -> Start:
-        """Begin a life."""
+        """Note that its process is started."""
         self.enter("starting", now_ns)
         self._heard_ns, self._killed_for = now_ns, ""
         self.restarts += again
@@ -139,12 +140,12 @@ class Worker:
             self._ran = True
         self._heard_ns = now_ns
 
-    def pardon(self, away_ns: int, now_ns: int) -> None:
-        """Do not count ``away_ns`` in which nobody listened."""
+    def excuse(self, away_ns: int, now_ns: int) -> None:
+        """Do not count the ``away_ns`` in which nobody listened as its silence."""
         self._heard_ns = min(now_ns, self._heard_ns + away_ns)
 
     def due_ns(self) -> int | None:
-        """Return when something is to be done about it, if nothing happens before."""
+        """Return when something is to be done about it if nothing happens before; None: never."""
         match self.state:
             case "starting":
                 return self._heard_ns + self.policy.start_ns
@@ -156,7 +157,7 @@ class Worker:
                 return None
 
     def act(self, now_ns: int) -> list[Decision]:
-        """Do what is due: start it again, or kill it for its silence."""
+        """Do what is due now: start it again, or kill it for its silence."""
         if self.state == "waiting":
             return [self.start(now_ns, again=True)]
         if self.state == "starting":
@@ -164,20 +165,25 @@ class Worker:
         return self.kill(f"was silent for {_seconds(self.policy.silent_ns)}", now_ns)
 
     def kill(self, reason: str, now_ns: int) -> list[Decision]:
-        """End it for ``reason``."""
+        """Have it killed for ``reason``; nothing, where it does not run."""
         if self.state not in ("starting", "running"):
             return []
         if self.state == "running":
-            self._forgive(now_ns)
+            self._reset_wait(now_ns)
         self.enter("stopping", now_ns)
         self._killed_for = reason
         return [Kill(self.name)]
 
     def end(self, well: bool, words: str, now_ns: int) -> list[Decision]:
-        """Note that its process has ended; say what follows."""
+        """Note that its process has ended; return what follows.
+
+        Args:
+            well: it ended with status 0.
+            words: the last that it said.
+        """
         was_running = self.state == "running"
         if was_running:
-            self._forgive(now_ns)
+            self._reset_wait(now_ns)
         killed, self._killed_for = self._killed_for, ""
         well, self.memory_mib = well and not killed, 0.0
         policy = self.policy
@@ -200,8 +206,8 @@ class Worker:
         wait = _seconds(self._wait_ns())
         return [Say(f"{self.name}: {self.words}; it is started again in {wait}")]
 
-    def _forgive(self, now_ns: int) -> None:
-        """Forget the waits before a run that was long enough."""
+    def _reset_wait(self, now_ns: int) -> None:
+        """Begin with the first wait again after a run that was long enough."""
         if now_ns - self.since_ns >= self.policy.good_ns:
             self._waits = 0
 
@@ -215,7 +221,7 @@ class Worker:
 
 
 class Supervisor:
-    """Decides about the workers of one run; whoever runs them obeys."""
+    """Decides about the workers of one run; its caller does what is decided."""
 
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
@@ -243,7 +249,7 @@ class Supervisor:
         self._workers.pop(name, None)
 
     def heard(self, name: str, now_ns: int) -> None:
-        """A worker showed that it turns."""
+        """A worker showed that it is alive."""
         if worker := self._workers.get(name):
             worker.hear(now_ns)
 
@@ -264,13 +270,13 @@ class Supervisor:
         return [] if worker is None else worker.end(status == 0, words, now_ns)
 
     def wake(self, now_ns: int) -> list[Decision]:
-        """Do what is due. Tell it first whom you heard."""
+        """Do what is due. Report first, by ``heard``, which workers were heard."""
         away_ns = now_ns - (now_ns if self._woken_ns is None else self._woken_ns)
         self._woken_ns = now_ns
         decisions: list[Decision] = []
         for worker in self._workers.values():
             if away_ns >= LATE_NS:
-                worker.pardon(away_ns, now_ns)
+                worker.excuse(away_ns, now_ns)
             due_ns = worker.due_ns()
             if due_ns is not None and now_ns >= due_ns:
                 decisions += worker.act(now_ns)

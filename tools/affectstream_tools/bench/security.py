@@ -24,7 +24,7 @@ from affectstream.bus import Endpoint, Hub, ports
 from affectstream.bus.keys import Keys, allow, new_keys
 from affectstream.bus.sockets import close, connect
 from affectstream.codec import encode
-from affectstream.core.peers import PeerLimits
+from affectstream.core.limits import PeerLimits
 from affectstream.errors import AffectstreamError
 from affectstream.messages import Transcript
 from affectstream.run.processes import free_address

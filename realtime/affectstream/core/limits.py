@@ -1,0 +1,80 @@
+"""How much one peer of a hub may do, and how a rate is limited.
+
+Knows: the limits, and the token bucket of traffic shaping.
+Refuses to know: peers, clocks, and what happens to one that does more (``peers``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from affectstream.timebase import NS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerLimits:
+    """How much one peer may do; far more than any worker of ours does at the pace of speech.
+
+    Attributes:
+        messages_per_s, bytes_per_s: what it may publish, and bytes also in requests and answers.
+        requests_per_s: what it may ask outlets and the hub.
+        burst_s: so many seconds' worth of messages and bytes may come at once.
+        request_burst: so many requests may come at once.
+        subscriptions: at the same time.
+        names: streams and epochs that belong to it; the longest unused are given up.
+        frames: of one request or answer.
+        strikes: faults that are suffered at once.
+        strikes_forgiven_per_s: faults that are suffered in the long run.
+        block_ns, longest_block_ns: the first block, and the longest.
+        forget_ns: so long without a block, and the next one is a first one again.
+        silent_ns: so long unpublished, and a stream is anybody's.
+    """
+
+    messages_per_s: float = 5_000.0
+    bytes_per_s: float = 64.0 * 1024 * 1024
+    requests_per_s: float = 200.0
+    burst_s: float = 2.0
+    request_burst: float = 2_000.0
+    subscriptions: int = 1_000
+    names: int = 8_192
+    frames: int = 16_384
+    strikes: float = 100.0
+    strikes_forgiven_per_s: float = 10.0
+    block_ns: int = 10 * NS_PER_S
+    longest_block_ns: int = 600 * NS_PER_S
+    forget_ns: int = 3_600 * NS_PER_S
+    silent_ns: int = 10 * NS_PER_S
+
+
+class TokenBucket:
+    """Lets ``rate`` a second pass, and ``size`` at once.
+
+    An amount passes whole or not at all. It may be larger than what is left, even than ``size``;
+    then nothing passes until the debt is made up.
+
+    Args:
+        rate: amount a second.
+        size: the most that may be saved up.
+    """
+
+    def __init__(self, rate: float, size: float) -> None:
+        self._rate, self._size = rate, size
+        self._level = size
+        self._filled_ns: int | None = None
+
+    def take(self, amount: float, now_ns: int) -> bool:
+        """Return whether anything was left, and then take ``amount``."""
+        if self._filled_ns is None:
+            self._filled_ns = now_ns
+        elif now_ns > self._filled_ns:
+            gained = self._rate * (now_ns - self._filled_ns) / NS_PER_S
+            self._level = min(self._size, self._level + gained)
+            self._filled_ns = now_ns
+        if self._level <= 0:
+            return False
+        self._level -= amount
+        return True
+
+    def charge(self, amount: float) -> None:
+        """Take ``amount`` whether or not it is there."""
+        self._level -= amount
