@@ -1,10 +1,11 @@
-"""Weights in a safetensors file, nothing pickled, with one entry of metadata.
+"""Weights in a safetensors file, with metadata; nothing is pickled.
 
-Knows: the entry ``affectstream``: JSON that names the file's format, and what its writer adds.
-Refuses to know: whose weights they are.
+Knows: the metadata's only entry, ``affectstream``: JSON with the file's format and whatever its
+writer adds.
+Refuses to know: which network the weights belong to.
 
-One entry, because safetensors writes several in random order, and the same weights should give
-the same file.
+There is only one entry because safetensors writes several in random order, and the same weights
+should give the same file.
 """
 
 from __future__ import annotations
@@ -22,18 +23,22 @@ _KEY = "affectstream"
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be used, said in one sentence with a remedy."""
+    """A checkpoint cannot be used; the message is one sentence with a remedy."""
 
 
 def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """Write a safetensors file with one entry of metadata, and return the SHA-256 of the file."""
+    """Write a safetensors file; return its SHA-256 in hexadecimal.
+
+    Args:
+        metadata: JSON values; ``format`` names the file's format.
+    """
     content = save_tensors(dict(tensors), metadata={_KEY: json.dumps(metadata, sort_keys=True)})
     Path(path).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
 
 def content_of(path: Path | str) -> bytes:
-    """The bytes of a checkpoint file.
+    """Return the bytes of a checkpoint file.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -45,10 +50,14 @@ def content_of(path: Path | str) -> bytes:
 
 
 def metadata_of(content: bytes, *, form: str) -> dict[str, Any]:
-    """The metadata in a safetensors file's header.
+    """Return the metadata in a safetensors file's header.
+
+    Args:
+        content: the file's bytes.
+        form: the expected ``format``.
 
     Raises:
-        ValueError: the bytes are no safetensors file, or of another format than ``form``.
+        ValueError: the bytes are not a safetensors file, or have another format.
     """
     size = int.from_bytes(content[:8], "little")
     if not 2 <= size <= len(content) - 8:

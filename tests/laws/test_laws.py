@@ -214,7 +214,7 @@ def offline(
     model: PretrainedModel, dialogue: CorpusDialogue, look_ahead: int | None
 ) -> np.ndarray[Any, Any]:
     """Every probability and mean of every utterance, shape (utterances, n)."""
-    from affectstream_models.context.model import UtteranceInputs
+    from affectstream_models.context.values import UtteranceInputs
 
     key = (dialogue.id, look_ahead)
     if key in OFFLINE:

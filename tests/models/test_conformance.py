@@ -27,7 +27,7 @@ from affectstream_models.woellmer.hmm_classifiers import (
     HmmClassifier,
     HmmLanguageModelClassifier,
 )
-from affectstream_models.woellmer.networks import DialogueBlstm, DialogueLstm
+from affectstream_models.woellmer.networks import DialogueLstm
 from affectstream_models.woellmer.svm_classifier import SvmClassifier
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -105,10 +105,10 @@ def tripathi(name: str) -> Model:
     return Model(make, lambda: make(9), inputs, (SAMPLES, 4), of_network, masked=several)
 
 
-def woellmer(kind: type[DialogueLstm]) -> Model:
+def woellmer(*, bidirectional: bool) -> Model:
     def make(seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        return kind(COLUMNS, CLASSES, cells=8).eval()
+        return DialogueLstm(COLUMNS, CLASSES, cells=8, bidirectional=bidirectional).eval()
 
     def inputs(seed: int) -> Inputs:
         generator = torch.Generator().manual_seed(seed)
@@ -150,8 +150,8 @@ def classical(kind: Callable[..., Any], *, frames: bool, drawn: bool) -> Model:
 
 MODELS: Mapping[str, Model] = {
     **{name: tripathi(name) for name in sorted(NETWORKS)},
-    "lstm": woellmer(DialogueLstm),
-    "blstm": woellmer(DialogueBlstm),
+    "lstm": woellmer(bidirectional=False),
+    "blstm": woellmer(bidirectional=True),
     "hmm": classical(HmmClassifier, frames=True, drawn=True),
     "hmm-lm": classical(HmmLanguageModelClassifier, frames=True, drawn=True),
     "svm": classical(SvmClassifier, frames=False, drawn=False),

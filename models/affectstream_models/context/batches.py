@@ -1,6 +1,6 @@
-"""Utterances as batches of features for the context network.
+"""Utterances' features as one batch of tensors for the context network.
 
-Knows: normalisation, masking of what is absent, batching of text features.
+Knows: what stands for a missing modality, and how texts of different lengths are joined.
 Refuses to know: networks, dialogues, labels.
 """
 
@@ -19,7 +19,11 @@ from affectstream_models.text.word_encoder import TextFeatures
 def collate(
     acoustic: Sequence[NDArray[np.float32] | None], text: Sequence[TextFeatures]
 ) -> UtteranceBatch:
-    """A batch of B utterances from normalised statistics and text features.
+    """Return the batch of B utterances.
+
+    Args:
+        acoustic: B vectors (47,) of normalised statistics; None is missing.
+        text: B texts' features.
 
     Raises:
         ValueError: a vector of statistics has another shape than (47,).

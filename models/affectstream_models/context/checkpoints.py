@@ -1,10 +1,11 @@
-"""Checkpoints of the context model: one safetensors file, nothing pickled.
+"""Checkpoints of the context model: one safetensors file each, nothing pickled.
 
-Knows: the file's layout, the shipped files. Refuses to know: training.
+Knows: the layout of such a file, and the files that ship with the package.
+Refuses to know: training.
 
-Layout: the tensors of ``ContextNetwork.state_dict()`` (float16 for the n-gram table and the word
-vectors) and metadata with ``format``, ``id``, ``look_ahead``,
-``speaker_prior``, ``sure_above``, ``trained_speakers``, ``config`` (sizes) and ``trained`` (how).
+A file has the tensors of ``ContextNetwork.state_dict()`` (the n-gram table and the word vectors as
+float16), and metadata: ``format``, ``id``, ``look_ahead``, ``speaker_prior``, ``sure_above``,
+``trained_speakers``, ``config`` (the sizes) and ``trained`` (how it was trained).
 """
 
 from __future__ import annotations
@@ -26,18 +27,21 @@ from affectstream_models.tensor_file import CheckpointError, content_of, metadat
 
 CONTEXT_FORMAT = "affectstream-context/2"
 PRETRAINED = {name: f"{name}.safetensors" for name in ("live", "live-sentences", "replay")}
-"""For a stranger's conversation, the same with a sentence encoder, and for IEMOCAP's own scenarios
-spoken by others."""
+"""The shipped models: ``live`` for a stranger's conversation, ``live-sentences`` the same with a
+sentence encoder, ``replay`` for IEMOCAP's own scenarios spoken by others."""
 
-_LONGEST_ID, _LONGEST_SAID = 120, 200
+_LONGEST_ID, _LONGEST_SAID = 120, 200  # characters of an id, and of a library's error
 _HALF = ("ngram_table.weight", "word_vectors")
 
 
 def load_pretrained(name: str = "live") -> StreamingContextModel:
-    """A model that ships with the package.
+    """Return a model that ships with the package.
+
+    Args:
+        name: one of ``PRETRAINED``.
 
     Raises:
-        CheckpointError: there is none of that name.
+        CheckpointError: there is none of that name, or it needs a package that is not installed.
     """
     if name not in PRETRAINED:
         raise CheckpointError(f"no pretrained model {name!r}; there are {sorted(PRETRAINED)}")
@@ -47,10 +51,11 @@ def load_pretrained(name: str = "live") -> StreamingContextModel:
 
 
 def load_context_model(path: Path | str) -> StreamingContextModel:
-    """The model in a checkpoint file.
+    """Return the model in a checkpoint file.
 
     Raises:
-        CheckpointError: the file is missing, or is no checkpoint of this model.
+        CheckpointError: the file is missing, is not a checkpoint of this model, or needs a package
+            that is not installed.
     """
     content = content_of(path)
     try:
@@ -85,14 +90,13 @@ def load_context_model(path: Path | str) -> StreamingContextModel:
 
 
 def _check_size(config: ContextConfig, content_bytes: int) -> None:
-    """Refuse sizes that the file cannot fill, before room is made for them.
+    """Refuse sizes that do not fit into the file, before memory is allocated for them.
 
-    The weights are counted from below (the largest layers alone), which costs nothing; a network
-    that passes has a few times as many at most.
+    Only the largest layers' weights are counted; a network has a few times as many at most.
 
     Raises:
-        ValueError: a size is negative, or the network has more weights than the file has halves of
-            a float.
+        ValueError: a size is negative, or the weights, as float16, would need more bytes than the
+            file has.
     """
     sizes = [value for value in asdict(config).values() if isinstance(value, int)]
     if min(*sizes, *config.clusters, 0) < 0:
@@ -110,7 +114,7 @@ def _check_size(config: ContextConfig, content_bytes: int) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    """What a library says, on one line and cut."""
+    """Return a library's message on one line, shortened."""
     said = ascii(" ".join(str(error).split()))[1:-1]
     return said if len(said) <= _LONGEST_SAID else f"{said[:_LONGEST_SAID]}..."
 
@@ -128,7 +132,8 @@ def save_context_model(
 ) -> str:
     """Write a checkpoint, and return the SHA-256 of the file.
 
-    The arguments are attributes of ``StreamingContextModel``; ``trained`` says how it was trained.
+    Args:
+        trained: how it was trained, JSON values; the others as for ``StreamingContextModel``.
     """
     tensors = {
         name: tensor.to(torch.float16) if name.endswith(_HALF) else tensor.contiguous()

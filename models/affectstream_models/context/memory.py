@@ -1,17 +1,16 @@
-"""What each speaker, and everybody else, has expressed lately: means that fade with distance.
+"""Memories: means of what each speaker, and everybody else, has expressed lately.
 
-Knows: vectors of utterances, who spoke them, how fast they fade.
-Refuses to know: weights, LSTMs, time: distance is counted in utterances.
+Knows: vectors of utterances, who spoke them, and how their weights fade with distance.
+Refuses to know: the network's weights, LSTMs, and time; distance is counted in utterances.
 
 For utterance t and a fading constant c, the memory of what came before it is
 
     sum over u < t of exp(-(t - u) / c) v_u   divided by   sum of the same weights + ``SHRINK``,
 
-once over the utterances u of t's own speaker and once over everybody else's; and the same over
-the known utterances after t. An LSTM can learn such a mean, but it takes more dialogues than a
-corpus has; given it, the LSTM learns the rest. Two forms that must agree: a matrix over a whole
-dialogue, for training and the offline reference, and a ``Memory`` that is carried from utterance
-to utterance.
+once over the utterances u of t's own speaker and once over everybody else's. The same is computed
+over the known utterances after t. An LSTM could learn such a mean, but only from more dialogues
+than a corpus has. There are two forms, which must agree: weights over a whole dialogue for training
+and the offline reference, and a ``Memory`` that is carried from utterance to utterance.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ import torch
 from torch import Tensor
 
 SHRINK = 0.3
-"""Weight of a mean of zero, so that little heard is little remembered."""
+"""Added to the sum of weights, so that a memory of little is small."""
 
-SIDES = 4
-"""Own and others' utterances, before and after: parts of a memory, for each fading constant."""
+_SIDES = 4
+"""Parts of a memory for each fading constant: own and others' utterances, before and after."""
 
 _FORGOTTEN = 1e-8
-"""A speaker whose weight has faded below it is let go, so that a memory is bounded."""
+"""Speakers with a smaller weight are removed, so that a memory's size is bounded."""
 
 
 def memory_weights(speakers: Sequence[str], last: Sequence[int], fading: Sequence[float]) -> Tensor:
-    """Weights (4 C, N, N) of a dialogue's N utterances in one another's memories.
+    """Return the weights (4 C, N, N) of a dialogue's N utterances in one another's memories.
+
+    Row t of a matrix times the utterances' vectors is a part of utterance t's memory. The matrices
+    are: what came before, for each constant own and others'; then what comes after, likewise.
 
     Args:
+        speakers: of the N utterances.
         last: for each utterance, the last one that it may know of.
         fading: C constants, in utterances.
-
-    Returns:
-        What came before, for each constant own and others'; then what comes after, likewise. A
-        row's weights times the utterances' vectors are that utterance's memory.
     """
     place = torch.arange(len(speakers))
     names = {name: number for number, name in enumerate(dict.fromkeys(speakers))}
@@ -59,7 +58,7 @@ def memory_weights(speakers: Sequence[str], last: Sequence[int], fading: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of the utterances on one side, seen from the next one.
+    """The memory of all utterances on one side, as the next utterance sees it.
 
     Attributes:
         sums: speaker -> (C, W) faded sum of vectors.
@@ -70,7 +69,7 @@ class Memory:
     weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of(self, speaker: str, fading: Tensor, width: int) -> Tensor:
-        """Means (2 C, W): for each constant the speaker's own, then everybody else's."""
+        """Return means (2 C, W): for each constant ``speaker``'s own, then everybody else's."""
         nothing, none = torch.zeros(len(fading), width), torch.zeros(len(fading))
         others = [name for name in self.sums if name != speaker]
         sums = [self.sums.get(speaker, nothing), sum((self.sums[n] for n in others), nothing)]
@@ -79,7 +78,7 @@ class Memory:
         return means.flatten(0, 1)
 
     def after(self, speaker: str, vector: Tensor, fading: Tensor) -> Memory:
-        """The memory seen from one utterance further, ``vector`` (W,) of ``speaker`` in it."""
+        """Return the memory one utterance further: all has faded, and ``vector`` (W,) is added."""
         kept = torch.exp(-1.0 / fading)  # (C,)
         sums, weights = dict(self.sums), dict(self.weights)
         sums[speaker] = sums.get(speaker, torch.zeros(len(fading), len(vector))) + vector
@@ -93,5 +92,5 @@ class Memory:
 
 
 def memory_width(fused: int, fading: Sequence[float]) -> int:
-    """Numbers in an utterance's memories of both sides."""
-    return SIDES * len(fading) * fused
+    """Return how many numbers an utterance's memories of both sides have."""
+    return _SIDES * len(fading) * fused

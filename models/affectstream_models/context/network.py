@@ -1,8 +1,8 @@
 """The network of the context model: encoders, a forward and a backward LSTM, heads.
 
-Knows: features of utterances in, scores out, whole dialogues at once (the batch form that
-training and the offline reference use).
-Refuses to know: streams, windows that move, and what an utterance's words or statistics were.
+Knows: features of utterances in, scores out, for whole dialogues at once, as training and the
+offline reference need it.
+Refuses to know: streams, open windows, and what the features mean.
 """
 
 from __future__ import annotations
@@ -20,31 +20,39 @@ from torch.nn.utils.rnn import PackedSequence
 
 from affectstream_models.context.memory import memory_weights, memory_width
 
-ACOUSTIC_STATISTICS = 47
+ACOUSTIC_STATISTICS = 47  # of eGeMAPS, per utterance
 CONTEXT_CLASS_COUNT = 4
 SCALES = ("valence", "activation", "dominance")
 LEVEL_COUNT = 3
 OTHER_COUNT = 4
-"""Training-only outputs: frustration, surprise, fear, anything else agreed upon."""
+"""Outputs that only training uses: frustration, surprise, fear, and any other emotion."""
 
 OUTPUTS = CONTEXT_CLASS_COUNT + len(SCALES) + LEVEL_COUNT * len(SCALES) + OTHER_COUNT
+"""The outputs O, in this order: classes, means, levels, others. Those of clusters follow."""
 
-START, SAME, OTHER = 0, 1, 2
-"""Relation of an utterance to its neighbour in the chain: none, same speaker, other speaker."""
+CHAIN_START, SAME_SPEAKER, OTHER_SPEAKER = 0, 1, 2
+"""Relations of an utterance to the one before it in its chain."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContextConfig:
-    """Sizes of one member network, and its dropouts in training.
+    """Sizes of a network, and its dropouts in training.
 
     Attributes:
-        evidence_dim: how few numbers say what the words mean for emotion, so that they cannot tell
-            one scenario from another; 0 leaves that layer out.
-        sentence_dim: numbers that a sentence encoder says of a text; 0 does without one.
-        sentence_encoder: its name, see ``sentence_encoder``.
-        memory: fading constants, in utterances, of the means of what was expressed around an
-            utterance; none leaves all context to the LSTMs.
-        clusters: how many clusters of valence and activation each further head tells apart.
+        ngrams, words: known n-grams, and words with a vector.
+        word_dim, ngram_dim: numbers in a word's vector, and in an n-gram's.
+        text_dim: width of the text encoder.
+        evidence_dim: width of a narrow layer after it, which leaves too little room to recognise
+            the scenario by its words; 0 leaves the layer out.
+        encoder_dim: width of the acoustic encoder.
+        fused_dim: F, length of a fused vector.
+        hidden_dim: H, cells of each LSTM.
+        head_dim: width of the heads' common layer.
+        sentence_dim: numbers in a sentence encoder's vector; 0 without one.
+        sentence_encoder: its name, see ``text.sentence_encoder``.
+        memory: fading constants of the memories, in utterances; empty for none.
+        clusters: sizes of the clusterings of valence and activation that it also predicts.
+        members: M, networks whose scores are averaged.
     """
 
     ngrams: int
@@ -66,12 +74,12 @@ class ContextConfig:
     output_dropout: float = 0.4
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for the checkpoint's metadata."""
+        """Return the sizes as plain values, for the checkpoint's metadata."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ContextConfig:
-        """The sizes that ``to_dict`` gave; JSON knows no tuples."""
+        """Return the sizes that ``to_dict`` gave, after JSON has made lists of the tuples."""
         plain = dict(values)
         for name in ("memory", "clusters"):
             plain[name] = tuple(plain.get(name, ()))
@@ -83,13 +91,13 @@ class UtteranceBatch:
     """Features of B utterances, as tensors.
 
     Attributes:
-        acoustic: (B, 47) normalised statistics, zeros where absent.
-        has_acoustic, has_text: (B, 1) float32, 1 where the modality is present.
-        ngrams: (K,) int64 rows of the n-gram table, all utterances in a row.
+        acoustic: (B, 47), normalised statistics; zeros where missing.
+        has_acoustic, has_text: (B, 1) float32, 1 where the modality is present, else 0.
+        ngrams: (K,) int64, rows of the n-gram table, of all utterances one after the other.
         offsets: (B,) int64, where each utterance's n-grams start.
-        weights: (K,) float32, weight of each n-gram.
-        words: (B, 2 D) pooled word vectors.
-        sentences: (B, S) a sentence encoder's vectors.
+        weights: (K,) float32, of each n-gram.
+        words: (B, 2 D), pooled word vectors.
+        sentences: (B, S), a sentence encoder's vectors.
     """
 
     acoustic: Tensor
@@ -104,7 +112,7 @@ class UtteranceBatch:
     def masked(
         self, *, acoustic: Tensor | None = None, text: Tensor | None = None
     ) -> UtteranceBatch:
-        """The same utterances with presence multiplied by (B, 1) masks."""
+        """Return the same utterances with each modality's presence multiplied by a mask (B, 1)."""
         return replace(
             self,
             has_acoustic=self.has_acoustic if acoustic is None else self.has_acoustic * acoustic,
@@ -117,9 +125,9 @@ def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
 
 
 class ContextMember(nn.Module):
-    """One network: encoders, masked fusion, one LSTM each way, one head.
+    """One member: encoders, masked fusion, an LSTM in each direction, and a head.
 
-    Several members, trained from different seeds, are averaged by the model that holds them.
+    The scores of several members, trained from different seeds, are averaged.
     """
 
     def __init__(self, config: ContextConfig) -> None:
@@ -140,7 +148,7 @@ class ContextMember(nn.Module):
         self.fusion = nn.Sequential(
             nn.Dropout(c.input_dropout), nn.Linear(c.encoder_dim + said, c.fused_dim)
         )
-        # An absent modality is zeros and a zero flag: the flag's weights are its learned stand-in.
+        # A missing modality is zeros; the weights of its flag learn what to put in its place.
         self.presence = nn.Linear(2, c.fused_dim)
         self.forward_lstm = nn.LSTM(c.fused_dim, c.hidden_dim, batch_first=True)
         self.backward_lstm = nn.LSTM(c.fused_dim, c.hidden_dim, batch_first=True)
@@ -158,14 +166,14 @@ class ContextMember(nn.Module):
         )
 
     def read(self, batch: UtteranceBatch) -> Tensor:
-        """What the words say (B, V) of B utterances; of no use where there are none."""
+        """Return the text encoder's vectors (B, V); they mean nothing where there is no text."""
         bag = self.ngram_table(batch.ngrams, batch.offsets, per_sample_weights=batch.weights)
         read = torch.cat((bag, batch.words, batch.sentences), dim=1)
         evidence: Tensor = self.text_encoder(read)
         return evidence
 
     def fuse(self, batch: UtteranceBatch) -> Tensor:
-        """Fused vectors (B, F) of B utterances."""
+        """Return the fused vectors (B, F) of B utterances."""
         text = self.read(batch) * batch.has_text  # (B, V)
         acoustic = self.acoustic_encoder(batch.acoustic) * batch.has_acoustic  # (B, E)
         present = torch.cat((batch.has_acoustic, batch.has_text), dim=1)  # (B, 2)
@@ -175,12 +183,13 @@ class ContextMember(nn.Module):
     def run_chain(
         self, fused: Tensor, relations: Tensor, chains: Sequence[Tensor], *, forward: bool
     ) -> Tensor:
-        """States (S, H) of one LSTM after every step of many chains, in one packed call.
+        """Return the hidden states (S, H) of one LSTM after every step of many chains.
 
         Args:
-            fused: (B, F) vectors of utterances.
-            relations: (S,) int64, one per step of all chains in a row.
-            chains: for each chain, which utterances it visits, in order; lengths add up to S.
+            fused: (B, F), vectors of utterances.
+            relations: (S,) int64, of the steps of all chains, one chain after the other.
+            chains: for each chain, the utterances it visits, in order; S in all.
+            forward: which of the two LSTMs.
         """
         lstm = self.forward_lstm if forward else self.backward_lstm
         table = self.relation if forward else self.backward_relation
@@ -191,9 +200,11 @@ class ContextMember(nn.Module):
         return torch.empty_like(states).index_copy(0, order, states)
 
     def remember(self, fused: Tensor, speakers: Sequence[str], last: Sequence[int]) -> Tensor:
-        """Memories (N, 4 C F) of a dialogue's N utterances, from their fused vectors (N, F).
+        """Return the memories (N, 4 C F) of a dialogue's N utterances.
 
         Args:
+            fused: (N, F), their vectors.
+            speakers: who spoke them.
             last: for each utterance, the last one that it may know of.
         """
         fading = self.config.memory
@@ -203,7 +214,13 @@ class ContextMember(nn.Module):
         return torch.matmul(weights, fused).transpose(0, 1).flatten(1)
 
     def score(self, forward: Tensor, backward: Tensor, fused: Tensor, memory: Tensor) -> Tensor:
-        """Raw outputs (B, O) from both states (B, H), the fused vectors and the memories."""
+        """Return raw outputs (B, O), and those of the clusters, if there are any, behind them.
+
+        Args:
+            forward, backward: (B, H), hidden states.
+            fused: (B, F).
+            memory: (B, 4 C F).
+        """
         states = self.output_dropout(torch.cat((forward, backward), dim=1))
         memory = self.chain_dropout(memory)
         outputs: Tensor = self.head(torch.cat((states, fused, memory), dim=1))
@@ -211,11 +228,7 @@ class ContextMember(nn.Module):
 
 
 class ContextNetwork(nn.Module):
-    """All that a checkpoint holds: members, vocabulary, normalisation, temperature.
-
-    Args:
-        config: sizes; ``config.members`` networks are made.
-    """
+    """All that a checkpoint holds: members, vocabulary, normalisation, temperature."""
 
     ngram_hashes: Tensor  # (V,) int64
     word_hashes: Tensor  # (W,) int64
@@ -238,7 +251,7 @@ class ContextNetwork(nn.Module):
         self.register_buffer("temperature", torch.ones(()))
 
     def networks(self) -> list[ContextMember]:
-        """The members, typed."""
+        """Return the members with their type, which ``nn.ModuleList`` does not keep."""
         return [member for member in self.members if isinstance(member, ContextMember)]
 
     def set_tables(
@@ -258,9 +271,12 @@ class ContextNetwork(nn.Module):
 
 
 def _step_order(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Rows of chains that lie one after another, by step and longest first, and rows a step.
+    """Return what ``PackedSequence`` needs of chains that lie one after the other.
 
-    What ``PackedSequence`` wants; padding first would cost as much again for every chain.
+    Padding them and letting torch pack them would take twice as long.
+
+    Returns:
+        The rows in packed order, by step and the longest chain first, and how many each step has.
     """
     count = np.asarray(lengths)
     rank = np.empty(len(count), dtype=np.int64)
@@ -271,6 +287,10 @@ def _step_order(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
 
 
 def relations_of(speakers: Sequence[str]) -> list[int]:
-    """Relation of each step of a chain to the step before it."""
-    changes = (SAME if a == b else OTHER for a, b in pairwise(speakers))
-    return [START, *changes] if speakers else []
+    """Return the relation of each step of a chain to the step before it.
+
+    Args:
+        speakers: of the chain's utterances, in the order in which it visits them.
+    """
+    changes = (SAME_SPEAKER if a == b else OTHER_SPEAKER for a, b in pairwise(speakers))
+    return [CHAIN_START, *changes] if speakers else []

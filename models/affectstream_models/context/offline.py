@@ -1,7 +1,8 @@
-"""Whole dialogues at once, by library LSTMs: what a stream's estimates must equal.
+"""Whole dialogues at once, by torch's own LSTMs: the reference for what a stream must give.
 
-Knows: every utterance of a dialogue. Refuses to know: states, windows, one step at a time. It
-shares no arithmetic with the stepwise form, so that each checks the other.
+Knows: all utterances of a dialogue.
+Refuses to know: states, open windows, and single steps. It shares no arithmetic with ``steps``, so
+that each can check the other.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ def dialogue_outputs(
     look_ahead: int | None,
     replaced: Sequence[tuple[int, int]] = (),
 ) -> Tensor:
-    """Raw outputs (M, N + P, O) for a dialogue of N utterances, then for P replacements.
+    """Return raw outputs (M, N + P, O) for a dialogue's N utterances, then for P replacements.
 
     Args:
-        batches: the dialogue, and variants of it (a modality masked, say).
-        look_ahead: later utterances the backward chain starts from; None is all.
-        replaced: (utterance t, variant v) pairs: the output of t when t alone is taken from
-            batch v.
+        batches: the dialogue, then variants of it, such as one with a modality masked.
+        speakers: of the N utterances.
+        look_ahead: how many utterances later the backward LSTM starts; None starts at the end.
+        replaced: P pairs of an utterance and the number of a variant: the utterance's output when
+            it alone is taken from that variant.
     """
     count = len(speakers)
     wanted = [(t, t) for t in range(count)]
@@ -51,7 +53,12 @@ def _member_outputs(
     wanted: Sequence[tuple[int, int]],
     look_ahead: int | None,
 ) -> Tensor:
-    """Outputs (P, O): for each wanted (utterance, its vector's row), both chains to it afresh."""
+    """Return outputs (P, O) of one member.
+
+    Args:
+        wanted: P pairs of an utterance and the row of its vector among all batches' utterances.
+            Both LSTMs are run over a chain of its own for each.
+    """
     count = len(speakers)
     fused = torch.cat([member.fuse(batch) for batch in batches])  # (V N, F)
     reach = count if look_ahead is None else look_ahead

@@ -1,6 +1,7 @@
-"""What goes into the context model, what a dialogue carries, and what comes out.
+"""The values of the context model: what goes in, what a dialogue keeps, what comes out.
 
-Knows: values. Refuses to know: weights, and how any of the values is computed.
+Knows: their fields and shapes.
+Refuses to know: weights, and how a value is computed.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from torch import Tensor
 from affectstream_models.context.memory import Memory
 
 CONTEXT_CLASSES = ("anger", "happiness", "neutral", "sadness")
-"""Order of every probability vector."""
+"""The order of class probabilities."""
 
 CONTEXT_MODALITIES = ("acoustic", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceInputs:
-    """What the model may know of one utterance; None is a masked modality.
+    """What the model is given of one utterance. A missing modality is None.
 
     Attributes:
-        speaker: who spoke; only equality with the neighbours' speakers is used.
-        acoustic: (47,) float32 eGeMAPS statistics in standard deviations from the speaker's mean.
-        text: the raw transcript; "" is masked too.
+        speaker: who spoke. The model only compares speakers; names mean nothing to it.
+        acoustic: (47,) float32, eGeMAPS statistics, normalised by speaker.
+        text: the transcript; an empty one counts as missing.
     """
 
     speaker: str
@@ -37,11 +38,11 @@ class UtteranceInputs:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One encoded utterance: a value without autograd, of use to this model only.
+    """One encoded utterance. Only the model that made it can use it.
 
     Attributes:
-        fused: (E,) vector of the utterance.
-        without: for each present modality, the (E,) vector with that modality masked.
+        fused: (E,), the utterance vector, see ``steps``.
+        without: present modality -> the (E,) vector with that modality masked.
     """
 
     speaker: str
@@ -51,14 +52,13 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class ForwardState:
-    """The forward LSTM after some utterance.
+    """The forward LSTM after an utterance.
 
     Attributes:
-        hidden, cell: (M H,) of all M members in a row.
-        speaker: who spoke that utterance; None before the first.
-        without: for each modality present in that utterance, what ``hidden`` would be (M H,) had
-            it been masked there.
-        memory: what the next utterance remembers of those before it.
+        hidden, cell: (M H,), states of all M members one after the other.
+        speaker: of that utterance; None before the first.
+        without: modality present in that utterance -> what ``hidden`` would be without it.
+        memory: of this and all earlier utterances, as the next one sees it.
     """
 
     hidden: Tensor
@@ -74,13 +74,13 @@ class UtteranceEstimate:
 
     Attributes:
         categorical: (4,) calibrated probabilities in the order of ``CONTEXT_CLASSES``.
-        dimensional: scale -> (mean on 1..5, (3,) probabilities of low, mid, high). A mean below
-            2.25 is low, below 3.75 mid: for one annotator's ratings these are the levels
-            {1, 1.5, 2}, {2.5, 3, 3.5}, {4, 4.5, 5} of Wöllmer et al. 2010.
-        clusters: how many clusters, such as ``3`` -> their probabilities, where the model tells
-            them.
-        influence: present modality -> total variation distance (0..1) between ``categorical``
-            and what it is when this utterance's share of that modality is masked.
+        dimensional: scale -> its mean on 1..5, and the probabilities (3,) of its levels low, middle
+            and high. Means below 2.25 are low, from 3.75 on high: of ratings in halves these are
+            {1, 1.5, 2}, {2.5, 3, 3.5} and {4, 4.5, 5}, as in Wöllmer et al. (2010).
+        clusters: number of clusters, such as ``3`` -> their probabilities; empty where the model
+            has none.
+        influence: present modality -> how much it changed ``categorical``: the total variation
+            distance, 0..1, to the probabilities without this utterance's share of it.
     """
 
     categorical: NDArray[np.float32]
@@ -89,5 +89,5 @@ class UtteranceEstimate:
     influence: Mapping[str, float] = field(default_factory=dict)
 
 
-_Slot = tuple[ForwardState, Encoded, ForwardState]
+OpenUtterance = tuple[ForwardState, Encoded, ForwardState]
 """An utterance of an open window: the state before it, the utterance, the state after it."""

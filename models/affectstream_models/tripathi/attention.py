@@ -1,14 +1,14 @@
-"""Bahdanau's attention, and the LSTM that decodes an encoder's outputs through it.
+"""Bahdanau's attention, and the LSTM that decodes an encoder's outputs with it.
 
 Knows: Bahdanau, Cho, Bengio (2015), "Neural machine translation by jointly learning to align and
 translate", with an LSTM in place of their gated unit.
-Refuses to know: what the encoder listens to, and classes.
+Refuses to know: what the encoder's inputs are, and classes.
 
-Of the networks of Tripathi and Beigi (2018) it is told that an attention LSTM follows the encoder.
-As in the code they published, it takes as many steps as the encoder has outputs, its first state
-comes from the encoder's first output, and whatever follows sees its outputs of all steps. Theirs is
-a gated unit that puts out a softmax over its units; here, an LSTM as told, whose output is its
-state, so that its input at a step is the context alone.
+Tripathi and Beigi (2018) write that an attention LSTM follows the encoder. As in the code that they
+published, the decoder here takes as many steps as the encoder has outputs, its first state comes
+from the encoder's first output, and its outputs at all steps are passed on. Their code differs from
+their text in using a gated unit that puts out a softmax over its units. Here it is an LSTM, as in
+the text; its output is its state, and its input at each step is the context alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class BahdanauAttention(nn.Module):
     """Additive attention: v . tanh(W query + U output), softmax over the outputs.
 
     Args:
-        outputs: E, numbers in an output of the encoder.
-        units: H, numbers in the decoder's state, and in the attention's hidden layer.
+        outputs: E, length of an output of the encoder.
+        units: H, length of the decoder's state and of the attention's hidden layer.
     """
 
     def __init__(self, outputs: int, units: int) -> None:
@@ -32,20 +32,19 @@ class BahdanauAttention(nn.Module):
         self.score = nn.Linear(units, 1, bias=False)
 
     def keys(self, outputs: Tensor) -> Tensor:
-        """The part (B, T, H) of the scores that is the same at every step."""
+        """Return the part of the scores that is the same at every step, (B, T, H)."""
         keys: Tensor = self.of_outputs(outputs)
         return keys
 
     def forward(self, query: Tensor, keys: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The context and the weights of one step of the decoder.
+        """Return the context (B, E) of one step of the decoder, and its weights (B, T).
+
+        The weights of a row sum to 1; the context is the outputs' mean with these weights.
 
         Args:
             query: (B, H), the decoder's state before the step.
-            keys: (B, T, H), of ``keys(outputs)``.
+            keys: (B, T, H), from ``keys(outputs)``.
             outputs: (B, T, E), of the encoder.
-
-        Returns:
-            The context (B, E), and the weights (B, T) that sum to one over T.
         """
         hidden = torch.tanh(self.of_query(query).unsqueeze(1) + keys)  # (B, T, H)
         weights = torch.softmax(self.score(hidden).squeeze(2), dim=1)  # (B, T)
@@ -53,10 +52,10 @@ class BahdanauAttention(nn.Module):
 
 
 class AttentionLstm(nn.Module):
-    """An LSTM that at each step looks at all outputs of an encoder.
+    """A decoder: an LSTM that at each step attends to all outputs of an encoder.
 
     Args:
-        outputs: E, numbers in an output of the encoder.
+        outputs: E, length of an output of the encoder.
         units: H, units of the decoder.
     """
 
@@ -67,7 +66,7 @@ class AttentionLstm(nn.Module):
         self.cell = nn.LSTMCell(outputs, units)
 
     def forward(self, outputs: Tensor) -> Tensor:
-        """States (B, T, H) of T steps over outputs (B, T, E)."""
+        """Return the states (B, T, H) of T steps over outputs (B, T, E)."""
         keys = self.attention.keys(outputs)  # (B, T, H)
         state = torch.tanh(self.first_state(outputs[:, 0]))  # (B, H)
         memory = torch.zeros_like(state)
@@ -80,13 +79,13 @@ class AttentionLstm(nn.Module):
 
 
 class BidirectionalAttentionLstm(nn.Module):
-    """Two such decoders, from the encoder's first output and from its last.
+    """Two decoders; one starts from the encoder's first output, the other from its last.
 
-    The order of the outputs means nothing to the attention, so the way back differs from the way
-    there in where it starts, and in its own weights.
+    Attention does not depend on the order of the outputs, so the two differ only in their first
+    states and in their weights.
 
     Args:
-        outputs: E, numbers in an output of the encoder.
+        outputs: E, length of an output of the encoder.
         units: H, units of each decoder.
     """
 
@@ -96,6 +95,6 @@ class BidirectionalAttentionLstm(nn.Module):
         self.back = AttentionLstm(outputs, units)
 
     def forward(self, outputs: Tensor) -> Tensor:
-        """States (B, T, 2 H) over outputs (B, T, E)."""
+        """Return the states (B, T, 2 H) of both over outputs (B, T, E)."""
         back = self.back(outputs.flip(1)).flip(1)  # (B, T, H)
         return torch.cat((self.there(outputs), back), dim=2)

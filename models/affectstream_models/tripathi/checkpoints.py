@@ -1,12 +1,12 @@
-"""Checkpoints of the networks of Tripathi and Beigi (2018): one safetensors file, nothing pickled.
+"""Checkpoints of the networks of Tripathi and Beigi (2018): one safetensors file each.
 
-Knows: the file's layout, and what a network must be given beside its weights.
-Refuses to know: training, corpora, and how inputs are made of sounds, words and frames.
+Knows: the layout of such a file, and what must be known of a network besides its weights.
+Refuses to know: training, corpora, and how the inputs are computed.
 
-Layout: the tensors of the network's ``state_dict()``, and the metadata that ``checkpoints`` writes
-as one entry: ``format``, ``network`` (a name of ``tripathi.NETWORKS``), ``sizes``, ``classes``,
-``vocabulary`` (the tokens from number 2 on), ``vectors`` (which word vectors the embedding started
-at), ``normalisation`` (mean and standard deviation by input) and ``trained`` (how).
+A file has the tensors of the network's ``state_dict()``, and metadata: ``format``, ``network`` (a
+name in ``networks.NETWORKS``), ``sizes``, ``classes``, ``vocabulary`` (the tokens from number 2
+on), ``vectors`` (the word vectors at which the embedding started), ``normalisation`` (mean and
+standard deviation of each input's columns) and ``trained`` (how it was trained).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from affectstream_models.tripathi.networks import NETWORKS, NetworkSizes, build_
 
 TRIPATHI_FORMAT = "affectstream-tripathi/1"
 FIRST_WORD = 2
-"""Number of the first token: 0 fills up, 1 is unknown."""
+"""Number of the first token; 0 is padding, 1 an unknown word."""
 
 Moments = tuple[list[float], list[float]]
 """Mean and standard deviation of each column."""
@@ -34,17 +34,17 @@ Moments = tuple[list[float], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class NetworkDescription:
-    """What a network must be given beside its weights.
+    """What must be known of a network besides its weights.
 
     Attributes:
-        name: of ``tripathi.NETWORKS``.
-        classes: of its outputs, in order.
-        frames, length, rows: as in ``tripathi.Sizes``.
-        vocabulary: the tokens it knows, in the order of their numbers, from ``FIRST_WORD`` on;
-            empty for a network without text.
-        vectors: which word vectors its embedding started at; empty where it started at random.
-        dimensions: of these vectors; 0 where it started at random.
-        normalisation: by input (``speech``, ``mocap``).
+        name: in ``networks.NETWORKS``.
+        classes: names of its outputs, in order.
+        frames, length, rows: as in ``networks.NetworkSizes``.
+        vocabulary: the tokens it knows, in the order of their numbers from ``FIRST_WORD`` on; empty
+            for a network without text.
+        vectors: name of the word vectors at which its embedding started; empty for random ones.
+        dimensions: length of these vectors; 0 for random ones.
+        normalisation: input (``speech``, ``mocap``) -> mean and deviation of its columns.
         trained: how it was trained, JSON values.
     """
 
@@ -60,13 +60,13 @@ class NetworkDescription:
     trained: Mapping[str, Any] = field(default_factory=dict)
 
     def sizes(self) -> NetworkSizes:
-        """What to build the network with; vectors are zeros, for the weights to fill."""
+        """Return the sizes to build it with; word vectors are zeros until weights are loaded."""
         words = len(self.vocabulary) + FIRST_WORD if self.vocabulary else None
         vectors = torch.zeros(words, self.dimensions) if words and self.dimensions else None
         return NetworkSizes(self.frames, self.length, self.rows, words, vectors)
 
     def numbers(self) -> dict[str, int]:
-        """The number of each token of the vocabulary."""
+        """Return token -> number."""
         return {token: number for number, token in enumerate(self.vocabulary, FIRST_WORD)}
 
 
@@ -84,10 +84,10 @@ class TrainedNetwork:
 
 
 def load_network(path: Path | str) -> TrainedNetwork:
-    """The network in a checkpoint file.
+    """Return the network in a checkpoint file.
 
     Raises:
-        CheckpointError: the file is missing, or is no checkpoint of these networks.
+        CheckpointError: the file is missing, or is not a checkpoint of one of these networks.
     """
     content = content_of(path)
     try:
@@ -103,7 +103,7 @@ def load_network(path: Path | str) -> TrainedNetwork:
 
 
 def save_network(description: NetworkDescription, network: nn.Module, path: Path | str) -> str:
-    """Write a checkpoint, and return the SHA-256 of the file."""
+    """Write a checkpoint; return the SHA-256 of the file."""
     metadata = {
         "format": TRIPATHI_FORMAT,
         "network": description.name,

@@ -3,18 +3,19 @@
 Knows: how each modality becomes 256 numbers, and how these become logits of four classes.
 Refuses to know: where the modalities come from, and why one is missing.
 
-Each branch ends in 256 numbers after a ReLU; they are concatenated, then dense 256, ReLU, dropout
-0.2, and four outputs. A mask (B, 1) multiplies its branch: 1 where the modality is present, 0 where
-it is missing. What stands in a missing input changes nothing, but must be finite.
+Each modality's branch ends in 256 numbers after a ReLU. They are concatenated; then follow dense
+256, ReLU, dropout 0.2, and four outputs. A branch is multiplied by a mask (B, 1): 1 where its
+modality is present, 0 where it is missing. The numbers of a missing input have no effect but must
+be finite.
 
-What the description leaves open:
+The paper leaves some things open. Here:
 
-- Network 1 flattens its text, and learns embeddings of 128 numbers as network 2 does: GloVe's 300
-  would make 150 million weights of its first layer.
+- Network 1 flattens its text and learns embeddings of 128 numbers, as network 2 does. With GloVe's
+  300, its first layer would have 150 million weights.
 - Network 5 has MoCap model 1 for all 189 columns: the face's LSTM 512 and LSTM 256, then dense 256.
-- Dropout is stated for what follows the concatenation and for MoCap model 2, and stands only there.
-- All six are trained with Adam, as in the published code, though most have an LSTM.
-- Which padding is ignored: see ``text``. Network 1 sees where the words stand; 2-6 do not.
+- Dropout is only where the paper states it: after the concatenation, and in MoCap model 2.
+- All six are trained with Adam, as in the published code, although most have an LSTM.
+- Padding is treated as in ``text``: network 1 depends on where the words stand, 2 to 6 do not.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from affectstream_models.tripathi.text import (
     learned_embedding,
 )
 
-BRANCH = 256
+_BRANCH = 256
 
 
 def _ended(encoder: nn.Module, width: int) -> nn.Sequential:
-    """A branch: the encoder's ``width`` numbers, then dense 256."""
-    return nn.Sequential(encoder, nn.Linear(width, BRANCH), nn.ReLU())
+    """Return a branch: an encoder of ``width`` outputs, then dense 256."""
+    return nn.Sequential(encoder, nn.Linear(width, _BRANCH), nn.ReLU())
 
 
 def _dense(inputs: int, *widths: int) -> nn.Sequential:
@@ -55,7 +56,7 @@ def _recurrent_text(embedding: nn.Embedding) -> nn.Sequential:
 
 def _joint(branches: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(branches * BRANCH, 256),
+        nn.Linear(branches * _BRANCH, 256),
         nn.ReLU(),
         nn.Dropout(MOCAP_DROPOUT),
         nn.Linear(256, CLASS_COUNT),
@@ -63,12 +64,12 @@ def _joint(branches: int) -> nn.Sequential:
 
 
 def _spoken(frames: int) -> nn.Sequential:
-    """Dense 1024-256 on all rows of speech in one."""
-    return _dense(frames * SPEECH_COLUMNS, 1024, BRANCH)
+    """Return the branch of speech: dense 1024-256 on all its rows, flattened."""
+    return _dense(frames * SPEECH_COLUMNS, 1024, _BRANCH)
 
 
 def _convolved(rows: int) -> nn.Sequential:
-    """MoCap model 2: five convolutions, dense 256."""
+    """Return the branch of MoCap model 2: five convolutions, dense 256."""
     convolutions = Convolutions(rows, ALL_COLUMNS)
     return _ended(convolutions, convolutions.width)
 
@@ -78,7 +79,7 @@ def _masked(branch: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class _TextSpeech(nn.Module):
-    """Two branches and what joins them."""
+    """Two branches, concatenated."""
 
     def __init__(self, text: nn.Module, speech: nn.Module) -> None:
         super().__init__()
@@ -94,9 +95,12 @@ class _TextSpeech(nn.Module):
         speech_mask: Tensor | None = None,
         tokens_mask: Tensor | None = None,
     ) -> Tensor:
-        """Logits (B, 4) of speech (B, T, 34) and texts (B, N) int64.
+        """Return logits (B, 4).
 
-        The masks are (B, 1); without one, the modality is present everywhere.
+        Args:
+            speech: (B, T, 34).
+            tokens: (B, N) int64.
+            speech_mask, tokens_mask: (B, 1); None where the modality is present everywhere.
         """
         branches = (
             _masked(self.text(tokens), tokens_mask),  # (B, 256)
@@ -107,7 +111,7 @@ class _TextSpeech(nn.Module):
 
 
 class _TextSpeechMocap(nn.Module):
-    """Three branches and what joins them."""
+    """Three branches, concatenated."""
 
     def __init__(self, text: nn.Module, speech: nn.Module, mocap: nn.Module) -> None:
         super().__init__()
@@ -126,9 +130,14 @@ class _TextSpeechMocap(nn.Module):
         tokens_mask: Tensor | None = None,
         mocap_mask: Tensor | None = None,
     ) -> Tensor:
-        """Logits (B, 4) of speech (B, T, 34), texts (B, N) int64 and MoCap (B, R, 189).
+        """Return logits (B, 4).
 
-        The masks are (B, 1); without one, the modality is present everywhere.
+        Args:
+            speech: (B, T, 34).
+            tokens: (B, N) int64.
+            mocap: (B, R, 189).
+            speech_mask, tokens_mask, mocap_mask: (B, 1); None where the modality is present
+                everywhere.
         """
         branches = (
             _masked(self.text(tokens), tokens_mask),  # (B, 256)
@@ -140,25 +149,25 @@ class _TextSpeechMocap(nn.Module):
 
 
 class TextSpeech1(_TextSpeech):
-    """Dense 1024-512-256 on each.
+    """Text and speech: dense 1024-512-256 on each.
 
     Args:
-        vocabulary: V, how many token numbers there are.
+        vocabulary: V, how many token numbers there are, padding and unknown included.
         frames: T, rows of speech.
         length: N, tokens of a text.
     """
 
     def __init__(self, vocabulary: int, frames: int = FRAMES, length: int = TEXT_TOKENS) -> None:
         embedding = learned_embedding(vocabulary)
-        text = nn.Sequential(embedding, _dense(length * LEARNED_DIM, 1024, 512, BRANCH))
-        super().__init__(text, _dense(frames * SPEECH_COLUMNS, 1024, 512, BRANCH))
+        text = nn.Sequential(embedding, _dense(length * LEARNED_DIM, 1024, 512, _BRANCH))
+        super().__init__(text, _dense(frames * SPEECH_COLUMNS, 1024, 512, _BRANCH))
 
 
 class TextSpeech2(_TextSpeech):
     """Text: two LSTM 256, dense 256, learned embeddings. Speech: dense 1024-256.
 
     Args:
-        vocabulary: V, how many token numbers there are.
+        vocabulary: V, how many token numbers there are, padding and unknown included.
         frames: T, rows of speech.
     """
 
@@ -168,10 +177,10 @@ class TextSpeech2(_TextSpeech):
 
 
 class TextSpeech3(_TextSpeech):
-    """As 2, with GloVe.
+    """As network 2, with GloVe.
 
     Args:
-        vectors: (V, D), where the embedding starts.
+        vectors: (V, D), word vectors at which the embedding starts.
         frames: T, rows of speech.
     """
 
@@ -181,10 +190,10 @@ class TextSpeech3(_TextSpeech):
 
 
 class TextSpeechMocap4(_TextSpeechMocap):
-    """As 3, and MoCap model 2: five convolutions, dense 256.
+    """As network 3, and MoCap model 2: five convolutions, dense 256.
 
     Args:
-        vectors: (V, D), where the embedding starts.
+        vectors: (V, D), word vectors at which the embedding starts.
         frames: T, rows of speech.
         rows: R, rows of MoCap.
     """
@@ -196,10 +205,10 @@ class TextSpeechMocap4(_TextSpeechMocap):
 
 
 class TextSpeechMocap5(_TextSpeechMocap):
-    """As 3, and MoCap model 1: LSTM 512, LSTM 256, dense 256.
+    """As network 3, and MoCap model 1: LSTM 512, LSTM 256, dense 256.
 
     Args:
-        vectors: (V, D), where the embedding starts.
+        vectors: (V, D), word vectors at which the embedding starts.
         frames: T, rows of speech.
     """
 
@@ -210,10 +219,10 @@ class TextSpeechMocap5(_TextSpeechMocap):
 
 
 class TextSpeechMocap6(_TextSpeechMocap):
-    """As 4, with speech through LSTM 128, attention LSTM 128, dense 256.
+    """As network 4, with speech through LSTM 128, attention LSTM 128, dense 256.
 
     Args:
-        vectors: (V, D), where the embedding starts.
+        vectors: (V, D), word vectors at which the embedding starts.
         frames: T, rows of speech.
         rows: R, rows of MoCap.
     """

@@ -1,13 +1,13 @@
-"""The motion capture networks of Tripathi and Beigi (2018): head, hand, face, and all three.
+"""The motion-capture networks of Tripathi and Beigi (2018): head, hand, face, and all three.
 
 Knows: 200 rows of 6, 18, 165 or 189 coordinates in, logits of four classes out.
-Refuses to know: markers, frames, and what became of a lost marker.
+Refuses to know: markers, frames, and what replaces a lost marker.
 
-What the description leaves open: the dense layer after the LSTM of head and hand has 128 units, as
-in the published code. All three together are 189 columns in the order face, hand, head.
-Convolutions see rows and columns as an image of one channel, and each halves both, rounding up.
-Dropout stands before each ReLU of a convolution and around each dense layer, as there. Adadelta for
-the LSTMs, Adam for the others.
+The paper leaves some things open. Here, as in the published code, the dense layer after the LSTM of
+head and hand has 128 units, and dropout stands before the ReLU of each convolution and before and
+after each dense layer. All three together are 189 columns in the order face, hand, head. A
+convolution sees rows and columns as an image of one channel and halves both, rounding up. The LSTMs
+are trained with Adadelta, the others with Adam.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ FACE_COLUMNS, HAND_COLUMNS, HEAD_COLUMNS = 165, 18, 6
 ALL_COLUMNS = FACE_COLUMNS + HAND_COLUMNS + HEAD_COLUMNS
 _CLASS_COUNT = 4
 MOCAP_DROPOUT = 0.2
-FILTERS = (32, 64, 64, 128, 128)
+_FILTERS = (32, 64, 64, 128, 128)
 
 
 class Convolutions(nn.Module):
-    """Conv2d of kernel 3 and stride 2, as many as there are numbers of filters.
+    """Layers of Conv2d with kernel 3 and stride 2.
+
+    Args:
+        rows, columns: T and C, size of the input.
+        filters: of each layer.
 
     Attributes:
-        width: N, numbers that come out.
+        width: N, numbers that come out for an utterance.
     """
 
-    def __init__(self, rows: int, columns: int, filters: tuple[int, ...] = FILTERS) -> None:
+    def __init__(self, rows: int, columns: int, filters: tuple[int, ...] = _FILTERS) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs in zip((1, *filters), filters, strict=False):
@@ -42,8 +46,8 @@ class Convolutions(nn.Module):
         self.width = rows * columns * filters[-1]
 
     def forward(self, mocap: Tensor) -> Tensor:
-        """Numbers (B, N) of utterances (B, T, C)."""
-        numbers: Tensor = self.layers(mocap.unsqueeze(1))  # of (B, 1, T, C)
+        """Return the outputs (B, N) for utterances (B, T, C)."""
+        numbers: Tensor = self.layers(mocap.unsqueeze(1))  # (B, 1, T, C) -> (B, N)
         return numbers
 
 
@@ -60,14 +64,14 @@ class SmallLstm(nn.Module):
         self.head = nn.Sequential(nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, _CLASS_COUNT))
 
     def forward(self, mocap: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, C)."""
+        """Return the logits (B, 4) of utterances (B, T, C)."""
         _, (hidden, _) = self.lstm(mocap)  # (1, B, 256)
         logits: Tensor = self.head(hidden[-1])
         return logits
 
 
 class SmallDense(nn.Module):
-    """Dense 256 on all rows in one: head 2, hand 2.
+    """Dense 256 on all rows, flattened: head 2, hand 2.
 
     Args:
         columns: C, 6 or 18.
@@ -81,7 +85,7 @@ class SmallDense(nn.Module):
         )
 
     def forward(self, mocap: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, C)."""
+        """Return the logits (B, 4) of utterances (B, T, C)."""
         logits: Tensor = self.layers(mocap)
         return logits
 
@@ -95,7 +99,7 @@ class Face1(nn.Module):
         self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, _CLASS_COUNT))
 
     def forward(self, mocap: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, 165)."""
+        """Return the logits (B, 4) of utterances (B, T, 165)."""
         logits: Tensor = self.head(self.lstm(mocap))
         return logits
 
@@ -119,22 +123,22 @@ class Face2(nn.Module):
         )
 
     def forward(self, mocap: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, 165)."""
+        """Return the logits (B, 4) of utterances (B, T, 165)."""
         logits: Tensor = self.head(self.convolutions(mocap))
         return logits
 
 
 class Face3(nn.Module):
-    """Four convolutions of 32, 64, 64, 128 filters, dense 1024, dense 256; combined 3 as well.
+    """Four convolutions of 32, 64, 64, 128 filters, dense 1024, dense 256.
 
     Args:
         rows: T, rows of an utterance.
-        columns: C, 165 of the face; combined 3 is the same network on all 189.
+        columns: C: 165 of the face, or all 189 for the paper's combined model 3.
     """
 
     def __init__(self, rows: int = MOCAP_ROWS, columns: int = FACE_COLUMNS) -> None:
         super().__init__()
-        self.convolutions = Convolutions(rows, columns, FILTERS[:-1])
+        self.convolutions = Convolutions(rows, columns, _FILTERS[:-1])
         self.head = nn.Sequential(
             nn.Linear(self.convolutions.width, 1024),
             nn.ReLU(),
@@ -146,6 +150,6 @@ class Face3(nn.Module):
         )
 
     def forward(self, mocap: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, C)."""
+        """Return the logits (B, 4) of utterances (B, T, C)."""
         logits: Tensor = self.head(self.convolutions(mocap))
         return logits

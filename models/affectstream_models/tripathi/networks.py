@@ -1,6 +1,6 @@
 """The networks of Tripathi and Beigi (2018), by name.
 
-Knows: which network is which row of the paper, what it takes in, and how it was trained.
+Knows: which network is which row of the paper's tables, its inputs, and its optimiser.
 Refuses to know: data, training, and results.
 """
 
@@ -19,22 +19,22 @@ NetworkInput = Literal["speech", "tokens", "mocap"]
 Optimiser = Literal["adadelta", "adam"]
 Embedding = Literal["glove", "learned"]
 
-FACE = (0, mocap.FACE_COLUMNS)
-HAND = (FACE[1], FACE[1] + mocap.HAND_COLUMNS)
-HEAD = (HAND[1], HAND[1] + mocap.HEAD_COLUMNS)
-EVERYTHING = (0, mocap.ALL_COLUMNS)
+_FACE = (0, mocap.FACE_COLUMNS)
+_HAND = (_FACE[1], _FACE[1] + mocap.HAND_COLUMNS)
+_HEAD = (_HAND[1], _HAND[1] + mocap.HEAD_COLUMNS)
+_EVERYTHING = (0, mocap.ALL_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSizes:
-    """What a network is built for; the paper's sizes, except for the words.
+    """The sizes of a network's inputs. The paper's are the defaults.
 
     Attributes:
         frames: rows of speech.
         length: tokens of a text.
         rows: rows of MoCap.
-        vocabulary: V, token numbers, for the networks that learn their embeddings.
-        vectors: (V, D) float32, for those that start at GloVe's.
+        vocabulary: V, how many token numbers there are; needed where embeddings are learned.
+        vectors: (V, D) float32, word vectors; needed where embeddings start at GloVe's.
     """
 
     frames: int = speech.FRAMES
@@ -44,13 +44,21 @@ class NetworkSizes:
     vectors: Tensor | None = None
 
     def words(self) -> int:
-        """The vocabulary; ValueError without one."""
+        """Return the size of the vocabulary.
+
+        Raises:
+            ValueError: it was not given.
+        """
         if self.vocabulary is None:
             raise ValueError("this network learns its embeddings: say the vocabulary's size")
         return self.vocabulary
 
     def glove(self) -> Tensor:
-        """The word vectors; ValueError without them."""
+        """Return the word vectors.
+
+        Raises:
+            ValueError: they were not given.
+        """
         if self.vectors is None:
             raise ValueError("this network starts at word vectors: give them")
         return self.vectors
@@ -61,14 +69,14 @@ class TripathiNetwork:
     """One network of the paper.
 
     Attributes:
-        make: builds it, with weights from torch's generator.
-        inputs: the names of ``forward``'s arguments; where there are several, a mask (B, 1) of
-            each may be given as ``<name>_mask``.
-        optimiser: the one the paper used for its kind.
-        row: the paper's table row, modality and model.
-        embedding: where its word vectors come from, which says what ``NetworkSizes`` must hold.
-        columns: which of the 189 MoCap columns (face, hand, head) its ``mocap`` holds.
-        ignores_padding: whether tokens that fill up leave the logits as they are.
+        make: builds it, with random weights from torch's generator.
+        inputs: names of ``forward``'s arguments. Networks with several also take a mask (B, 1) for
+            each, as ``<name>_mask``.
+        optimiser: the one that the paper used for this kind of network.
+        row: its row in the paper's table.
+        embedding: whether its word vectors start at GloVe's or are learned; None without text.
+        columns: first and end of the 189 MoCap columns (face, hand, head) that it takes.
+        ignores_padding: whether its logits do not depend on padding in a text.
     """
 
     make: Callable[[NetworkSizes], nn.Module]
@@ -81,9 +89,9 @@ class TripathiNetwork:
 
 
 def optimiser_of(name: Optimiser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Adadelta with Zeiler's (2012) decay at rate 1, or Adam at 0.001.
+    """Return Adadelta with rate 1 and decay 0.95 (Zeiler 2012), or Adam with rate 0.001.
 
-    The published code names them and no rates; these are the defaults of Keras, which it used.
+    The published code names them without rates; these are the defaults of Keras, which it used.
     """
     if name == "adadelta":
         return torch.optim.Adadelta(parameters, lr=1.0, rho=0.95)
@@ -91,10 +99,14 @@ def optimiser_of(name: Optimiser, parameters: Iterable[nn.Parameter]) -> torch.o
 
 
 def build_network(name: str, sizes: NetworkSizes | None = None) -> nn.Module:
-    """A network by its name in ``NETWORKS``, at the paper's sizes unless others are given.
+    """Return a network by its name in ``NETWORKS``.
+
+    Args:
+        sizes: of its inputs; None takes the paper's.
 
     Raises:
-        ValueError: there is none of that name, or it needs words that ``sizes`` does not hold.
+        ValueError: there is none of that name, or ``sizes`` lacks the vocabulary or word vectors
+            that it needs.
     """
     if name not in NETWORKS:
         raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
@@ -142,7 +154,7 @@ def _pair(
 
 def _trio(make: Callable[[NetworkSizes], nn.Module], row: str) -> TripathiNetwork:
     inputs: tuple[NetworkInput, ...] = ("speech", "tokens", "mocap")
-    return TripathiNetwork(make, inputs, "adam", row, "glove", EVERYTHING, ignores_padding=True)
+    return TripathiNetwork(make, inputs, "adam", row, "glove", _EVERYTHING, ignores_padding=True)
 
 
 NETWORKS: dict[str, TripathiNetwork] = {
@@ -172,25 +184,25 @@ NETWORKS: dict[str, TripathiNetwork] = {
         ignores_padding=True,
     ),
     "mocap-head-1": _mocap(
-        lambda s: mocap.SmallLstm(mocap.HEAD_COLUMNS), "adadelta", "MoCap head, model 1", HEAD
+        lambda s: mocap.SmallLstm(mocap.HEAD_COLUMNS), "adadelta", "MoCap head, model 1", _HEAD
     ),
     "mocap-head-2": _mocap(
-        lambda s: mocap.SmallDense(mocap.HEAD_COLUMNS, s.rows), "adam", "MoCap head, model 2", HEAD
+        lambda s: mocap.SmallDense(mocap.HEAD_COLUMNS, s.rows), "adam", "MoCap head, model 2", _HEAD
     ),
     "mocap-hand-1": _mocap(
-        lambda s: mocap.SmallLstm(mocap.HAND_COLUMNS), "adadelta", "MoCap hand, model 1", HAND
+        lambda s: mocap.SmallLstm(mocap.HAND_COLUMNS), "adadelta", "MoCap hand, model 1", _HAND
     ),
     "mocap-hand-2": _mocap(
-        lambda s: mocap.SmallDense(mocap.HAND_COLUMNS, s.rows), "adam", "MoCap hand, model 2", HAND
+        lambda s: mocap.SmallDense(mocap.HAND_COLUMNS, s.rows), "adam", "MoCap hand, model 2", _HAND
     ),
-    "mocap-face-1": _mocap(lambda s: mocap.Face1(), "adadelta", "MoCap face, model 1", FACE),
-    "mocap-face-2": _mocap(lambda s: mocap.Face2(s.rows), "adam", "MoCap face, model 2", FACE),
-    "mocap-face-3": _mocap(lambda s: mocap.Face3(s.rows), "adam", "MoCap face, model 3", FACE),
+    "mocap-face-1": _mocap(lambda s: mocap.Face1(), "adadelta", "MoCap face, model 1", _FACE),
+    "mocap-face-2": _mocap(lambda s: mocap.Face2(s.rows), "adam", "MoCap face, model 2", _FACE),
+    "mocap-face-3": _mocap(lambda s: mocap.Face3(s.rows), "adam", "MoCap face, model 3", _FACE),
     "mocap-combined-3": _mocap(
         lambda s: mocap.Face3(s.rows, mocap.ALL_COLUMNS),
         "adam",
         "MoCap combined, model 3",
-        EVERYTHING,
+        _EVERYTHING,
     ),
     "text-speech-1": _pair(
         lambda s: combined.TextSpeech1(s.words(), s.frames, s.length),

@@ -1,6 +1,7 @@
-"""Two LSTMs, one on the other, as most networks of Tripathi and Beigi (2018) begin.
+"""Two stacked LSTMs, with which most networks of Tripathi and Beigi (2018) begin.
 
-Knows: sequences in, the last state out. Refuses to know: what the sequences are, and classes.
+Knows: sequences in, the last output out.
+Refuses to know: what the sequences are, and classes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 
 class StackedLstm(nn.Module):
-    """An LSTM over the outputs of another; what comes out is the upper one's last output.
+    """An LSTM over the outputs of another one.
 
     Args:
         inputs: D, numbers in a step.
@@ -24,7 +25,10 @@ class StackedLstm(nn.Module):
         self.upper = nn.LSTM(lower, upper, batch_first=True)
 
     def forward(self, sequences: Tensor | PackedSequence) -> Tensor:
-        """The last output (B, U) over sequences (B, T, D), each at its own length if packed."""
+        """Return the upper LSTM's last outputs (B, U) for sequences (B, T, D).
+
+        A packed sequence ends where its own length says.
+        """
         _, (hidden, _) = self.upper(self.lower(sequences)[0])  # (1, B, U)
         last: Tensor = hidden[-1]
         return last

@@ -3,10 +3,9 @@
 Knows: 100 rows of 34 short-term descriptors in, logits of four classes out.
 Refuses to know: sound, training, and the other modalities.
 
-What the description leaves open: utterances shorter than 100 rows are filled up with zero rows,
-and no network is told which these are, so none ignores them. No dropout is stated, so there is
-none. The softmax over four classes belongs to the loss. Adadelta for the LSTMs, Adam for the dense
-one.
+The paper leaves some things open. Here, utterances shorter than 100 rows end in rows of zeros,
+which no network ignores. There is no dropout, as none is stated. The softmax over the four classes
+is part of the loss. The LSTMs are trained with Adadelta, the dense network with Adam.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ CLASS_COUNT = 4
 
 
 class Speech1(nn.Module):
-    """Dense 1024-512-256 on all rows in one.
+    """Dense 1024-512-256 on all rows, flattened.
 
     Args:
         frames: T, rows of an utterance.
@@ -42,7 +41,7 @@ class Speech1(nn.Module):
         )
 
     def forward(self, speech: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, 34)."""
+        """Return the logits (B, 4) of utterances (B, T, 34)."""
         logits: Tensor = self.layers(speech)
         return logits
 
@@ -56,16 +55,19 @@ class Speech2(nn.Module):
         self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, CLASS_COUNT))
 
     def forward(self, speech: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, 34)."""
+        """Return the logits (B, 4) of utterances (B, T, 34)."""
         logits: Tensor = self.head(self.lstm(speech))
         return logits
 
 
 class AttentiveSpeech(nn.Module):
-    """LSTM 128 and attention LSTM 128; what comes out is all states of the latter in one.
+    """LSTM 128 and attention LSTM 128.
 
     Args:
-        bidirectional: both run both ways, which makes 256 of each 128.
+        bidirectional: both are bidirectional and have 256 outputs in place of 128.
+
+    Attributes:
+        width: length of a state that comes out.
     """
 
     def __init__(self, *, bidirectional: bool = False) -> None:
@@ -76,7 +78,7 @@ class AttentiveSpeech(nn.Module):
         self.decoder = decoder(self.width, 128)
 
     def forward(self, speech: Tensor) -> Tensor:
-        """States (B, T * width) of utterances (B, T, 34)."""
+        """Return all states of the attention LSTM, flattened (B, T * width), for (B, T, 34)."""
         states: Tensor = self.decoder(self.encoder(speech)[0])  # (B, T, width)
         return states.flatten(1)
 
@@ -86,7 +88,7 @@ class Speech3(nn.Module):
 
     Args:
         frames: T, rows of an utterance.
-        bidirectional: both LSTMs run both ways, as ``Speech4`` has them.
+        bidirectional: whether both LSTMs are, as in ``Speech4``.
     """
 
     def __init__(self, frames: int = FRAMES, *, bidirectional: bool = False) -> None:
@@ -96,13 +98,13 @@ class Speech3(nn.Module):
         self.head = nn.Sequential(nn.Linear(width, 512), nn.ReLU(), nn.Linear(512, CLASS_COUNT))
 
     def forward(self, speech: Tensor) -> Tensor:
-        """Logits (B, 4) of utterances (B, T, 34)."""
+        """Return the logits (B, 4) of utterances (B, T, 34)."""
         logits: Tensor = self.head(self.attentive(speech))
         return logits
 
 
 class Speech4(Speech3):
-    """As 3, both LSTMs bidirectional.
+    """As network 3, with both LSTMs bidirectional.
 
     Args:
         frames: T, rows of an utterance.

@@ -1,19 +1,18 @@
 """The three text networks of Tripathi and Beigi (2018).
 
-Knows: 500 token numbers in, logits of four classes out; 0 fills up.
-Refuses to know: which word has which number, and the files that word vectors come in.
+Knows: 500 token numbers in, logits of four classes out; number 0 is padding.
+Refuses to know: which word has which number, and files of word vectors.
 
-What the description leaves open:
+The paper leaves some things open. Here:
 
-- GloVe's vectors are where training starts, not frozen: the published code trains them, and the
-  words of acted scenes are few enough to move. The row of what fills up is zeros and stays so.
-- The recurrent networks ignore what fills up, wherever it stands: they step over the words alone,
-  which takes a few steps instead of 500 and gives the same answer to the same words. A text without
-  any word is one step of zeros.
-- The convolutional network sees where in its 500 places the words stand, as a flattened
-  convolution must; what fills up is vectors of zeros to it. Its convolutions keep the length, and
-  dropout stands before each ReLU and around the dense layer, as in the published code.
-- Adadelta for the LSTMs, Adam for the convolutions.
+- GloVe's vectors are not frozen; training starts from them, as in the published code. The vector of
+  padding is zeros and stays so.
+- The recurrent networks skip padding wherever it stands. So they take a few steps instead of 500,
+  and the same words always give the same logits. A text without any word is one step of zeros.
+- The convolutional network depends on where in the 500 places the words stand, because its outputs
+  are flattened; padding is vectors of zeros to it. Its convolutions keep the length. Dropout stands
+  before each ReLU and before and after the dense layer, as in the published code.
+- The LSTMs are trained with Adadelta, the convolutions with Adam.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ _DROPOUT = 0.2
 
 
 def given_embedding(vectors: Tensor) -> nn.Embedding:
-    """A table that starts at given vectors (V, D), a copy of them, and is trained.
+    """Return a trainable table that starts as a copy of word vectors (V, D).
 
     Raises:
-        ValueError: they are no (V, D).
+        ValueError: the vectors are not (V, D).
     """
     if vectors.ndim != 2 or not len(vectors):
         raise ValueError(f"word vectors must be (V, D), not {tuple(vectors.shape)}")
@@ -47,15 +46,15 @@ def given_embedding(vectors: Tensor) -> nn.Embedding:
 
 
 def learned_embedding(vocabulary: int) -> nn.Embedding:
-    """A table (V, 128) that starts at random."""
+    """Return a trainable table (V, 128) that starts at random."""
     return nn.Embedding(vocabulary, LEARNED_DIM, padding_idx=PADDING)
 
 
 class RecurrentText(nn.Module):
-    """Two LSTMs over the words of a text; what comes out is the upper one's last output.
+    """Two stacked LSTMs over the words of a text, without its padding.
 
     Args:
-        embedding: (V, D), of ``given_embedding`` or ``learned_embedding``.
+        embedding: (V, D), from ``given_embedding`` or ``learned_embedding``.
         lower: units of the first LSTM.
         upper: U, units of the second.
     """
@@ -66,10 +65,10 @@ class RecurrentText(nn.Module):
         self.lstm = StackedLstm(embedding.embedding_dim, lower, upper)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """The last output (B, U) of texts (B, T) int64, of any T."""
+        """Return the upper LSTM's last outputs (B, U) for texts (B, T) int64, of any T."""
         word = tokens != PADDING  # (B, T)
         lengths = word.sum(dim=1).clamp(min=1)  # (B,)
-        # A stable sort keeps the words in order and moves them to the front.
+        # A stable sort moves the words to the front and keeps their order.
         order = torch.argsort((~word).to(torch.int8), dim=1, stable=True)
         words = tokens.gather(1, order)[:, : int(lengths.max())]  # (B, W)
         vectors = self.embedding(words)  # (B, W, D)
@@ -88,7 +87,7 @@ class Text1(nn.Module):
     """Four Conv1d of kernel 3 with 256, 128, 64, 32 filters, dense 256; GloVe.
 
     Args:
-        vectors: (V, D), where the embedding starts.
+        vectors: (V, D), word vectors at which the embedding starts.
         length: T, tokens of a text.
     """
 
@@ -109,14 +108,14 @@ class Text1(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (B, 4) of texts (B, T) int64."""
+        """Return the logits (B, 4) of texts (B, T) int64."""
         vectors = self.embedding(tokens)  # (B, T, D)
         logits: Tensor = self.layers(vectors.transpose(1, 2))
         return logits
 
 
 class _RecurrentClassifier(nn.Module):
-    """LSTM 512, LSTM 256, dense 512, on either embedding."""
+    """LSTM 512, LSTM 256, dense 512, with a given or a learned embedding."""
 
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
@@ -124,7 +123,7 @@ class _RecurrentClassifier(nn.Module):
         self.head = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, _CLASS_COUNT))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (B, 4) of texts (B, T) int64, of any T."""
+        """Return the logits (B, 4) of texts (B, T) int64, of any T."""
         logits: Tensor = self.head(self.text(tokens))
         return logits
 
@@ -133,7 +132,7 @@ class Text2(_RecurrentClassifier):
     """LSTM 512, LSTM 256, dense 512; GloVe.
 
     Args:
-        vectors: (V, D), where the embedding starts.
+        vectors: (V, D), word vectors at which the embedding starts.
     """
 
     def __init__(self, vectors: Tensor) -> None:
@@ -141,10 +140,10 @@ class Text2(_RecurrentClassifier):
 
 
 class Text3(_RecurrentClassifier):
-    """As 2, with embeddings of 128 numbers learned from nothing.
+    """As network 2, with learned embeddings of 128 numbers.
 
     Args:
-        vocabulary: V, how many token numbers there are, with those of filling up and unknown words.
+        vocabulary: V, how many token numbers there are, padding and unknown included.
     """
 
     def __init__(self, vocabulary: int) -> None:

@@ -1,7 +1,7 @@
-"""How classes of utterances follow one another in a dialogue.
+"""A bigram of classes: how likely each class of utterance follows each other one in a dialogue.
 
-Knows: labels of dialogues, and the best path of classes through one (Viterbi).
-Refuses to know: what the utterances' own scores come from.
+Knows: labels of dialogues, and the best path of classes through a dialogue (Viterbi).
+Refuses to know: where the utterances' own scores come from.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from affectstream_models.woellmer.inputs import UNLABELLED, Floats, Labels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassBigram:
-    """The first-order language model of classes over a dialogue, add-one smoothed.
+    """A first-order language model of classes, with add-one smoothing.
 
     Attributes:
         start: (C,), log probabilities of the first utterance's class.
-        follow: (C, C), log probabilities of a class (column) after a class (row).
+        follow: (C, C), log probabilities of a class (column) after another (row).
     """
 
     start: Floats
@@ -28,7 +28,7 @@ class ClassBigram:
 
     @classmethod
     def fit(cls, labels: Sequence[Labels], classes: int) -> ClassBigram:
-        """Count the first classes and the pairs of neighbours, those of no class left out."""
+        """Return the bigram of dialogues with these labels; pairs with no label are not counted."""
         start = np.ones(classes)
         follow = np.ones((classes, classes))
         for dialogue in labels:
@@ -39,13 +39,14 @@ class ClassBigram:
         return cls(np.log(start / start.sum()), np.log(follow / follow.sum(axis=1, keepdims=True)))
 
     def best_paths(self, scores: Floats, weight: float) -> Floats:
-        """(U, C), of the best path of classes that passes each class at each utterance.
+        """Return, for each utterance and class, the score of the best path through it, (U, C).
 
-        Viterbi there and back. The highest of each row is on the best path of all.
+        The highest one of each row lies on the best path of all. It is computed by Viterbi's
+        algorithm in both directions.
 
         Args:
             scores: (U, C), log likelihoods.
-            weight: of the language model's logarithms.
+            weight: what the bigram's logarithms are multiplied by.
         """
         start, follow = weight * self.start, weight * self.follow
         there, back = np.zeros_like(scores), np.zeros_like(scores)

@@ -1,11 +1,10 @@
-"""Hidden Markov models with Gaussian states, many sequences at once.
+"""Hidden Markov models with Gaussian states, for many sequences at once.
 
-Knows: hmmlearn's model and its Baum-Welch, and how the step of all sequences is taken together.
+Knows: hmmlearn's model and its Baum-Welch training, and how many sequences are stepped together.
 Refuses to know: what the frames are, and classes.
 
-hmmlearn goes through one sequence after another, some 0.3 ms for each however short it is. Here a
-frame of many sequences is stepped as one row of numbers; what comes out is the same but for the
-last digits.
+hmmlearn goes through one sequence after the other, which takes some 0.3 ms for each, however short.
+Here the frames of many sequences are stepped together. The results are the same but for rounding.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from sklearn.cluster import KMeans
 _Floats = NDArray[np.float64]
 
 _BLOCK = 512
-"""Sequences that are stepped together; the longest come first, so that few rows are filled up."""
+"""Sequences that are stepped together. They are sorted by length, so there is little padding."""
 
-ENOUGH_FRAMES = 10_000
-"""The k-means that the states start from sees no more of a class, drawn by the seed."""
+_ENOUGH_FRAMES = 10_000
+"""The most frames of a class that are given to k-means, which finds the states' first means."""
 
 
 class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
-    """hmmlearn's ``GaussianHMM``, which goes through blocks of sequences, not one by one."""
+    """hmmlearn's ``GaussianHMM``, with many sequences stepped together."""
 
     @classmethod
     def of(cls, parameters: Mapping[str, _Floats]) -> BatchedGaussianHmm:
-        """A model of these ``parameters``, which need no training."""
+        """Return the model with these parameters, as ``parameters`` returns them."""
         states, columns = parameters["means"].shape
         model = cls(states, covariance_type="diag", init_params="")
         model.n_features = columns
@@ -42,7 +41,7 @@ class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
         return model
 
     def parameters(self) -> dict[str, _Floats]:
-        """Chances (S,) and (S, S), means and variances (S, D)."""
+        """Return ``start_chances`` (S,), ``transitions`` (S, S), means and variances (S, D)."""
         return {
             "start_chances": self.startprob_,
             "transitions": self.transmat_,
@@ -51,11 +50,11 @@ class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
         }
 
     def log_likelihoods(self, frames: _Floats, lengths: Sequence[int]) -> _Floats:
-        """Log likelihood (N,) of each sequence; one without frames has 0.
+        """Return the log likelihoods (N,) of N sequences; one without frames has 0.
 
         Args:
-            frames: of all sequences, one after the other.
-            lengths: N, of each.
+            frames: (sum of lengths, D), of all sequences one after the other.
+            lengths: of the N sequences.
         """
         emitted = self._compute_log_likelihood(frames)
         found = np.zeros(len(lengths))
@@ -84,13 +83,13 @@ class BatchedGaussianHmm(GaussianHMM):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Block:
-    """Some sequences, the longest first.
+    """Sequences that are stepped together, the longest first.
 
     Attributes:
-        sequences: (B,) their numbers.
-        frames: (B, T) rows of their frames; 0 where a sequence has ended.
-        known: (B, T) where it has not.
-        going: (T,) how many still go on at each time; these are the first.
+        sequences: (B,), their numbers.
+        frames: (B, T), the rows of their frames; 0 where a sequence has ended.
+        known: (B, T), False where a sequence has ended.
+        going: (T,), how many sequences have a frame at each time; they are the first rows.
     """
 
     sequences: NDArray[np.intp]
@@ -101,12 +100,15 @@ class _Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Passed:
-    """What the forward pass leaves.
+    """The results of the forward pass.
 
     Attributes:
-        emission: (B, T, S) likelihoods, over the frame's largest.
-        forward: (B, T, S) states given the frames so far; zero where a sequence has ended.
-        scale: (B, T) likelihood of the frame given those before it, over the same; 1 there.
+        emission: (B, T, S), likelihoods of a frame in each state, divided by the largest of them.
+        forward: (B, T, S), probabilities of the states given the frames so far; 0 where a sequence
+            has ended.
+        scale: (B, T), likelihood of a frame given those before it, divided by the same number; 1
+            where a sequence has ended.
+        log_likelihoods: (B,), of the whole sequences.
     """
 
     emission: _Floats
@@ -143,7 +145,7 @@ def _forward(model: Any, block: _Block, emitted: _Floats) -> _Passed:
 
 
 def _backward(model: Any, block: _Block, passed: _Passed) -> _Floats:
-    """(B, T, S), by which the forward pass becomes the states given all frames."""
+    """Return factors (B, T, S): ``forward`` times them is the states given all frames."""
     behind = np.ones_like(passed.emission)
     for time in range(len(block.going) - 2, -1, -1):
         going = block.going[time + 1]
@@ -153,7 +155,7 @@ def _backward(model: Any, block: _Block, passed: _Passed) -> _Floats:
 
 
 def _transitions(model: Any, block: _Block, passed: _Passed, behind: _Floats) -> _Floats:
-    """(S, S), how often each state followed each other."""
+    """Return how often each state (column) is expected to follow each state (row), (S, S)."""
     arrived = passed.emission * behind / passed.scale[..., None] * block.known[..., None]
     pairs: _Floats = np.einsum("bti,btj->ij", passed.forward[:, :-1], arrived[:, 1:], optimize=True)
     counts: _Floats = model.transmat_ * pairs
@@ -161,9 +163,16 @@ def _transitions(model: Any, block: _Block, passed: _Passed, behind: _Floats) ->
 
 
 def middles_of(frames: _Floats, count: int, seed: int) -> _Floats:
-    """Return where k-means finds the middles of the frames, of not more than it needs to see."""
-    if len(frames) > ENOUGH_FRAMES:
-        chosen = np.random.default_rng(seed).choice(len(frames), ENOUGH_FRAMES, replace=False)
+    """Return ``count`` means of frames (n, D), found by k-means.
+
+    Of more than ``_ENOUGH_FRAMES``, k-means is given a random part, as long as enough of these
+    differ.
+
+    Args:
+        seed: of the random part and of k-means.
+    """
+    if len(frames) > _ENOUGH_FRAMES:
+        chosen = np.random.default_rng(seed).choice(len(frames), _ENOUGH_FRAMES, replace=False)
         some = frames[np.sort(chosen)]
         frames = some if distinct_count(some, count) == count else frames
     middles: _Floats = KMeans(count, n_init=3, random_state=seed).fit(frames).cluster_centers_
@@ -171,7 +180,7 @@ def middles_of(frames: _Floats, count: int, seed: int) -> _Floats:
 
 
 def distinct_count(frames: _Floats, enough: int) -> int:
-    """How many frames differ, counted up to ``enough``."""
+    """Return how many different frames there are, counted up to ``enough``."""
     count = 0
     while len(frames) and count < enough:
         frames = frames[(frames != frames[0]).any(axis=1)]

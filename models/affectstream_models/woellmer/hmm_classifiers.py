@@ -1,20 +1,18 @@
-"""The classifiers of Woellmer et al. (2010) that are HMMs: alone, and with a language model.
+"""The HMM classifiers of Wöllmer et al. (2010): one HMM per class, without and with a bigram.
 
 Knows: dialogues of utterances in order, and a class for each utterance in training.
-Refuses to know: what the numbers are (voice, face, or both are just other columns), normalisation,
-folds, and scores.
+Refuses to know: what the columns are (voice, face or both), normalisation, folds, and scores.
 
-All, and the SVM, have one shape. ``fit(dialogues, labels)`` takes as many lists of labels as
-dialogues, each label 0..C-1 or ``UNLABELLED``, and returns the classifier;
-``predict_proba(dialogue)`` gives (U, C), rows that sum to one. What was learnt is arrays by name,
-as a network's is tensors: ``state_dict()`` gives them, to be kept as safetensors, and
-``load_state_dict`` takes them.
+These classifiers and the SVM have the same methods. ``fit(dialogues, labels)`` takes one array of
+labels per dialogue, each 0..C-1 or ``UNLABELLED``, and returns the classifier.
+``predict_proba(dialogue)`` returns (U, C), rows that sum to 1. ``state_dict()`` returns what was
+learned as arrays by name, for a safetensors file; ``load_state_dict`` takes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,43 +32,22 @@ from affectstream_models.woellmer.inputs import (
     width_of,
 )
 
-ClassifierState = Mapping[str, NDArray[Any]]
-"""Arrays by name."""
-
-
-class DialogueClassifier(Protocol):
-    """What all of them do."""
-
-    def fit(self, dialogues: Sequence[Any], labels: Sequence[ArrayLike]) -> Self:
-        """Learn from training dialogues, from the start each time."""
-        ...
-
-    def predict_proba(self, dialogue: Any) -> Floats:
-        """Probabilities (U, C) of the classes of each utterance."""
-        ...
-
-    def state_dict(self) -> ClassifierState:
-        """What was learnt, as arrays by name."""
-        ...
-
-    def load_state_dict(self, state: ClassifierState) -> None:
-        """Take what another of the same classes has learnt."""
-        ...
+_State = Mapping[str, NDArray[Any]]
 
 
 class HmmClassifier:
-    """One HMM per class, each utterance on its own, all classes as likely before.
+    """One HMM per class. Utterances are classified on their own, with equal priors.
 
-    Each has fully connected states of one Gaussian with a diagonal covariance, and is trained by
-    Baum-Welch from a k-means start. Each transition counts once more than was seen, so that none
-    is impossible. A dialogue is U arrays (n_i, D) of frames; one without frames, (0, D), teaches
-    nothing, and is as likely in any class.
+    The states are fully connected; each is a Gaussian with a diagonal covariance. They are trained
+    by Baum-Welch from means found by k-means. Every transition counts once more than it was seen,
+    so that none is impossible. A dialogue is U arrays (n_i, D) of frames. An utterance without
+    frames, (0, D), is not learned from, and has the same probability in every class.
 
     Args:
         classes: C.
-        states: of each HMM; 3 in Woellmer et al. (2010).
+        states: of each HMM; 3 in Wöllmer et al. (2010).
         iterations: of Baum-Welch, at most.
-        seed: of the k-means.
+        seed: of k-means.
 
     Raises:
         ValueError: fewer than two classes; in ``fit``, no utterance or too few frames of a class,
@@ -119,7 +96,7 @@ class HmmClassifier:
         return model.fit(frames, [len(sequence) for sequence in sequences])
 
     def log_likelihoods(self, dialogue: Sequence[ArrayLike]) -> Floats:
-        """(U, C), of each utterance in each class's HMM."""
+        """Return the log likelihoods (U, C) of each utterance under each class's HMM."""
         if not self._models:
             raise ValueError("not fitted")
         utterances = [checked_rows(utterance) for utterance in dialogue]
@@ -132,18 +109,18 @@ class HmmClassifier:
         return np.stack([m.log_likelihoods(frames, lengths) for m in self._models], axis=1)
 
     def predict_proba(self, dialogue: Sequence[ArrayLike]) -> Floats:
-        """Probabilities (U, C); no utterance's depend on another's."""
+        """Return the classes' probabilities (U, C)."""
         return softmax(self.log_likelihoods(dialogue))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Each class's HMM: what ``BatchedGaussianHmm.parameters`` has, with C in front."""
+        """Return the HMMs: the arrays of ``BatchedGaussianHmm.parameters``, stacked by class."""
         if not self._models:
             raise ValueError("not fitted")
         each = [model.parameters() for model in self._models]
         return {name: np.stack([one[name] for one in each]) for name in each[0]}
 
-    def load_state_dict(self, state: ClassifierState) -> None:
-        """Take the HMMs of another."""
+    def load_state_dict(self, state: _State) -> None:
+        """Take the HMMs of another classifier."""
         count, self.states, self._width = state["means"].shape
         _check_same(count, self.classes)
         self._models = [
@@ -153,19 +130,18 @@ class HmmClassifier:
 
 
 class HmmLanguageModelClassifier:
-    """An HMM per class, and a class bigram over the dialogue.
+    """An HMM per class, and a bigram of classes over the dialogue.
 
-    The classes of a dialogue are those of the best path through it (Viterbi), so each estimate has
-    seen all the dialogue, later utterances as well. An utterance's probabilities are the softmax
-    over classes of the best path that passes each, so the most probable ones are that path.
-    Dialogues, arguments and errors are those of ``HmmClassifier``.
+    Each estimate uses the whole dialogue, later utterances too: an utterance's probabilities are
+    the softmax over the scores of the best paths through each class (Viterbi). So its most probable
+    class lies on the best path of all. Dialogues and arguments are those of ``HmmClassifier``.
 
     Args:
-        weight: of the language model against the frames; with many frames in an utterance, more
-            than 1. It may be set after training, on development data; 0 leaves the HMMs alone.
+        weight: of the bigram against the HMMs. Utterances with many frames need more than 1. It may
+            be set after training, on development data; 0 ignores the bigram.
 
     Raises:
-        ValueError: ``weight`` is negative or not finite, and what ``HmmClassifier`` raises.
+        ValueError: ``weight`` is negative or not finite; else as for ``HmmClassifier``.
     """
 
     def __init__(
@@ -183,7 +159,7 @@ class HmmLanguageModelClassifier:
 
     @property
     def weight(self) -> float:
-        """Of the language model against the frames."""
+        """Weight of the bigram against the HMMs."""
         return self._weight
 
     @weight.setter
@@ -193,7 +169,7 @@ class HmmLanguageModelClassifier:
         self._weight = weight
 
     def fit(self, dialogues: Sequence[Sequence[ArrayLike]], labels: Sequence[ArrayLike]) -> Self:
-        """Train the HMMs, and count the bigram."""
+        """Train the HMMs and count the bigram."""
         self.hmm.fit(dialogues, labels)
         checked = checked_labels(
             labels, [len(dialogue) for dialogue in dialogues], self.hmm.classes
@@ -202,20 +178,20 @@ class HmmLanguageModelClassifier:
         return self
 
     def predict_proba(self, dialogue: Sequence[ArrayLike]) -> Floats:
-        """Probabilities (U, C); the most probable of each row make the best path."""
+        """Return the classes' probabilities (U, C)."""
         if self.bigram is None:
             raise ValueError("not fitted")
         return softmax(self.bigram.best_paths(self.hmm.log_likelihoods(dialogue), self.weight))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """The HMMs, the bigram's ``start`` and ``follow``, and its ``weight``."""
+        """Return the HMMs' arrays, the bigram's ``start`` and ``follow``, and its ``weight``."""
         if self.bigram is None:
             raise ValueError("not fitted")
         own = {"start": self.bigram.start, "follow": self.bigram.follow}
         return {**self.hmm.state_dict(), **own, "weight": np.array([self.weight])}
 
-    def load_state_dict(self, state: ClassifierState) -> None:
-        """Take the HMMs, the bigram and its weight of another."""
+    def load_state_dict(self, state: _State) -> None:
+        """Take the HMMs, the bigram and its weight of another classifier."""
         own = {"start", "follow", "weight"}
         self.hmm.load_state_dict({k: rows for k, rows in state.items() if k not in own})
         self.bigram = ClassBigram(state["start"], state["follow"])

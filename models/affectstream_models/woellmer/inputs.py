@@ -1,7 +1,7 @@
-"""What the classifiers without networks are given: rows of numbers, and labels of utterances.
+"""Checks of what the HMM and SVM classifiers are given: rows of numbers and labels.
 
-Knows: all that may be wrong with them.
-Refuses to know: what is learnt from them.
+Knows: what may be wrong with them.
+Refuses to know: what is learned from them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 UNLABELLED = -1
-"""An utterance of no class: nothing is learnt from it, and it parts the pairs of the bigram."""
+"""Label of an utterance without a class. It is not learned from, and is in no pair of a bigram."""
 
 
 def checked_count(classes: int) -> int:
-    """How many classes.
+    """Return ``classes``.
 
     Raises:
-        ValueError: fewer than two.
+        ValueError: there are fewer than two.
     """
     if classes < 2:
         raise ValueError(f"needs at least two classes, not {classes}")
@@ -30,10 +30,10 @@ def checked_count(classes: int) -> int:
 
 
 def checked_rows(utterance: ArrayLike) -> Floats:
-    """Rows (n, D) of numbers.
+    """Return an utterance as float64 rows (n, D).
 
     Raises:
-        ValueError: another shape, or numbers that are not finite.
+        ValueError: it has another shape, or numbers that are not finite.
     """
     frames = np.asarray(utterance, dtype=np.float64)
     if frames.ndim != 2 or frames.shape[1] < 1:
@@ -44,10 +44,10 @@ def checked_rows(utterance: ArrayLike) -> Floats:
 
 
 def width_of(tables: Sequence[Floats]) -> int:
-    """D, of tables (n, D).
+    """Return D, the number of columns of all tables (n, D).
 
     Raises:
-        ValueError: they differ.
+        ValueError: they differ, or there is no table.
     """
     widths = {int(table.shape[1]) for table in tables}
     if len(widths) != 1:
@@ -56,10 +56,15 @@ def width_of(tables: Sequence[Floats]) -> int:
 
 
 def checked_labels(labels: Sequence[ArrayLike], lengths: list[int], classes: int) -> list[Labels]:
-    """Each dialogue's labels (U,), after all that may be wrong with them.
+    """Return each dialogue's labels (U,).
+
+    Args:
+        labels: one array per dialogue, of 0..C-1 or ``UNLABELLED``.
+        lengths: numbers of utterances of the dialogues.
+        classes: C.
 
     Raises:
-        ValueError: they do not fit the dialogues, are no classes, or lack one.
+        ValueError: they do not fit the dialogues, are not classes, or a class has no utterance.
     """
     if len(labels) != len(lengths) or not lengths:
         raise ValueError(f"{len(lengths)} dialogues with {len(labels)} lists of labels")
@@ -81,7 +86,7 @@ def checked_labels(labels: Sequence[ArrayLike], lengths: list[int], classes: int
 
 
 def softmax(scores: Floats) -> Floats:
-    """Powers of each row (U, C), over their sum."""
+    """Return the softmax of each row (U, C)."""
     if not len(scores):
         return scores
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))

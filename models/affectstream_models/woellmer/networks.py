@@ -1,11 +1,11 @@
-"""The recurrent networks of Woellmer et al. (2010): an LSTM and a BLSTM over a dialogue.
+"""The recurrent network of Wöllmer et al. (2010): an LSTM or BLSTM over a dialogue.
 
-Knows: functionals of the utterances of a dialogue, in order, and logits for each of them.
-Refuses to know: what the functionals are, which were chosen, training, and streams; a BLSTM that
-revises its estimates as utterances arrive is in ``context``.
+Knows: functionals of a dialogue's utterances in order, and logits for each of them.
+Refuses to know: what the functionals are, which were selected, training, and streams. (``context``
+has a BLSTM that revises its estimates as utterances arrive.)
 
-What differs from theirs: the cells have no peepholes, which torch's LSTM lacks. The softmax over
-the classes belongs to the loss. Their outputs are read at all utterances, of both speakers.
+Unlike theirs, the cells have no peepholes, because torch's LSTM has none. The softmax over the
+classes is part of the loss. There is an output for every utterance, of both speakers.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-CELLS = 128
-NOISE = 0.6
+_CELLS = 128
+_NOISE = 0.6
 
 
 class DialogueLstm(nn.Module):
-    """LSTM of 128 cells from utterance to utterance: an estimate knows what came before.
+    """An LSTM from utterance to utterance, or a BLSTM.
+
+    An LSTM's estimate depends on the utterance and those before it, a BLSTM's on all of them.
 
     Args:
-        inputs: D, functionals of an utterance, brought to mean 0 and deviation 1.
+        inputs: D, functionals of an utterance, normalised to mean 0 and deviation 1.
         classes: C.
-        cells: H, of each direction.
+        cells: H, in each direction.
         noise: deviation of the Gaussian noise that is added to the inputs in training.
-        bidirectional: a second LSTM runs from the end, as ``DialogueBlstm`` has it.
+        bidirectional: whether a second LSTM runs from the end: a BLSTM.
 
     Raises:
         ValueError: ``noise`` is negative.
@@ -37,8 +39,8 @@ class DialogueLstm(nn.Module):
         inputs: int,
         classes: int,
         *,
-        cells: int = CELLS,
-        noise: float = NOISE,
+        cells: int = _CELLS,
+        noise: float = _NOISE,
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
@@ -49,15 +51,16 @@ class DialogueLstm(nn.Module):
         self.head = nn.Linear(cells * (2 if bidirectional else 1), classes)
 
     def forward(self, functionals: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Logits (B, U, C) of dialogues (B, U, D), zero where the mask is not set.
+        """Return the logits (B, U, C) of B dialogues; 0 where the mask is False.
 
         Args:
-            functionals: (B, U, D); what stands where the mask is not set changes nothing.
-            mask: (B, U) bool, set for a dialogue's utterances, which come first; None for all.
+            functionals: (B, U, D); values where the mask is False have no effect.
+            mask: (B, U) bool, True for the utterances of a dialogue, which come first; None if all
+                dialogues have U.
 
         Raises:
-            ValueError: a mask of another shape, with no utterance in a dialogue, or with one after
-                a gap.
+            ValueError: the mask has another shape or type, or a dialogue has no utterance or a gap
+                between them.
         """
         if mask is None:
             mask = torch.ones(functionals.shape[:2], dtype=torch.bool, device=functionals.device)
@@ -72,27 +75,8 @@ class DialogueLstm(nn.Module):
         return logits.masked_fill(~mask.unsqueeze(2), 0.0)
 
 
-class DialogueBlstm(DialogueLstm):
-    """BLSTM of 128 and 128 cells: an estimate knows the whole dialogue.
-
-    Args:
-        inputs: D, functionals of an utterance, brought to mean 0 and deviation 1.
-        classes: C.
-        cells: H, of each direction.
-        noise: deviation of the Gaussian noise that is added to the inputs in training.
-
-    Raises:
-        ValueError: ``noise`` is negative.
-    """
-
-    def __init__(
-        self, inputs: int, classes: int, *, cells: int = CELLS, noise: float = NOISE
-    ) -> None:
-        super().__init__(inputs, classes, cells=cells, noise=noise, bidirectional=True)
-
-
 def _lengths(functionals: Tensor, mask: Tensor) -> Tensor:
-    """(B,), utterances of each dialogue, on the cpu, where packing wants them."""
+    """Return the numbers of utterances (B,), on the CPU, where torch's packing needs them."""
     if mask.dtype != torch.bool or mask.shape != functionals.shape[:2]:
         raise ValueError(
             f"dialogues {tuple(functionals.shape)} want a mask of bools, "

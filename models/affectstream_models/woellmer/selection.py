@@ -1,8 +1,9 @@
-"""Which columns to keep: principal feature analysis, and correlation-based feature selection.
+"""Feature selection: principal feature analysis, and correlation-based feature selection.
 
 Knows: Lu, Cohen, Zhou, Tian (2007), "Feature selection using principal feature analysis"; Hall
-(1999), "Correlation-based feature selection for machine learning", and Hall (2000) for numbers.
-Refuses to know: what the columns are, and which rows are for training; it must be given only those.
+(1999), "Correlation-based feature selection for machine learning", and Hall (2000) for numeric
+columns.
+Refuses to know: what the columns are, and which rows are for training; it is given only those.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from sklearn.cluster import KMeans
 
 _Floats = NDArray[np.float64]
 
-IMPROVEMENT = 1e-5
-"""What a set of columns must add to the best merit, so that rounding alone adds no column."""
-DIGITS = 10
-"""Numbers are compared to so many decimals, so that of two equal columns the first is kept."""
+_IMPROVEMENT = 1e-5
+"""By how much a better set's merit must exceed the best one's, so that rounding adds no column."""
+
+_DIGITS = 10
+"""Decimals to which numbers are compared, so that of two equal columns the first one is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,15 @@ class SelectedColumns:
     """The columns that a selection kept.
 
     Attributes:
-        indices: K of 0..D-1, ascending.
-        width: D, columns of what the selection was fitted on.
+        indices: K numbers of 0..D-1, ascending.
+        width: D, columns of the rows that the selection was fitted on.
     """
 
     indices: tuple[int, ...]
     width: int
 
     def apply(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The kept columns (..., K) of rows (..., D), as a copy of the same type.
+        """Return the kept columns (..., K) of rows (..., D), as a copy.
 
         Raises:
             ValueError: the rows have another number of columns.
@@ -48,15 +50,16 @@ class SelectedColumns:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalFeatureAnalysis:
-    """Columns that stand for the others: no labels needed (Lu et al., 2007).
+    """Keeps columns that represent the others; needs no labels (Lu et al. 2007).
 
-    The loadings of each column on the first principal components, without their signs, are
-    clustered by k-means; of each cluster, the column nearest to its mean is kept. The components
-    are those of the covariance, so columns in different units should be normalised before.
+    The columns' absolute loadings on the first principal components are clustered by k-means. Of
+    each cluster, the column nearest to the mean is kept. The components are those of the
+    covariance, so columns in different units should be normalised first.
 
     Args:
-        count: K, columns to keep; Woellmer et al. (2010) keep 30 of the face.
-        variance: share of the variance that the components must explain; never more than K of them.
+        count: K, columns to keep; Wöllmer et al. (2010) keep 30 of the face.
+        variance: share of the variance that the components must explain; there are never more than
+            K of them.
         seed: of k-means.
 
     Raises:
@@ -77,11 +80,11 @@ class PrincipalFeatureAnalysis:
         """Choose columns from training rows.
 
         Args:
-            features: (N, D), N >= 2; columns that never change are not kept.
+            features: (N, D), N >= 2. Constant columns are never kept.
 
         Raises:
-            ValueError: another shape, a number that is not finite, or fewer than K columns that
-                change.
+            ValueError: the shape is wrong, a number is not finite, or fewer than K columns are not
+                constant.
         """
         rows = _matrix(features)
         changing = np.flatnonzero(_changes(rows))
@@ -96,7 +99,7 @@ class PrincipalFeatureAnalysis:
         return SelectedColumns(tuple(sorted(int(index) for index in kept)), rows.shape[1])
 
     def _loadings(self, rows: _Floats) -> _Floats:
-        """(D', Q), the weights of each column in the Q first components."""
+        """Return the weights of each column in the first Q components, (D', Q)."""
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
         explained = np.cumsum(np.maximum(values[::-1], 0))
         needed = int(np.searchsorted(explained / explained[-1], self.variance - 1e-12)) + 1
@@ -106,16 +109,17 @@ class PrincipalFeatureAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class CorrelationFeatureSelection:
-    """Columns that go with the class and not with one another (Hall, 1999).
+    """Keeps columns that correlate with the class and not with one another (Hall 1999).
 
-    The merit of k columns is k r_cf / sqrt(k + k (k - 1) r_ff), with their mean correlation with
-    the class and the mean among them. Best-first search forwards from none. For columns of numbers
-    the correlations are Pearson's, without sign; with the class, the mean over the classes, each by
-    its share, of that with "is this class" (Hall, 2000). So nothing need be cut into ranges, and
-    what goes with a class in no straight line is not seen. Nothing is drawn.
+    The merit of k columns is k r_cf / sqrt(k + k (k - 1) r_ff), where r_cf is their mean
+    correlation with the class and r_ff their mean correlation with one another. A best-first search
+    adds columns to an empty set. For numeric columns the correlations are absolute values of
+    Pearson's; that with the class is the mean, weighted by the classes' shares, of the correlations
+    with "is of this class" (Hall 2000). Relations that are not linear are not found. The result is
+    not random.
 
     Args:
-        patience: sets that may be extended in turn without a better one before the search ends.
+        patience: how many sets in turn may be extended without finding a better one.
 
     Raises:
         ValueError: ``patience`` is below 1.
@@ -135,8 +139,8 @@ class CorrelationFeatureSelection:
             labels: (N,), class of each row.
 
         Raises:
-            ValueError: another shape, a number that is not finite, a single class, or no column
-                that goes with the class.
+            ValueError: the shape is wrong, a number is not finite, there is a single class, or no
+                column correlates with the class.
         """
         rows = _matrix(features)
         classes = np.asarray(labels)
@@ -159,18 +163,18 @@ def _matrix(features: ArrayLike) -> _Floats:
 
 
 def _changes(rows: _Floats) -> NDArray[np.bool_]:
-    """(D,), exactly: the deviation of equal numbers from their mean need not be zero."""
+    """Return, (D,), which columns are not constant; exact, unlike a deviation of 0."""
     changes: NDArray[np.bool_] = rows.max(axis=0) != rows.min(axis=0)
     return changes
 
 
 def _nearest(points: _Floats, clusters: NDArray[np.int32], means: _Floats) -> NDArray[np.intp]:
-    """Index of the point nearest to the mean of each cluster.
+    """Return the index of the point nearest to the mean of each cluster.
 
     Raises:
-        ValueError: a cluster has no point, as points coincide.
+        ValueError: a cluster has no point, because points coincide.
     """
-    distances = np.round(np.linalg.norm(points - means[clusters], axis=1), DIGITS)
+    distances = np.round(np.linalg.norm(points - means[clusters], axis=1), _DIGITS)
     nearest = []
     for cluster in range(len(means)):
         members = np.flatnonzero(clusters == cluster)
@@ -181,7 +185,7 @@ def _nearest(points: _Floats, clusters: NDArray[np.int32], means: _Floats) -> ND
 
 
 def _correlations(rows: _Floats, labels: NDArray[Any]) -> tuple[_Floats, _Floats]:
-    """(D,) of each column with the class, (D, D) among them; zero where a column never changes."""
+    """Return the correlations with the class, (D,), and among columns, (D, D); 0 for constants."""
     names, shares = np.unique(labels, return_counts=True)
     if len(names) < 2:
         raise ValueError("all rows are of one class")
@@ -202,7 +206,7 @@ def _standardised(rows: _Floats) -> _Floats:
 
 
 def _best_first(with_class: _Floats, among: _Floats, patience: int) -> tuple[int, ...]:
-    """The columns of highest merit that the search meets, ascending; none if none has any."""
+    """Return the columns of highest merit that the search finds, ascending; () if none has any."""
     best: tuple[int, ...] = ()
     best_merit, stale = 0.0, 0
     extended: list[tuple[int, ...]] = []
@@ -216,7 +220,7 @@ def _best_first(with_class: _Floats, among: _Floats, patience: int) -> tuple[int
         for column in candidates:
             heapq.heappush(waiting, (-float(merits[column]), len(extended) - 1, int(column)))
         stale += 1
-        if len(candidates) and merits.max() > best_merit + IMPROVEMENT:
+        if len(candidates) and merits.max() > best_merit + _IMPROVEMENT:
             best_merit, stale = float(merits.max()), 0
             best = tuple(sorted((*chosen, int(np.argmax(merits)))))
         chosen = _next_unseen(waiting, extended, seen)
@@ -224,11 +228,11 @@ def _best_first(with_class: _Floats, among: _Floats, patience: int) -> tuple[int
 
 
 def _merits_with_one_more(chosen: tuple[int, ...], with_class: _Floats, among: _Floats) -> _Floats:
-    """(D,), the merit of ``chosen`` and each other column; zero for those already in it."""
+    """Return the merits, (D,), of ``chosen`` with each other column; 0 for those already in it."""
     members = list(chosen)
-    # k r_cf is a sum over columns; k + k (k - 1) r_ff, one over all pairs with the diagonal of ones
+    # k r_cf is a sum over columns, and k + k (k - 1) r_ff a sum over all pairs and the diagonal.
     total = among[np.ix_(members, members)].sum() + 2 * among[members].sum(axis=0) + 1
-    merits: _Floats = np.round((with_class[members].sum() + with_class) / np.sqrt(total), DIGITS)
+    merits: _Floats = np.round((with_class[members].sum() + with_class) / np.sqrt(total), _DIGITS)
     merits[members] = 0.0
     merits[with_class == 0] = 0.0
     return merits

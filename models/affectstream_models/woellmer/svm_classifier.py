@@ -1,4 +1,4 @@
-"""The classifier of Woellmer et al. (2010) that is an SVM: linear, on functionals, after CFS.
+"""The SVM of Wöllmer et al. (2010): linear, on functionals, after feature selection.
 
 Knows: functionals of utterances, and a class for each in training.
 Refuses to know: what the functionals are, normalisation by speaker, folds, and scores.
@@ -27,17 +27,16 @@ from affectstream_models.woellmer.selection import CorrelationFeatureSelection, 
 
 
 class SvmClassifier:
-    """A linear SVM on functionals, each utterance on its own, after CFS.
+    """A linear SVM on functionals. Utterances are classified on their own.
 
-    Woellmer et al. (2010) train it by SMO, as libsvm does. Columns are chosen and brought to mean 0
-    and deviation 1 by the training rows. A dialogue is (U, D), a row for each utterance. What is
-    called probability is the softmax of the votes of all pairs of classes (of the one margin, for
-    two classes): it says which class, but is not calibrated. Nothing is drawn.
+    It is trained by SMO (libsvm), as in Wöllmer et al. (2010). Columns are selected and normalised
+    to mean 0 and deviation 1 on the training rows. A dialogue is (U, D), a row per utterance. The
+    probabilities are the softmax of the votes of all pairs of classes, or of the only margin for
+    two classes. They rank the classes but are not calibrated. The result is not random.
 
     Args:
         classes: C.
-        complexity: price of a row on the wrong side.
-        selection: how columns are chosen; None keeps all.
+        selection: how columns are selected; None keeps all.
 
     Raises:
         ValueError: fewer than two classes; in ``fit``, no utterance of a class, labels that do not
@@ -49,15 +48,14 @@ class SvmClassifier:
         self,
         classes: int,
         *,
-        complexity: float = 1.0,
         selection: CorrelationFeatureSelection | None = CorrelationFeatureSelection(),  # noqa: B008
     ) -> None:
         self.classes = checked_count(classes)
-        self.complexity, self.selection = complexity, selection
+        self.selection = selection
         self.columns: SelectedColumns | None = None
 
     def fit(self, dialogues: Sequence[ArrayLike], labels: Sequence[ArrayLike]) -> Self:
-        """Choose the columns and train on them."""
+        """Select the columns and train on them."""
         tables = [checked_rows(dialogue) for dialogue in dialogues]
         flat = np.concatenate(checked_labels(labels, [len(t) for t in tables], self.classes))
         width = width_of(tables)
@@ -70,26 +68,26 @@ class SvmClassifier:
         rows = columns.apply(rows)
         mean, deviation = rows.mean(axis=0), rows.std(axis=0)
         deviation = np.where(deviation > 0, deviation, 1.0)
-        machine = SVC(kernel="linear", C=self.complexity).fit((rows - mean) / deviation, classes)
+        machine = SVC(kernel="linear").fit((rows - mean) / deviation, classes)
         self._mean, self._deviation = mean, deviation
         self._weights, self._bias = machine.coef_, machine.intercept_
         self.columns = columns
         return self
 
     def predict_proba(self, dialogue: ArrayLike) -> Floats:
-        """Probabilities (U, C); no utterance's depend on another's."""
+        """Return the classes' probabilities (U, C)."""
         if self.columns is None:
             raise ValueError("not fitted")
         rows = self.columns.apply(checked_rows(dialogue))
         if not len(rows):
             return np.empty((0, self.classes))
         margins = (rows - self._mean) / self._deviation @ self._weights.T + self._bias
-        if self.classes == 2:  # one margin, towards the second
+        if self.classes == 2:  # a single margin, positive for the second class
             return softmax(np.concatenate((np.zeros_like(margins), margins), axis=1))
         return softmax(_votes(margins, self.classes))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """The chosen columns, their scale, and the margin of each pair of classes."""
+        """Return the selected columns, their scale, and the margin of each pair of classes."""
         if self.columns is None:
             raise ValueError("not fitted")
         return {
@@ -102,7 +100,7 @@ class SvmClassifier:
         }
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take the columns and the margins of another."""
+        """Take the columns and margins of another classifier."""
         pairs = self.classes * (self.classes - 1) // 2
         if len(state["bias"]) != pairs:
             raise ValueError(f"{len(state['bias'])} margins are not of {self.classes} classes")
@@ -112,9 +110,12 @@ class SvmClassifier:
 
 
 def _votes(margins: Floats, classes: int) -> Floats:
-    """Votes (U, C) of pairs (U, C (C - 1) / 2), ties broken by how far rows are from the margins.
+    """Return the votes (U, C) of all pairs of classes.
 
-    As scikit-learn makes one number a class of them: less than a third of a vote each way.
+    Ties are broken by the margins, as in scikit-learn: their sums add less than a third of a vote.
+
+    Args:
+        margins: (U, C (C - 1) / 2).
     """
     votes, trust = np.zeros((len(margins), classes)), np.zeros((len(margins), classes))
     for margin, (one, other) in zip(margins.T, combinations(range(classes), 2), strict=True):

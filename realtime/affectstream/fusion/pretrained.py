@@ -76,7 +76,7 @@ class PretrainedModel:
 
     def encode(self, utterances: Sequence[AlignedUtterance]) -> Sequence[Any]:
         """Return each utterance encoded on its own."""
-        from affectstream_models.context.model import UtteranceInputs
+        from affectstream_models.context.values import UtteranceInputs
 
         return self._network.encode(
             [
@@ -101,7 +101,7 @@ class PretrainedModel:
 
     def pack(self, value: Any) -> bytes:
         """Return a state, an encoded utterance or an estimate as bytes."""
-        from affectstream_models.context.packing import pack_value
+        from affectstream_models.context.serialization import pack_value
 
         return pack_value(value)
 
@@ -111,6 +111,6 @@ class PretrainedModel:
         Raises:
             ValueError: the bytes are none of the model's values.
         """
-        from affectstream_models.context.packing import unpack_value
+        from affectstream_models.context.serialization import unpack_value
 
         return unpack_value(packed)

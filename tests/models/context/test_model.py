@@ -15,15 +15,15 @@ from affectstream_models.context.checkpoints import (
     load_pretrained,
     save_context_model,
 )
-from affectstream_models.context.model import (
+from affectstream_models.context.model import StreamingContextModel
+from affectstream_models.context.network import ContextConfig, ContextNetwork
+from affectstream_models.context.values import (
     CONTEXT_CLASSES,
     Encoded,
     ForwardState,
-    StreamingContextModel,
     UtteranceEstimate,
     UtteranceInputs,
 )
-from affectstream_models.context.network import ContextConfig, ContextNetwork
 from affectstream_models.tensor_file import CheckpointError
 from affectstream_models.text.word_encoder import count_ngrams, text_tokens, word_table
 

@@ -19,7 +19,6 @@ from sklearn.svm import SVC
 
 from affectstream_models.woellmer.class_bigram import ClassBigram
 from affectstream_models.woellmer.hmm_classifiers import (
-    DialogueClassifier,
     HmmClassifier,
     HmmLanguageModelClassifier,
 )
@@ -97,7 +96,7 @@ def fitted(training: Talk) -> dict[str, Any]:
     }
 
 
-def accuracy(name: str, model: DialogueClassifier, part: Talk) -> float:
+def accuracy(name: str, model: Any, part: Talk) -> float:
     hits = [
         model.predict_proba(dialogue).argmax(axis=1) == labels
         for dialogue, labels in zip(inputs(name, part), part.labels, strict=True)

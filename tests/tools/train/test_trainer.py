@@ -18,7 +18,7 @@ from affectstream_models.context.batches import collate
 from affectstream_models.context.checkpoints import load_context_model, load_pretrained
 from affectstream_models.context.network import SCALES
 from affectstream_models.context.offline import dialogue_outputs
-from affectstream_models.context.steps import mean_step_scores
+from affectstream_models.context.scores import mean_step_scores
 from affectstream_tools.commands.app import lab
 from affectstream_tools.corpora.sentences import sentences_of
 from affectstream_tools.corpora.splits import (

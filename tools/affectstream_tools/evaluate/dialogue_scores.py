@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from affectstream.core.dialogue.model import CLASSES
 from affectstream.core.dialogue.normalisation import SpeakerNormaliser
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusUtterance
-from affectstream_models.context.model import (
+from affectstream_models.context.model import StreamingContextModel
+from affectstream_models.context.network import SCALES
+from affectstream_models.context.values import (
     CONTEXT_MODALITIES,
-    StreamingContextModel,
     UtteranceEstimate,
     UtteranceInputs,
 )
-from affectstream_models.context.network import SCALES
 from affectstream_tools.metrics import Scores, concordance, score_labels
 from affectstream_tools.train.augmentation import normalised
 

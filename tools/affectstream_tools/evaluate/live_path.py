@@ -30,7 +30,7 @@ from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion, Message
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ, Interval, samples_to_ns
-from affectstream_models.context.model import UtteranceInputs
+from affectstream_models.context.values import UtteranceInputs
 from affectstream_tools.corpora.features.utterance_audio import read_whole_clip
 from affectstream_tools.corpora.labelled_clips import LabelledClip
 

@@ -5,7 +5,8 @@ The shipped weights have seen every scenario, so this protocol trains models of 
 
 from __future__ import annotations
 
-from affectstream_models.context.model import CONTEXT_MODALITIES, StreamingContextModel
+from affectstream_models.context.model import StreamingContextModel
+from affectstream_models.context.values import CONTEXT_MODALITIES
 from affectstream_tools.corpora.splits import hold_out_scenarios, of_sessions
 from affectstream_tools.evaluate.dialogue_scores import (
     DialogueScores,

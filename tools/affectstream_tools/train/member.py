@@ -16,7 +16,7 @@ from torch import Tensor
 from affectstream_models.context.batches import collate
 from affectstream_models.context.memory import memory_width
 from affectstream_models.context.network import (
-    START,
+    CHAIN_START,
     ContextMember,
     UtteranceBatch,
     relations_of,
@@ -162,7 +162,7 @@ def outputs_alone(member: ContextMember, batch: UtteranceBatch) -> Tensor:
     """Return outputs (B, O) of B utterances, each as a dialogue of its own."""
     fused = member.fuse(batch)  # (B, F)
     count = len(fused)
-    chains, starts = torch.arange(count)[:, None].unbind(), torch.full((count,), START)
+    chains, starts = torch.arange(count)[:, None].unbind(), torch.full((count,), CHAIN_START)
     states = [member.run_chain(fused, starts, chains, forward=way) for way in (True, False)]
     width = memory_width(member.config.fused_dim, member.config.memory)
     return member.score(states[0], states[1], fused, fused.new_zeros(count, width))

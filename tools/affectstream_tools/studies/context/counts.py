@@ -15,7 +15,7 @@ from affectstream.corpus.dialogues import CorpusDialogue
 from affectstream_models.context.batches import collate
 from affectstream_models.context.network import CONTEXT_CLASS_COUNT, SCALES, ContextNetwork
 from affectstream_models.context.offline import dialogue_outputs
-from affectstream_models.context.steps import mean_step_scores
+from affectstream_models.context.scores import mean_step_scores
 from affectstream_tools.evaluate.dialogue_scores import LOOK_AHEADS
 from affectstream_tools.metrics import confusion
 from affectstream_tools.train.targets import Fitted, PreparedDialogue, level_of

@@ -22,7 +22,8 @@ from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion
 from affectstream.run.in_process import JoinedMachine, run_together
-from affectstream_models.context.model import CONTEXT_MODALITIES, StreamingContextModel
+from affectstream_models.context.model import StreamingContextModel
+from affectstream_models.context.values import CONTEXT_MODALITIES
 from affectstream_tools.evaluate.dialogue_scores import inputs_of
 from affectstream_tools.studies.context.counts import SCORED_PARTS
 

@@ -3,8 +3,8 @@
 Knows: the fields of each value, and how a tensor's numbers are kept.
 Refuses to know: files, dialogues, and weights.
 
-A value that has other fields than these is refused; whoever changes a field of a value changes it
-here too. Numbers come back equal to the last digit.
+A value with other fields is refused, so a new field of a value must be added here too. Numbers are
+kept exactly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from affectstream_models.context.values import Encoded, ForwardState, UtteranceE
 
 
 class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
-    """float32 values in C order."""
+    """An array of float32 in C order."""
 
     shape: tuple[int, ...]
     data: bytes

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from affectstream_models.context.checkpoints import load_pretrained
-from affectstream_models.context.model import StreamingContextModel, UtteranceInputs
-from affectstream_models.context.packing import pack_value, unpack_value
+from affectstream_models.context.model import StreamingContextModel
+from affectstream_models.context.serialization import pack_value, unpack_value
+from affectstream_models.context.values import UtteranceInputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
