@@ -6,7 +6,6 @@ Nothing here sleeps blindly: whoever waits says for what, and until when.
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,24 +32,6 @@ from affectstream.messages import (
 
 DEADLINE_S = 40.0
 SPAWN = multiprocessing.get_context("spawn")
-
-
-def free_address() -> str:
-    """Return an address on loopback whose three ports are free just now."""
-    for _ in range(100):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            if port > 65_000:
-                continue
-            try:
-                for offset in (1, 2):
-                    with socket.socket() as other:
-                        other.bind(("127.0.0.1", port + offset))
-            except OSError:
-                continue
-            return f"tcp://127.0.0.1:{port}"
-    raise AssertionError("no three neighbouring ports are free")
 
 
 def opened(source: str = "mic.anna", session: str = "s1") -> StreamOpened:

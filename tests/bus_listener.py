@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,17 +35,3 @@ class Listener:
 
     def close(self) -> None:
         self._inlet.close()
-
-
-def free_address() -> str:
-    """Return an address whose three ports are free, outside the range that the system gives out."""
-    first = random.Random().randrange(20_000, 30_000, 3)
-    for port in range(first, 32_000, 3):
-        if all(_is_free(port + offset) for offset in range(3)):
-            return f"tcp://127.0.0.1:{port}"
-    raise RuntimeError("no three ports in a row are free")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

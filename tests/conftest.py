@@ -11,12 +11,16 @@ import pytest
 
 # As the fusion node does, before any test imports torch: the same digits in every process.
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+# Test processes run beside each other, and threads that wait for work cost their neighbours time.
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # so that a test can say `from espeak import ...`
 
 from affectstream_tools.bench.microphone.virtual import VirtualMicrophone, missing_packages  # noqa: E402
 from espeak import Espeak, Spoken, is_installed  # noqa: E402
+from own_ports import own_ports  # noqa: E402
 
 __all__ = ["Spoken"]
 
@@ -26,6 +30,13 @@ def lacks(what: str) -> None:
     if os.environ.get("AFFECTSTREAM_REQUIRE_SYSTEM") == "1":
         pytest.fail(f"this machine must have {what}")
     pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ports() -> Iterator[None]:
+    """Ports for the hubs of this test process alone."""
+    with own_ports():
+        yield
 
 
 @pytest.fixture(scope="session")

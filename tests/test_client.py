@@ -14,7 +14,8 @@ from affectstream.bus import BusError, Hub
 from affectstream.client import Event
 from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, StreamClosed
-from bus_helpers import closed, emotion, free_address, opened
+from affectstream.run.processes import free_address
+from bus_helpers import closed, emotion, opened
 from command_lines import DEADLINE_S, Publisher
 
 

@@ -41,6 +41,7 @@ from affectstream.messages import (
     StreamOpened,
     Transcript,
 )
+from affectstream.run.processes import free_address
 from bus_helpers import (
     DEADLINE_S,
     SPAWN,
@@ -48,7 +49,6 @@ from bus_helpers import (
     closed,
     emotion,
     frames_of,
-    free_address,
     heard,
     of_kind,
     opened,

@@ -12,7 +12,8 @@ from affectstream.bus import Hub, Inlet, Outlet
 from affectstream.bus.journal import Journal
 from affectstream.core.delivery.retention import Ring
 from affectstream.messages import Emotion, Message, Progress
-from bus_helpers import closed, emotion, free_address, opened, progress, serve_until, transcript
+from affectstream.run.processes import free_address
+from bus_helpers import closed, emotion, opened, progress, serve_until, transcript
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import zmq
 from affectstream.bus import Hub, Inlet, Outlet, ports, sockets
 from affectstream.core.delivery.retention import Ring
 from affectstream.messages import Audio, Gap, Message
+from affectstream.run.processes import free_address
 from bus_helpers import (
     DEADLINE_S,
     SPAWN,
     Tally,
-    free_address,
     heard,
     opened,
     process,

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from affectstream.bus import Hub
 from affectstream.commands.app import app
+from affectstream.run.processes import free_address
 from affectstream_tools.commands.app import lab
-from bus_helpers import closed, emotion, free_address, opened
+from bus_helpers import closed, emotion, opened
 from command_lines import DEADLINE_S, Publisher, no_traceback, run, started, wait_until
 
 HEAVY = {"torch", "numpy", "rich", "zmq", "vosk", "sounddevice", "msgspec", "sklearn", "pandas"}

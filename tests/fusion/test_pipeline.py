@@ -29,10 +29,11 @@ from affectstream.fusion.pipeline import (
 )
 from affectstream.messages import Emotion, StreamClosed
 from affectstream.run.loop import run
+from affectstream.run.processes import free_address
 from affectstream.sources.audio_file import run_audio_file
 from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.microphone.virtual import write_samples
-from bus_listener import Listener, free_address
+from bus_listener import Listener
 from fakes import FakeModel, speaker_normaliser
 from sounds import voice
 

@@ -19,12 +19,12 @@ from affectstream.bus import BusError, Hub, Inlet, Outlet
 from affectstream.bus.wall_clock import WallClock
 from affectstream.messages import Message, StreamClosed, Transcript
 from affectstream.run.loop import run, stop_on_signals
+from affectstream.run.processes import free_address
 from affectstream.timebase import NS_PER_MS
 from bus_helpers import (
     DEADLINE_S,
     SPAWN,
     closed,
-    free_address,
     of_kind,
     opened,
     process,

@@ -15,10 +15,11 @@ from affectstream.bus import Hub
 from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio
 from affectstream.errors import SourceError
 from affectstream.messages import Audio, StreamClosed, UtteranceEnded
+from affectstream.run.processes import free_address
 from affectstream.sources.audio_file import AudioFile, run_audio_file
 from affectstream.sources.resampling import TimelineResampler
 from affectstream_tools.bench.microphone.virtual import write_samples
-from bus_listener import Listener, free_address
+from bus_listener import Listener
 
 NOW_NS = 1_700_000_000_000_000_000
 

@@ -23,8 +23,9 @@ from affectstream.messages import (
     Transcript,
     UtteranceEnded,
 )
+from affectstream.run.processes import free_address
 from affectstream_tools.bench.microphone.virtual import VirtualMicrophone, missing_packages
-from bus_listener import Listener, free_address
+from bus_listener import Listener
 from conftest import lacks
 from espeak import Espeak
 

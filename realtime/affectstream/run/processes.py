@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import resource
 import signal
 import socket
@@ -35,6 +36,12 @@ STOP_S = 1.5
 KILLED_S = 0.3
 """How long the system may take to bury what was killed; one in its own hands may take longer."""
 START_S = 60.0
+FREE_PORTS = range(22_000, 32_000, 3)
+"""The ports that ``free_address`` chooses from.
+
+They lie below those that Linux and macOS give to outgoing connections: a client that waits for its
+hub could be given one of the hub's own ports, and keep it.
+"""
 
 
 class ProcessError(AffectstreamError):
@@ -263,12 +270,12 @@ def _limit(pid: int, open_files: int | None) -> None:
 
 
 def free_address() -> str:
-    """Return a loopback address whose three ports are free now."""
-    for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        if first < 65_000 and all(_is_free(first + step) for step in range(3)):
+    """Return a loopback address whose three ports are free now.
+
+    The ports are not held: another process that looks at the same moment may get the same ones.
+    """
+    for first in random.Random().sample(FREE_PORTS, len(FREE_PORTS)):
+        if all(_is_free(first + step) for step in range(3)):
             return f"tcp://127.0.0.1:{first}"
     raise ProcessError("no three free ports in a row on 127.0.0.1; choose an --address")
 

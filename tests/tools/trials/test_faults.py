@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from affectstream.run.processes import free_address
 from affectstream_tools.commands.app import lab
 from affectstream_tools.trials.faults.events import (
     closed_dialogues,
@@ -24,7 +25,6 @@ from affectstream_tools.trials.faults.events import (
 )
 from affectstream_tools.trials.faults.injection import Deaths, Replay, play_disturbed
 from affectstream_tools.trials.faults.report import FAULT_REPORT, Disturbed, FaultReport
-from bus_helpers import free_address
 from derived_copy import write_derived
 
 
