@@ -17,7 +17,7 @@ from typing import Any
 import msgpack
 import zmq
 
-from affectstream.bus import Inlet, Outlet
+from affectstream.bus import Inlet, Outlet, ports
 from affectstream.core.delivery.retention import Ring
 from affectstream.messages import (
     Emotion,
@@ -138,6 +138,18 @@ def heard(outlet: Outlet, inlet: Inlet, source: str = "hello") -> None:
         return inlet.counts["heard"] > 0 or bool(got) or bool(inlet._reassembler._outlets)
 
     serve_until(arrived, outlets=[outlet], inlets=[(inlet, got)])
+
+
+def wait_for_subscriptions(address: str, *prefixes: str) -> None:
+    """Return once the hub has told a publisher that somebody wants ``prefixes``."""
+    wanted = {b"\1" + prefix.encode() for prefix in prefixes}
+    deadline = time.monotonic() + DEADLINE_S
+    with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:
+        publisher.connect(ports(address)[1])
+        while wanted:
+            assert time.monotonic() < deadline, wanted
+            if publisher.poll(20):
+                wanted.discard(publisher.recv())
 
 
 def of_kind(messages: Sequence[Message], kind: type[Message]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ from espeak import Espeak, Spoken, is_installed  # noqa: E402
 from own_ports import own_ports  # noqa: E402
 
 __all__ = ["Spoken"]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of every later search for garbage, which is long otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 def lacks(what: str) -> None:

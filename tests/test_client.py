@@ -11,11 +11,11 @@ import pytest
 
 from affectstream import AsyncSubscriber, Subscriber, subscribe
 from affectstream.bus import BusError, Hub
-from affectstream.client import Event
+from affectstream.client import EVENT_KINDS, Event
 from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, StreamClosed
 from affectstream.run.processes import free_address
-from bus_helpers import closed, emotion, opened
+from bus_helpers import closed, emotion, opened, wait_for_subscriptions
 from command_lines import DEADLINE_S, Publisher
 
 
@@ -112,8 +112,10 @@ def test_a_late_subscriber_gets_the_last_state_of_an_open_dialogue(
 def test_a_whole_dialogue_that_ends_while_the_reader_gets_to_know_the_node_is_heard(
     hub: str, publisher: Publisher
 ) -> None:
-    with Subscriber(hub, session="short") as subscriber, Subscriber(hub, session="other") as other:
-        greet(publisher, other, "other")  # so that the hub has both subscriptions
+    with Subscriber(hub, session="short") as subscriber:
+        wait_for_subscriptions(hub, *(f"{kind}/short/" for kind in EVENT_KINDS))
+        with Subscriber(hub, session="other") as other:
+            greet(publisher, other, "other")  # what was subscribed to before has come there too
         publisher.publish(
             opened("fusion", "short"), said(1, 0, "final", "short"), closed("fusion", "short")
         )
