@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -39,6 +40,13 @@ from affectstream_tools.trials.fuzzing.targets.good_stream import StreamChecker,
 
 SMALL = {"codec": 2_000, "inlet": 2_000, "node": 1_500, "bus": 400, "wav": 300, "mocap": 100}
 SMALL |= {"emo-evaluation": 60, "toml": 300, "derived": 200}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_new_garbage() -> None:
+    """Leave what other tests hold out of the many searches for garbage here."""
+    gc.collect()
+    gc.freeze()
 
 
 @given(st.integers(0, 2**32))
