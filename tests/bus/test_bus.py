@@ -25,11 +25,10 @@ from affectstream.bus import (
     ports,
     sockets,
 )
-from affectstream.bus import outlet as outlets
 from affectstream.bus.journal import Journal
 from affectstream.bus.keys import new_keys
 from affectstream.codec import DecodeError
-from affectstream.core.delivery import retry
+from affectstream.core.delivery import published, retry
 from affectstream.core.delivery.retention import Ring
 from affectstream.messages import (
     Audio,
@@ -673,7 +672,7 @@ def test_a_clock_probe_without_a_hub_is_said_in_one_sentence() -> None:
 def test_closed_streams_are_forgotten_after_a_while(
     wired: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outlets, "MAX_CLOSED_STREAMS", 3)
+    monkeypatch.setattr(published, "MAX_CLOSED_STREAMS", 3)
     outlet = wired.outlet()
     for number in range(20):
         outlet.publish(opened(f"mic.{number}"))
@@ -693,7 +692,7 @@ def test_a_closed_stream_stops_beating_after_a_while() -> None:
         now_ns, beats = due_ns, beats + 1
         outlet.service()
         assert beats < 100
-    assert beats == outlets.BEATS_AFTER_CLOSE
+    assert beats == published.BEATS_AFTER_CLOSE
     assert 20e9 < now_ns < 60e9
     outlet.close(linger_ms=0)
 

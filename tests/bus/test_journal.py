@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from affectstream.bus.journal import MAX_RECALLED, Journal, JournalError
+from affectstream.bus.database import JournalError
+from affectstream.bus.journal import MAX_RECALLED, Journal
 from affectstream.codec import decode, encode
 from affectstream.core.delivery.retention import MAX_RESEND, Ring
 from affectstream.messages import Message
@@ -182,7 +183,8 @@ def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
 FULL = """
 import sys
 from pathlib import Path
-from affectstream.bus.journal import Journal, JournalError
+from affectstream.bus.database import JournalError
+from affectstream.bus.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 journal.execute("PRAGMA max_page_count = 60")
 kept = 0

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectstream.bus.journal import Journal, JournalError
+from affectstream.bus.database import JournalError
+from affectstream.bus.journal import Journal
 from affectstream.codec import decode, encode
 from affectstream.fusion import journaled_node
 from affectstream.fusion.journaled_node import JournaledNode

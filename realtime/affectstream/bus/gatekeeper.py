@@ -1,9 +1,13 @@
-"""The gatekeeper: says of every key that is shown to the hub whether it gets in.
+"""The gatekeeper decides of every key that is shown to the hub whether its owner gets in.
 
 Knows: the hub's list, which may change at any time, and the ZeroMQ Authentication Protocol (ZAP,
 https://rfc.zeromq.org/spec/27/): ZeroMQ asks at an address inside the process, once for each
 handshake, and does nothing before the answer.
 Refuses to know: what those who get in say.
+
+``zmq.auth`` speaks ZAP too. It is not used: it knows one refusal only (400), where a client is to
+be told whether its key is unknown or blocked; its callback does not say from which address a key
+came; and it lets clients without keys in unless told otherwise.
 """
 
 from __future__ import annotations
@@ -17,21 +21,25 @@ import zmq
 from zmq.utils import z85
 
 from affectstream.bus.handshakes import BLOCKED, NOT_ALLOWED
-from affectstream.bus.keys import HUB_FILE, Keys, Peer, SecurityError, read_allowed
+from affectstream.bus.keys import HUB_NAME, Keys, Peer, SecurityError, read_allowed
 
 _log = logging.getLogger(__name__)
 
-ZAP = "inproc://zeromq.zap.01"
+ZAP_ADDRESS = "inproc://zeromq.zap.01"
 MAX_NAMED = 200
-"""So many refused keys are named one by one; a stranger who makes more is only counted."""
+"""So many refused keys are logged one by one; further ones are only counted."""
 
 
 class Gatekeeper:
-    """Answers ZeroMQ's questions; must be there before the hub's sockets are.
+    """Answers ZeroMQ's questions; it must be there before the hub's sockets are.
 
     Args:
-        counts: where refusals are counted.
-        is_blocked: whether a peer of that name misbehaved and is to stay out for now.
+        counts: where refusals are counted, by reason.
+        is_blocked: tells of a peer's name whether it is to stay out for now.
+
+    Attributes:
+        gone: names of peers that were on the list and are not any more, or may do other things;
+            the hub cuts them off and clears this.
     """
 
     def __init__(
@@ -42,21 +50,20 @@ class Gatekeeper:
         is_blocked: Callable[[str], bool],
     ) -> None:
         self.socket = context.socket(zmq.REP)
-        self.socket.bind(ZAP)
+        self.socket.bind(ZAP_ADDRESS)
         self._keys = keys
         self._counts = counts
         self._is_blocked = is_blocked
-        self._hub = Peer(HUB_FILE, keys.public)
+        self._hub = Peer(HUB_NAME, keys.public)
         self._peers: dict[bytes, Peer] = {}
         self._revoked: dict[bytes, str] = {}
         self._named: set[bytes] = set()
         self._version: tuple[int, ...] | None = ()
         self.gone: list[str] = []
-        """Who was on the list and is no more, or may do other things; the hub cuts them off."""
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the list if it has changed. One that cannot be trusted lets nobody in."""
+        """Read the list if it has changed; a list that cannot be trusted lets nobody in."""
         version = self._stat()
         if version == self._version:
             return
@@ -83,7 +90,7 @@ class Gatekeeper:
             self.socket.send_multipart(reply)
 
     def _judge(self, frames: list[bytes]) -> tuple[str, str]:
-        """Return the status and the peer's name."""
+        """Return ZAP's status, and the peer's name if it gets in."""
         if len(frames) != 7 or frames[0] != b"1.0" or frames[5] != b"CURVE":
             self._counts["refused: without keys"] += 1
             return NOT_ALLOWED, ""
@@ -104,6 +111,7 @@ class Gatekeeper:
         return "200", peer.name
 
     def _refuse(self, reason: str, what: bytes, who: str, status: str) -> tuple[str, str]:
+        """Count a refusal, and log it unless ``what`` was logged before."""
         self._counts[f"refused: {reason}"] += 1
         if what not in self._named and len(self._named) < MAX_NAMED:
             self._named.add(what)

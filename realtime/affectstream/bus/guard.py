@@ -20,7 +20,7 @@ import zmq
 from affectstream.bus.endpoint import AddressInUseError, Endpoint
 from affectstream.bus.gatekeeper import Gatekeeper
 from affectstream.bus.handshakes import failure_name, failures
-from affectstream.bus.keys import HUB_FILE, Keys
+from affectstream.bus.keys import HUB_NAME, Keys
 from affectstream.bus.outlet import Outlet
 from affectstream.bus.sockets import bind_all, close
 from affectstream.bus.wall_clock import WallClock
@@ -60,7 +60,7 @@ class GuardedLoop:
         self._context, self._endpoint, self._keys = context, endpoint, keys
         self._counts = counts
         self._now = WallClock().now_ns
-        self._guard = PeerGuard(limits, exempt=HUB_FILE)
+        self._guard = PeerGuard(limits, exempt=HUB_NAME)
         self._gate = Gatekeeper(
             context, keys, counts, lambda name: self._guard.is_blocked(name, self._now())
         )
@@ -76,7 +76,7 @@ class GuardedLoop:
     def run(self) -> None:
         """Forward until the context ends."""
         outlet = Outlet(self._endpoint)  # through the front door, as everybody
-        outlet.publish(Progress(session=HUB_SESSION, source=HUB_FILE, watermark_ns=0))
+        outlet.publish(Progress(session=HUB_SESSION, source=HUB_NAME, watermark_ns=0))
         try:
             poller = self._poller()
             while True:
@@ -183,7 +183,7 @@ class GuardedLoop:
             outlet.publish(
                 Gap(
                     session=HUB_SESSION,
-                    source=HUB_FILE,
+                    source=HUB_NAME,
                     of=loss.peer,
                     lost=loss.lost[:400],
                     count=count,

@@ -1,10 +1,10 @@
-"""Why two ends of a connection would not have each other.
+"""Why a connection was refused, in words that a user can act on.
 
-Knows: what ZeroMQ says of handshakes that failed, here and at the hub, and what a user can do.
+Knows: what ZeroMQ reports of handshakes that failed, here and at the hub, and what a user can do.
 Refuses to know: keys and lists.
 
-ZeroMQ tries again for ever, or gives up, in silence. Here a refusal is an error that says what to
-do.
+ZeroMQ itself tries again for ever, or gives up, and says nothing. Here a refusal is an error that
+says what to do.
 """
 
 from __future__ import annotations
@@ -17,25 +17,28 @@ import zmq
 from affectstream.bus.endpoint import Endpoint
 from affectstream.errors import BusError
 
-NOT_ALLOWED, BLOCKED = "400", "500"
-"""The statuses by which the hub refuses a key: not on the list; on it, but misbehaved."""
+NOT_ALLOWED = "400"
+"""The status by which the hub refuses a key that is not on its list."""
 
-BROKEN_OFF = 3
-"""So many handshakes in a row that the hub ended without a word are no accident."""
+BLOCKED = "500"
+"""The status by which the hub refuses a key that is on its list, but has misbehaved."""
+
+MAX_BROKEN_OFF = 3
+"""So many handshakes in a row that the hub ended without a reason are no accident."""
 
 _KEYLESS = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
 _UNREADABLE = zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
 
 
 def failures(monitor: zmq.Socket[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield the events of a socket's monitor that wait: ZeroMQ's number and value."""
+    """Yield what a socket's monitor has to report: the number and the value of each event."""
     while monitor.poll(0):
         event, _ = monitor.recv_multipart()
         yield struct.unpack("=HI", event)
 
 
 def failure_name(event: int, value: int) -> str:
-    """Return what a hub counts a failed handshake as; "" for what its gatekeeper has counted."""
+    """Return the name under which a hub counts a failed handshake; "" if its gatekeeper did."""
     if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
         return ""
     if value == _UNREADABLE:
@@ -44,11 +47,11 @@ def failure_name(event: int, value: int) -> str:
 
 
 class HandshakeWatch:
-    """Notices that the hub will not have this client.
+    """Notices that the hub refuses this client.
 
     Args:
         endpoint: the hub's, as the client uses it.
-        sockets: those that ``address.connect`` returned.
+        sockets: those that ``sockets.connect`` returned.
     """
 
     def __init__(self, endpoint: Endpoint, sockets: Sequence[zmq.Socket[bytes]]) -> None:
@@ -56,7 +59,7 @@ class HandshakeWatch:
         self._monitors = [(socket.get_monitor_socket(), [0]) for socket in sockets]
 
     def check(self) -> None:
-        """Return if nothing is wrong.
+        """Read what the sockets' monitors report.
 
         Raises:
             BusError: the hub refuses this client, or is not the one whose key it trusts.
@@ -71,7 +74,7 @@ class HandshakeWatch:
                     raise BusError(self._other_mechanism())
                 else:
                     broken_off[0] += 1
-                    if broken_off[0] >= BROKEN_OFF:
+                    if broken_off[0] >= MAX_BROKEN_OFF:
                         raise BusError(self._broken_off())
 
     def _refused(self, status: str) -> str:

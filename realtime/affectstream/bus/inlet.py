@@ -1,4 +1,4 @@
-"""An inlet subscribes: whole, ordered streams come out, and what was lost is said.
+"""An inlet subscribes: it returns whole, ordered streams, and says what was lost.
 
 Knows: the two sockets of a subscriber, and how requests and their answers travel.
 Refuses to know: order and loss (``core.delivery``), and what the messages mean.
@@ -27,17 +27,23 @@ from affectstream.messages import Message
 _log = logging.getLogger(__name__)
 
 READ_AT_ONCE = 500
+"""Messages, and answers, that one ``read`` takes."""
 
 
 class Inlet:
     """Subscribes to prefixes and returns whole, ordered streams; what is lost is said as ``Gap``.
 
-    One thread uses it: poll ``sockets``, then ``read``; ``read`` also when ``next_wake_ns`` says.
+    One thread uses it: it polls ``sockets``, and calls ``read`` when one of them is readable and at
+    ``next_wake_ns``.
 
     Args:
-        prefixes: topics' beginnings, such as ``emotion/`` or ``transcript/s1/``.
-        from_start: ask outlets for all they still hold; otherwise for the last state.
+        prefixes: beginnings of topics, such as ``emotion/`` or ``transcript/s1/``.
+        from_start: ask outlets for all that they still keep; otherwise for the last state.
         positions, since, in_order: where to go on, and how holes are filled, see ``Reassembler``.
+        clock: processing time, in ns; default: this machine's.
+
+    Attributes:
+        counts: what was dropped, resent, lost or given up, by reason.
 
     Raises:
         BusError: the address is none, or there are too many prefixes.
@@ -80,7 +86,7 @@ class Inlet:
         return self._reassembler.positions
 
     def read(self) -> list[Message]:
-        """Return the messages whose turn has come, without waiting.
+        """Return the messages that can be passed on now, without waiting.
 
         Raises:
             BusError: the hub refuses us.
@@ -104,7 +110,7 @@ class Inlet:
         return messages
 
     def next_wake_ns(self) -> int | None:
-        """Return when ``read`` has something to do though nothing arrived."""
+        """Return when ``read`` has something to do though nothing arrived; None: it has not."""
         return self._reassembler.next_wake_ns()
 
     def _decode(self, frames: list[bytes]) -> Message | None:
@@ -187,6 +193,6 @@ def _count(value: object) -> int:
 
 
 def _progress_of(prefix: str) -> str:
-    """Return the prefix of the heartbeats of the streams under ``prefix``."""
+    """Return the prefix of the heartbeats of the streams whose topics begin with ``prefix``."""
     _, slash, rest = prefix.partition("/")
     return f"progress/{rest}" if slash else "progress/"

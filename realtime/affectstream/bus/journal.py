@@ -1,24 +1,22 @@
 """What an outlet published, kept on disk: it outlives its process.
 
-Knows: an SQLite file in write-ahead mode, its transactions, what can go wrong with a disk.
-Refuses to know: what the messages mean (``codec``), sockets, and who asks.
+Knows: which messages, numbers and streams are kept, for how long, and how they are found again.
+Refuses to know: what the messages mean (``codec``), sockets, who asks, and SQLite's ways
+(``database``).
 
 A journal belongs to one outlet: its epoch and its numbers go on when the outlet is started again.
-``keep`` returns when the message, and everything that was noted before it, is in the file; only
+``keep`` returns when the message, and everything that was written before it, is in the file; only
 then is it sent. A process that is killed loses nothing of it. A machine that loses power may lose
 the last moments (``PRAGMA synchronous = NORMAL``), never more.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from affectstream.bus.database import JournalDatabase, JournalError, damaged
 from affectstream.codec import DecodeError, decode
 from affectstream.core.delivery.retention import (
     MAX_PAGE_BYTES,
@@ -29,14 +27,13 @@ from affectstream.core.delivery.retention import (
     Recalled,
     matches,
 )
-from affectstream.errors import AffectstreamError
 from affectstream.messages import Message
 
 MAX_JOURNAL_BYTES = 256 * 1024 * 1024
-"""What is kept of what was published; the oldest makes room."""
+"""Bytes of messages that are kept; the oldest make room."""
 
 MAX_RECALLED = 64
-"""Closed streams whose end is told again after a start."""
+"""Closed streams that are recalled after a start; of open ones all are."""
 
 MAX_HEADS = 65_536
 """Topics whose numbers go on after a start; the longest unused are forgotten."""
@@ -46,7 +43,6 @@ _FORMAT = 2
 
 _TRIM_ROWS = 1_000
 _TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS published (
     position INTEGER PRIMARY KEY, topic TEXT NOT NULL, seq INTEGER NOT NULL,
     header BLOB NOT NULL, payload BLOB NOT NULL, UNIQUE (topic, seq));
@@ -57,49 +53,28 @@ CREATE TABLE IF NOT EXISTS streams (
 """
 
 
-class JournalError(AffectstreamError):
-    """A journal cannot be used; one sentence with a remedy."""
-
-
-class Journal:
+class Journal(JournalDatabase):
     """One outlet's published messages on disk; see ``core.delivery.retention.MessageStore``.
 
     Args:
         path: the file; made if need be, with two more beside it while it is in use.
         max_bytes: of what was published.
 
-    Attributes:
-        before_commit: called when what was noted is about to last, to note what was put off.
-
     Raises (also from every method):
-        JournalError: it cannot be opened or written, is damaged, or is in use.
+        JournalError: see ``JournalDatabase``; or the file is of another version.
     """
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_JOURNAL_BYTES) -> None:
-        self.path = path
-        self.before_commit: Callable[[], None] = lambda: None
+        super().__init__(path, _TABLES)
         self._max_bytes = max_bytes
-        with self._named("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds what people said
-            self._database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
         try:
-            self._open()
+            self._take_up()
         except BaseException:
             self._database.close()
             raise
 
-    def _open(self) -> None:
-        with self._named("opened"):
-            # Exclusive: two nodes with one journal would publish under the same numbers.
-            self.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self.execute("PRAGMA journal_mode = WAL")
-            self.execute("PRAGMA synchronous = NORMAL")
-            self.execute("BEGIN IMMEDIATE")
-            damage = next(self.select("PRAGMA quick_check(1)"))[0]
-            if damage != "ok":
-                raise sqlite3.DatabaseError(str(damage).splitlines()[-1])
-            self.make_tables(_TABLES)
+    def _take_up(self) -> None:
+        """Go on where the file ends."""
         written = self.meta("format", _FORMAT)
         if written != _FORMAT:
             by = "affectstream 0.1" if written == 1 else "another version"
@@ -122,63 +97,22 @@ class Journal:
         )
         self.commit()
 
-    # What every part of the journal is written with.
-
     @property
     def position(self) -> int:
         """How many messages were ever published."""
         return self._position
-
-    def execute(self, statement: str, *values: object) -> None:
-        """Run one statement within the open transaction."""
-        with self._named("written"):
-            self._database.execute(statement, values)
-
-    def select(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a query."""
-        with self._named("read"):
-            yield from self._database.execute(statement, values)
-
-    def make_tables(self, statements: str) -> None:
-        """Make what is missing of some tables."""
-        for statement in filter(str.strip, statements.split(";")):
-            self.execute(statement)
-
-    def meta(self, name: str, default: int | str) -> Any:
-        """Return a value that is kept once; ``default`` is kept where there is none."""
-        self.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", name, default)
-        return next(self.select("SELECT value FROM meta WHERE name = ?", name))[0]
-
-    def commit(self) -> None:
-        """Make everything that was noted last, and begin anew."""
-        self.before_commit()
-        with self._named("written"):
-            self._database.execute("COMMIT")
-            self._database.execute("BEGIN IMMEDIATE")
 
     def message(self, topic: str, header: bytes, payload: bytes = b"") -> Message:
         """Return a message that the journal keeps."""
         try:
             return decode([topic.encode(), header, payload])
         except DecodeError as error:
-            raise JournalError(_damaged(self.path, f"{topic}: {error}")) from error
-
-    @contextmanager
-    def _named(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise JournalError(_explain(self.path, done, error)) from error
-        except OSError as error:
-            raise JournalError(
-                f"the journal {self.path} cannot be {done} ({error.strerror}); choose another "
-                "--journal"
-            ) from error
+            raise JournalError(damaged(self.path, f"{topic}: {error}")) from error
 
     # What a MessageStore does
 
     def keep(self, topic: str, seq: int, frames: list[bytes]) -> None:
-        """Note a message and make it last, with everything that was noted before it."""
+        """Write a message, and commit it with everything that was written before."""
         _, header, payload = frames
         self._position += 1
         self.execute(
@@ -242,7 +176,7 @@ class Journal:
     def page(
         self, position: int, prefixes: Sequence[str], seen: Mapping[str, int]
     ) -> tuple[list[list[bytes]], int | None]:
-        """See ``MessageStore``; a page is read row by row, so one is never more than its bounds."""
+        """See ``MessageStore``; rows are read one by one, so no page is larger than its bounds."""
         position = max(position, self._before_unseen(prefixes, seen)) if seen else position
         found: list[list[bytes]] = []
         size = 0
@@ -260,7 +194,7 @@ class Journal:
         return found, None
 
     def _before_unseen(self, prefixes: Sequence[str], seen: Mapping[str, int]) -> int:
-        """Return the position after which lies all that is wanted, by the topics' numbers."""
+        """Return the position of the last message before all that are wanted, by their numbers."""
         heads = list(self.select("SELECT topic, next FROM heads"))
         wanted = [
             (topic, seen.get(topic, 0))
@@ -298,35 +232,3 @@ class Journal:
             "SELECT header FROM published WHERE topic = ? ORDER BY seq DESC LIMIT ?", topic, count
         )
         return [self.message(topic, header) for (header,) in reversed(list(rows))]
-
-    def close(self) -> None:
-        """Make last what was noted, and let go of the file."""
-        try:
-            self.commit()
-        finally:
-            self._database.close()
-
-
-def _explain(path: Path, done: str, error: sqlite3.DatabaseError) -> str:
-    """Say what is wrong with a journal, and what to do."""
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = None if code is None else code & 0xFF
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return f"the journal {path} is in use by another process; stop it, or choose another"
-    if primary == sqlite3.SQLITE_FULL:
-        return (
-            f"the journal {path} cannot be {done}: the disk is full; free some space and start "
-            "again: what was published is kept, what was not is asked for again"
-        )
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return f"the journal {path} cannot be {done} ({error}); choose a folder that can be written"
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, None):
-        return _damaged(path, error)
-    return f"the journal {path} cannot be {done} ({error}); see to the disk and start again"
-
-
-def _damaged(path: Path, why: object) -> str:
-    return (
-        f"the journal {path} is damaged ({why}); move it away to begin anew, or put a copy in its "
-        "place"
-    )

@@ -1,7 +1,7 @@
 """Keys: who this host is, which hub it trusts, and whom its own hub lets in.
 
-Knows: a folder of three small files, how they are written, and who may be able to read them.
-Refuses to know: sockets; ``bus`` shows the keys and asks the list.
+Knows: a folder of three small files, how they are written, and who may read them.
+Refuses to know: sockets; ``sockets`` shows the keys, and ``gatekeeper`` asks the list.
 
 ==============  ==========================================================================
 ``secret.key``  this host's secret key; its public key follows from it
@@ -30,8 +30,8 @@ import zmq
 
 from affectstream.errors import AffectstreamError
 
-HUB_FILE = "hub"
-"""What the holder of the hub's own secret key is called; nobody on the list may be."""
+HUB_NAME = "hub"
+"""The name of the peer with the hub's own secret key; no peer on the list may have it."""
 
 Role = Literal["both", "publish", "subscribe"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -47,7 +47,9 @@ class SecurityError(AffectstreamError):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is in a folder of keys, but for the list, which may change while it is used.
+    """The keys in a folder.
+
+    The list of who is let in is not part of it: it may change while a hub runs (``read_allowed``).
 
     Attributes:
         public, secret: of this host, Z85; the secret is never shown.
@@ -62,7 +64,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Somebody on the hub's list."""
+    """A line of the hub's list: whose key it is, and what its owner may do."""
 
     name: str
     key: bytes
@@ -74,7 +76,7 @@ class Peer:
 
 
 def default_folder() -> Path:
-    """Return where ``affectstream keys`` keeps keys unless told otherwise."""
+    """Return where ``affectstream keys`` keeps keys unless another folder is named."""
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(base) / "affectstream" / "keys"
 
@@ -137,7 +139,7 @@ def trust_hub(folder: Path, hub: str) -> None:
     """Note the public key of the hub that this host connects to from now on.
 
     Raises:
-        SecurityError: the folder has no keys, or that is none.
+        SecurityError: the folder has no keys, or ``hub`` is no key.
     """
     key = checked_key(hub)
     open_keys(folder)
@@ -145,7 +147,7 @@ def trust_hub(folder: Path, hub: str) -> None:
 
 
 def read_allowed(folder: Path) -> list[Peer]:
-    """Return whom a hub with these keys lets in, in the order of the file.
+    """Return the list of whom a hub with these keys lets in, in the order of the file.
 
     Raises:
         SecurityError: the file cannot be trusted or read.
@@ -172,10 +174,11 @@ def read_allowed(folder: Path) -> list[Peer]:
 
 
 def allow(folder: Path, name: str, key: str, role: str = "both") -> Peer:
-    """Let ``name``, who has the public key ``key``, in at the hub; a name has one key.
+    """Put a peer on the hub's list, or change its role; a name has one key.
 
     Raises:
-        SecurityError: that is no name, no key or no role, or either is on the list already.
+        SecurityError: that is no name, no key or no role, or the name or the key is on the list
+            with another key or name.
     """
     peer = Peer(_checked_name(name), checked_key(key), _checked_role(role))
     if peer.key == open_keys(folder).public:
@@ -196,10 +199,10 @@ def allow(folder: Path, name: str, key: str, role: str = "both") -> Peer:
 
 
 def revoke(folder: Path, name_or_key: str) -> Peer:
-    """Take somebody off the list; a running hub cuts their connections.
+    """Take a peer off the list; a running hub cuts its connections.
 
     Raises:
-        SecurityError: nobody on the list has that name or key.
+        SecurityError: no peer on the list has that name or key.
     """
     open_keys(folder)
     with _locked(folder):
@@ -212,15 +215,15 @@ def revoke(folder: Path, name_or_key: str) -> Peer:
 
 
 def checked_key(text: str) -> bytes:
-    """Return a key in Z85.
+    """Return the key in Z85 that ``text`` is.
 
     Raises:
-        SecurityError: the text is none.
+        SecurityError: it is none.
     """
     key = text.strip().encode()
     try:
         if len(key) == 40:
-            zmq.curve_public(key)  # what is no Z85 has none
+            zmq.curve_public(key)  # fails for what is not Z85
             return key
     except zmq.ZMQError:
         pass
@@ -231,10 +234,10 @@ def checked_key(text: str) -> bytes:
 
 
 def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name) or name == HUB_FILE:
+    if not _NAME.fullmatch(name) or name == HUB_NAME:
         raise SecurityError(
             f"{name[:50]!r} cannot be a name; take one of up to {MAX_NAME} characters without "
-            f"white space, slash or #, and not {HUB_FILE!r}"
+            f"white space, slash or #, and not {HUB_NAME!r}"
         )
     return name
 
@@ -247,7 +250,7 @@ def _checked_role(role: str) -> Role:
 
 
 def _read(path: Path) -> str:
-    """Return a small file's text, of the very file whose mode was looked at."""
+    """Return a small file's text; its mode is checked on the open file, so nobody can swap it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
@@ -256,7 +259,7 @@ def _read(path: Path) -> str:
         _check_private(path, os.fstat(descriptor))
         text = file.read(MAX_FILE_BYTES + 1)
     if len(text) > MAX_FILE_BYTES:
-        raise SecurityError(f"{path} is larger than any list of keys; look what it is")
+        raise SecurityError(f"{path} is larger than any list of keys; see what it is")
     return text.decode(errors="replace")
 
 
@@ -276,7 +279,7 @@ def _write_allowed(folder: Path, peers: list[Peer]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file in one step: who reads it meanwhile gets the old one or the new one."""
+    """Replace a file in one step: a reader gets the old one or the new one, never a part."""
     with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(text)  # a temporary file is its owner's alone, 0600

@@ -2,6 +2,19 @@
 
 Knows: how an address is written, and the three ports that belong to it.
 Refuses to know: sockets, keys, and who may use an address (``bus``).
+
+The hub binds three sockets:
+
+========  ================  ========  ================================================
+TCP port  path with ipc     socket    for
+========  ================  ========  ================================================
+PORT      ``PATH``          XPUB      subscribers connect SUB here
+PORT + 1  ``PATH.in``       XSUB      outlets connect PUB here
+PORT + 2  ``PATH.control``  ROUTER    requests: resend, history, state, clock
+========  ================  ========  ================================================
+
+The ROUTER is a switch: ``[to, *body]`` from one peer arrives as ``[from, *body]`` at another. An
+outlet's name there is its epoch in decimal; what is sent to the empty name is for the hub itself.
 """
 
 from __future__ import annotations

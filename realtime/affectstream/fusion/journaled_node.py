@@ -19,7 +19,8 @@ from contextlib import closing
 from pathlib import Path
 
 from affectstream.bus import Endpoint, HubClock
-from affectstream.bus.journal import Journal, JournalError
+from affectstream.bus.database import JournalError
+from affectstream.bus.journal import Journal
 from affectstream.core.dialogue.model import JournaledModel
 from affectstream.core.dialogue.snapshot import decode_snapshot, encode_snapshot
 from affectstream.fusion.dialogue_journal import DialogueJournal, Kept

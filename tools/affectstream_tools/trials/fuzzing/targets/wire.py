@@ -185,7 +185,7 @@ class InletTarget:
 
     def _request(self, frames: list[bytes]) -> None:
         """Send the outlet a request, and let it answer all that waits at once."""
-        self._outlet._hear(frames)
+        self._outlet._read(frames)
         while asked := self._outlet._requests.take(1 << 62):
             self._outlet._answer(*asked)
 

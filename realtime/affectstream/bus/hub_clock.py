@@ -1,7 +1,7 @@
 """A process's clock that follows the hub's, so that all hosts of a bus stamp by one clock.
 
 Knows: how the hub is asked for its time, how often, and that nothing is stamped before it answered.
-Refuses to know: what answers prove, and how a clock follows (``core.clocks``).
+Refuses to know: what answers prove, and how a clock follows another (``core.clocks``).
 """
 
 from __future__ import annotations
@@ -22,29 +22,36 @@ from affectstream.timebase import NS_PER_MS, NS_PER_S, ClockProbe
 
 _log = logging.getLogger(__name__)
 
-AT_FIRST = 8
-"""As many answers are waited for before anything is stamped, or as many as come in"""
-AT_FIRST_NS = 2 * NS_PER_S
-"""this time."""
-PROBE_REPEAT_NS = 250 * NS_PER_MS
-BURST = 24
-"""As many probes follow each other by ``PROBE_REPEAT_NS``; later ones by"""
-EVERY_NS = 2 * NS_PER_S
+FIRST_ANSWERS = 8
+"""So many answers are waited for before anything is stamped."""
+
+FIRST_WAIT_NS = 2 * NS_PER_S
+"""After this time fewer answers are enough, but at least one."""
+
+FIRST_PROBES = 24
+"""So many probes follow each other soon; later ones more seldom."""
+
+FIRST_PROBE_EVERY_NS = 250 * NS_PER_MS
+PROBE_EVERY_NS = 2 * NS_PER_S
+
 FAR_NS = NS_PER_S
-"""A difference that would be worked off for minutes is said."""
+"""A difference of this size, which takes minutes to be corrected, is logged."""
+
 UNCONNECTED_NS = 50 * NS_PER_MS
+"""While there is no connection to the hub, a probe is tried so often."""
+
 _POLL_MS = 20
 
 
 class HubClock:
     """Nanoseconds since 1970 by the hub's clock; they never run backwards and never jump.
 
-    One thread calls ``service`` when ``socket`` is readable and at ``next_wake_ns``; ``runner``
+    One thread calls ``service`` when ``socket`` is readable and at ``next_wake_ns``; ``run.loop``
     does. ``now_ns`` may be called from any thread.
 
     Args:
         address: the hub's.
-        local: our own clock, in ns.
+        local: our own clock, in ns; default: this machine's.
 
     Raises:
         BusError: ``address`` is not an address.
@@ -85,17 +92,18 @@ class HubClock:
             self.socket.poll(_POLL_MS)
             answered = self._read()
             waited_ns = self._local() - began_ns
-            if self._answered >= AT_FIRST or (self._answered and waited_ns >= AT_FIRST_NS):
+            enough = 1 if waited_ns >= FIRST_WAIT_NS else FIRST_ANSWERS
+            if self._answered >= enough:
                 self._course = OffsetCourse().toward(self._aim(), self._local()).arrived()
             elif answered or self._local() >= self._ask_ns:
                 self._ask()
-            if not self._answered and not warned and waited_ns >= AT_FIRST_NS:
+            if not self._answered and not warned and waited_ns >= FIRST_WAIT_NS:
                 _log.warning("no hub answers at %s yet; waiting for it", self.address)
                 warned = True
         return self._course is not None
 
     def service(self) -> None:
-        """Take answers in, follow them, and ask again when it is time."""
+        """Read answers, follow what they prove, and ask again when it is time."""
         if self._read() and self._course is not None:
             self._course = self._course.toward(self._aim(), self._local())
             self._say_far(self._course.behind_ns)
@@ -112,7 +120,7 @@ class HubClock:
         return aim
 
     def _ask(self) -> None:
-        """Send a probe; it carries our time there and back, so that nothing is remembered."""
+        """Send a probe; our time travels with it and comes back, so that nothing is remembered."""
         local_ns = self._local()
         try:
             self.socket.send_multipart([b"", b"", local_ns.to_bytes(8)], zmq.DONTWAIT)
@@ -120,10 +128,11 @@ class HubClock:
             self._ask_ns = local_ns + UNCONNECTED_NS  # a probe that waits would prove nothing
             return
         self._asked += 1
-        self._ask_ns = local_ns + (PROBE_REPEAT_NS if self._asked < BURST else EVERY_NS)
+        often = self._asked < FIRST_PROBES
+        self._ask_ns = local_ns + (FIRST_PROBE_EVERY_NS if often else PROBE_EVERY_NS)
 
     def _read(self) -> int:
-        """Take in the answers that have come; return how many."""
+        """Read the answers that have come; return how many."""
         count = 0
         while True:
             try:
@@ -143,7 +152,7 @@ class HubClock:
                 _log.warning("dropped an answer of the hub's clock that cannot be read: %s", error)
 
     def _say_far(self, behind_ns: int) -> None:
-        """Warn once of a difference that takes minutes to be worked off."""
+        """Warn once of a difference that takes minutes to be corrected."""
         if abs(behind_ns) >= FAR_NS and not self._said_far:
             _log.warning(
                 "the hub's clock jumped by %.1f s and is followed by %.0f ms a second; "

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from affectstream.bus import BusError, Hub, HubClock, ports
-from affectstream.bus import clock as clocks
+from affectstream.bus import BusError, Hub, HubClock, hub_clock, ports
 from affectstream.bus.wall_clock import WallClock
 from affectstream.run.processes import free_address
 from affectstream.timebase import NS_PER_MS, NS_PER_S
@@ -53,7 +52,7 @@ def test_a_clock_on_the_hub_s_own_machine_is_not_touched(hub: Hub) -> None:
 def test_a_clock_that_is_told_to_stop_does_not_wait_for_a_hub(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clocks, "AT_FIRST_NS", 100 * NS_PER_MS)
+    monkeypatch.setattr(hub_clock, "FIRST_WAIT_NS", 100 * NS_PER_MS)
     stop, address = threading.Event(), free_address()
     threading.Timer(0.3, stop.set).start()
     with caplog.at_level(logging.WARNING), HubClock(address) as clock:
@@ -92,7 +91,7 @@ def test_probes_go_on_and_answers_that_cannot_be_read_are_dropped(
 def test_a_hub_that_jumped_is_followed_slowly_and_that_is_said_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(clocks, "PROBE_REPEAT_NS", 10 * NS_PER_MS)
+    monkeypatch.setattr(hub_clock, "FIRST_PROBE_EVERY_NS", 10 * NS_PER_MS)
     here = [0.0]
     wall = WallClock()
     with (
