@@ -16,6 +16,7 @@ from affectstream.core.dialogue.aligner import (
     Change,
     UtteranceAligner,
 )
+from affectstream.core.dialogue.frames import MAX_TRACKS
 from affectstream.core.dialogue.watermark import STALL_NS
 from affectstream.messages import Message, Mocap
 from fakes import (
@@ -34,7 +35,10 @@ from fakes import (
 
 def aligner(*sources: str, **options: Any) -> Driver:
     """A dialogue at processing time 1 s whose streams have just been opened."""
-    driver = Driver(UtteranceAligner("s1", **options), now_ns=S)
+    machine = UtteranceAligner("s1")
+    if "stall_ns" in options:
+        machine.watermarks.stall_ns = options["stall_ns"]
+    driver = Driver(machine, now_ns=S)
     driver.give(*(opened(source) for source in sources))
     return driver
 
@@ -306,7 +310,7 @@ def test_a_stream_too_many_is_named_and_holds_nothing_up() -> None:
 
 def test_of_too_many_speakers_the_one_not_seen_for_longest_is_forgotten_and_named() -> None:
     driver = aligner("mic.anna")
-    driver.give(*(mocap([10], f"s{n}") for n in range(module.MAX_TRACKS)), mocap([11], "s0"))
+    driver.give(*(mocap([10], f"s{n}") for n in range(MAX_TRACKS)), mocap([11], "s0"))
     assert gaps(driver) == []
     driver.give(mocap([10, 20], "late"))
     (gap,) = driver.machine.gaps

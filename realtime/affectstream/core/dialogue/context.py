@@ -48,7 +48,7 @@ from affectstream.messages import Emotion
 NORMALISED = "acoustic"
 """The modality whose observations are normalised by speaker."""
 MAX_OPEN = 512
-"""Utterances that may be open at once; the oldest is made final beyond it (bounded look-ahead)."""
+"""Utterances that may be open at once, whatever the look-ahead: beyond it the oldest is final."""
 MAX_GONE = 2_048
 """Utterances whose partial revisions, or whose finals, are remembered."""
 
@@ -103,9 +103,8 @@ class DialogueContext:
             known.utterance, known.encoded = utterance, None
             self._compute_again_from(self.utterances.index(known))
         known.complete = known.complete or change.complete
-        if len(self.utterances) > MAX_OPEN:
-            for old in self.utterances[: -MAX_OPEN if self.look_ahead is not None else 0]:
-                old.complete = True
+        for old in self.utterances[: self._beyond_bound()]:
+            old.complete = True
 
     def _insert(self, utterance: AlignedUtterance) -> OpenUtterance:
         if self._last_final is not None and utterance.order < self._last_final:
@@ -228,7 +227,12 @@ class DialogueContext:
         unbroken = next((i for i, each in enumerate(self.utterances) if not each.complete), count)
         if self._closed:
             return unbroken
-        return 0 if self.look_ahead is None else max(0, unbroken - self.look_ahead)
+        reach = MAX_OPEN if self.look_ahead is None else min(self.look_ahead, MAX_OPEN)
+        return max(0, unbroken - reach, self._beyond_bound())
+
+    def _beyond_bound(self) -> int:
+        """Return how many of the oldest must leave for want of room."""
+        return max(0, len(self.utterances) - MAX_OPEN)
 
     def _let_go(self, settled: int) -> None:
         for each in self.utterances[:settled]:

@@ -13,6 +13,15 @@ from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.model import CLASSES, Estimate
 from affectstream.messages import Dimension, Emotion, ModelIdentity, Status
 
+MAX_TEXT_BYTES = 16 * 1024
+"""How much of an utterance's text an estimate repeats, in UTF-8; the transcript has all of it.
+
+A transcript may fill its message, and an estimate says more than its text: what comes in must fit
+when it goes out.
+"""
+
+_CUT = "\N{HORIZONTAL ELLIPSIS}"
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -67,7 +76,7 @@ def emotion_of(
         clusters={n: tuple(map(_probability, p)) for n, p in estimate.clusters.items()},
         modalities={n: _probability(share) for n, share in estimate.influence.items()},
         look_ahead=look_ahead,
-        text=utterance.text,
+        text=_fitting(utterance.text),
         model=stamp.identity,
         latency_ms=_latency_ms(utterance, stamp, status),
     )
@@ -80,6 +89,14 @@ def _latency_ms(utterance: AlignedUtterance, stamp: Stamp, status: Status) -> di
         if utterance.sent_ns:
             latency["wire"] = _milliseconds(utterance.announced_ns - utterance.sent_ns)
     return latency
+
+
+def _fitting(text: str | None) -> str | None:
+    """Return the text, or as much of its beginning as an estimate may repeat."""
+    if text is None or len(text.encode(errors="replace")) <= MAX_TEXT_BYTES:
+        return text
+    start = text.encode(errors="replace")[: MAX_TEXT_BYTES - len(_CUT.encode())]
+    return start.decode(errors="ignore") + _CUT
 
 
 def _milliseconds(ns: int) -> float:

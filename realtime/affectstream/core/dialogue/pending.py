@@ -21,9 +21,9 @@ class PendingUtterance:
 
     Attributes:
         utterance: its id.
-        source: the stream that said that it started; "" until then.
+        source, epoch: the stream that announced it, and the start of its worker; "" until then.
         ended: the message that said that it ended; None while it goes on.
-        announced_ns: when its end reached us, or its first piece.
+        announced_ns: when its end reached us; until then when its start did, or its first piece.
         partial_due_ns: when a partial estimate of it is due; 0 for never.
         ready: it was handed out.
         dirty: something came since it was handed out.
@@ -35,6 +35,7 @@ class PendingUtterance:
     source: str
     speaker: str
     start_ns: int
+    epoch: int = 0
     ended: UtteranceEnded | None = None
     announced_ns: int = 0
     partial_due_ns: int = 0
@@ -51,6 +52,7 @@ class PendingUtterance:
             source=self.source,
             speaker=self.speaker,
             start_ns=self.start_ns,
+            epoch=self.epoch,
             ended=self.ended,
             announced_ns=self.announced_ns,
             partial_due_ns=self.partial_due_ns,
@@ -69,6 +71,7 @@ class PendingUtterance:
             source=kept.source,
             speaker=kept.speaker,
             start_ns=kept.start_ns,
+            epoch=kept.epoch,
             ended=kept.ended,
             announced_ns=kept.announced_ns,
             partial_due_ns=kept.partial_due_ns,

@@ -136,6 +136,7 @@ class PendingSnapshot(_Part):
     source: str
     speaker: str
     start_ns: int
+    epoch: int
     ended: UtteranceEnded | None
     announced_ns: int
     partial_due_ns: int
@@ -151,7 +152,7 @@ class AlignerSnapshot(_Part):
 
     watermarks: WatermarksSnapshot
     pending: list[PendingSnapshot]
-    done: list[str]
+    done: list[tuple[str, str, int, int]]
     tracks: list[FrameTrackSnapshot]
     epochs: dict[str, int]
     gaps: list[Gap]

@@ -89,6 +89,22 @@ class Watermarks:
         due = [s.heard_ns + self.stall_ns for s in self._streams.values() if not s.stalled]
         return min(due, default=None)
 
+    def silent(self, source: str, since_ns: int, now_ns: int, limit_ns: int) -> bool:
+        """Return whether a stream has sent nothing for ``limit_ns``.
+
+        One that is not followed was last heard at ``since_ns``. Where a stream drives the clock,
+        nobody is silent.
+        """
+        if self.stall_ns is None:
+            return False
+        stream = self._streams.get(source)
+        return now_ns - (since_ns if stream is None else stream.heard_ns) >= limit_ns
+
+    def silent_at_ns(self, source: str, limit_ns: int) -> int | None:
+        """Return when a stream that is followed will have been silent for ``limit_ns``."""
+        stream = self._streams.get(source)
+        return None if stream is None or self.stall_ns is None else stream.heard_ns + limit_ns
+
     @property
     def lowest_ns(self) -> int | None:
         """The dialogue's watermark; None without a stream to wait for."""
