@@ -28,6 +28,7 @@ from affectstream.messages import (
     Mocap,
     Observation,
     Transcript,
+    WireValue,
 )
 
 WIRE_VERSION = 1
@@ -63,6 +64,25 @@ def encode(message: Message) -> list[bytes]:
     if len(topic) > MAX_TOPIC_BYTES:
         raise DecodeError("too large", f"a topic of {len(topic)} bytes; use shorter names")
     return [topic, packed, payload]
+
+
+def with_whole_characters(message: Message) -> Message:
+    """Return the message with replacement characters for halves of surrogate pairs in its texts."""
+    fields = msgspec.structs.asdict(message)
+    return msgspec.structs.replace(message, **{name: _whole(v) for name, v in fields.items()})
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, tuple):
+        return tuple(_whole(each) for each in value)
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    if isinstance(value, WireValue):
+        fields = msgspec.structs.asdict(value)
+        return type(value)(**{name: _whole(each) for name, each in fields.items()})
+    return value
 
 
 def decode(frames: Sequence[bytes]) -> Message:

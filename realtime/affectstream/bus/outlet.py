@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
 
@@ -18,14 +19,20 @@ from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.bus.sockets import close, connect
 from affectstream.bus.wall_clock import WallClock
-from affectstream.codec import MAX_HEADER_BYTES, encode, unpack_map
+from affectstream.codec import (
+    MAX_HEADER_BYTES,
+    DecodeError,
+    encode,
+    unpack_map,
+    with_whole_characters,
+)
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.delivery.answers import OutletAnswers
 from affectstream.core.delivery.fairness import FairQueue
 from affectstream.core.delivery.published import PublishedStreams
 from affectstream.core.delivery.retention import LastState, MessageStore, Ring
 from affectstream.errors import brief, worth_logging
-from affectstream.messages import Message
+from affectstream.messages import Gap, Message
 from affectstream.timebase import NS_PER_MS
 
 _log = logging.getLogger(__name__)
@@ -91,11 +98,40 @@ class Outlet:
     def publish(self, message: Message) -> None:
         """Number and send a message; never blocks.
 
+        A text that is no text (half of a surrogate pair) is sent with replacement characters. A
+        message that no reader would accept is dropped, counted and named by a gap.
+
         Raises:
             JournalError: the ring is a journal, and it cannot be written. Nothing was sent.
         """
-        if not (self._regenerated and self._streams.was_sent(message)):
+        if self._regenerated and self._streams.was_sent(message):
+            return
+        try:
             self._send(message)
+        except (DecodeError, UnicodeEncodeError) as error:
+            self._repair_or_drop(message, error)
+
+    def _repair_or_drop(self, message: Message, error: DecodeError | UnicodeEncodeError) -> None:
+        if isinstance(error, UnicodeEncodeError):
+            self._complain("texts repaired", f"a text of {message.kind} was repaired")
+            try:
+                self._send(with_whole_characters(message))
+                return
+            except DecodeError as too_large:
+                reason = brief(too_large)
+        else:
+            reason = brief(error)
+        self._complain("not sent", f"{message.kind} was not sent: {reason}")
+        gap = Gap(
+            session=message.session,
+            source=message.source,
+            of=message.source,
+            lost=message.kind,
+            count=1,
+            reason=f"it could not be sent: {reason}",
+        )
+        with suppress(DecodeError, UnicodeEncodeError):  # its names cannot be sent either
+            self._send(gap)
 
     def _send(self, message: Message) -> None:
         now_ns = self._clock()

@@ -17,6 +17,8 @@ from affectstream.features.egemaps.statistics import UTTERANCE_STATISTICS, utter
 from affectstream.messages import Acoustic, Observation
 
 ACOUSTIC_MODALITY = "acoustic"
+FRAMES_AS_STATISTICS = ACOUSTIC_MODALITY
+"""The kind of frames that is read as its statistics."""
 WHOLE = "egemaps47"
 UNREADABLE = (
     f"the model reads one row of {len(UTTERANCE_STATISTICS)} values of {WHOLE} as "

@@ -35,7 +35,8 @@ SAVE_AFTER_ESTIMATES = 64
 """A dialogue is saved after so many: at most these are computed again after a start."""
 
 SAVE_AFTER_BYTES = 1024 * 1024
-"""A dialogue is saved after so much was heard: at most this is read again after a start."""
+"""A dialogue is saved after so much was heard, or as much as its saved state has, if that is more:
+saving costs in proportion to what is new."""
 
 _STEP_BYTES = 64
 
@@ -59,6 +60,7 @@ class JournaledNode:
         self._model = model
         self._estimates: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
+        self._saved_bytes: dict[str, int] = {}  # how large each saved state is
         self._noted: set[str] = set()  # the dialogues in the journal
         self._touched: set[str] = set()  # those of them that something happened to of late
         self._unpublished: list[Message] = []
@@ -80,7 +82,7 @@ class JournaledNode:
         name = kept.session
         try:
             said = self._repeat(kept)
-        except (ValueError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - one dialogue keeps no other from going on
             self._node.sessions.pop(name, None)
             _log.warning("%s cannot be restored: %s", name, error)
             return [_lost(name, f"its saved state cannot be used: {error}"), _closed(name)]
@@ -99,7 +101,9 @@ class JournaledNode:
         name, said, before_ns = kept.session, list[Message](), kept.saved_ns
         if kept.state is not None:
             saved = decode_snapshot(kept.state)
-            self._node.sessions[name] = DialogueSession.restored(saved, self._model)
+            self._node.sessions[name] = DialogueSession.restored(
+                saved, self._model, self._node.reads
+            )
         for happened in kept.happened:
             now_ns = happened.now_ns
             if happened.message is not None:
@@ -157,8 +161,9 @@ class JournaledNode:
         return unpublished
 
     def _has_much(self, name: str) -> bool:
-        much = self._bytes[name] >= SAVE_AFTER_BYTES
-        return much or self._estimates[name] >= SAVE_AFTER_ESTIMATES
+        if self._estimates[name] >= SAVE_AFTER_ESTIMATES:
+            return True
+        return self._bytes[name] >= max(SAVE_AFTER_BYTES, self._saved_bytes.get(name, 0))
 
     def _note(self, name: str, now_ns: int) -> None:
         self._touched.add(name)
@@ -176,11 +181,13 @@ class JournaledNode:
             self._noted.discard(name)
             self._dialogues.forget(name)
             del self._estimates[name], self._bytes[name]
+            self._saved_bytes.pop(name, None)
 
     def _save(self, names: Sequence[str], now_ns: int) -> None:
         for name in names:
             saved = encode_snapshot(self._node.sessions[name].snapshot(self._model))
             self._dialogues.save(name, saved, now_ns)
+            self._saved_bytes[name] = len(saved)
             self._estimates[name] = self._bytes[name] = 0
 
 

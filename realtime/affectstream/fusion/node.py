@@ -10,8 +10,10 @@ from __future__ import annotations
 import heapq
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
@@ -20,7 +22,14 @@ from affectstream.core.dialogue.emotions import Stamp
 from affectstream.core.dialogue.model import ContextModel
 from affectstream.core.dialogue.step import ContextStep
 from affectstream.core.dialogue.watermark import MAX_STREAMS
-from affectstream.fusion.evidence import UNREADABLE, claims_to_be_read, evidence_of, readable
+from affectstream.errors import brief
+from affectstream.fusion.evidence import (
+    FRAMES_AS_STATISTICS,
+    UNREADABLE,
+    claims_to_be_read,
+    evidence_of,
+    readable,
+)
 from affectstream.fusion.session import NODE_SOURCE, DialogueSession
 from affectstream.messages import (
     Acoustic,
@@ -69,6 +78,7 @@ class FusionNode:
 
     Attributes:
         sessions: the dialogues that are open, by name.
+        reads: the kinds of frames that the model reads; others are not kept.
     """
 
     def __init__(
@@ -79,10 +89,12 @@ class FusionNode:
     ) -> None:
         self._model, self._look_ahead = model, look_ahead
         self._stopwatch = stopwatch
+        self.reads = frozenset({FRAMES_AS_STATISTICS}) | model.frame_modalities
         self.sessions: dict[str, DialogueSession] = {}
         self._dirty: dict[str, DialogueSession] = {}
         self._plans: list[tuple[int, str]] = []  # a heap; what a session plans, or earlier
         self._refused: set[str] = set()
+        self._aside: OrderedDict[str, None] = OrderedDict()  # dialogues that failed
 
     def receive(self, message: Message, now_ns: int) -> list[Message]:
         """Take one message in; only a session whose stream drives the clock is stepped here."""
@@ -90,6 +102,8 @@ class FusionNode:
             return []
         if isinstance(message, StreamOpened) and message.modality == "emotion":
             return []
+        if message.session in self._aside:
+            return []  # that it was set aside was said
         said: list[Message] = []
         session = self.sessions.get(message.session)
         if session is None:
@@ -110,7 +124,9 @@ class FusionNode:
         is_tick = isinstance(message, Progress) and message.source == session.driver
         if is_tick and isinstance(message, Progress) and message.now_ns is not None:
             session.clock_ns = max(session.clock_ns, message.now_ns)
-        session.aligner.receive(message, session.now(now_ns))
+        failed = self._guarded(session, partial(self._hand_over, session, message, now_ns))
+        if failed:
+            return said + failed
         if is_tick:
             said += self._step([session], session.clock_ns)
             said.append(_progress(message.session, session.clock_ns))
@@ -118,26 +134,23 @@ class FusionNode:
             said += self._step([session], session.clock_ns)
         return said
 
+    def _hand_over(
+        self, session: DialogueSession, message: Message, now_ns: int
+    ) -> tuple[Message, ...]:
+        session.aligner.receive(message, session.now(now_ns))
+        return ()
+
     def _begin(self, name: str, now_ns: int, said: list[Message]) -> DialogueSession | None:
         if len(self.sessions) >= MAX_SESSIONS:
             if name in self._refused:
                 return None
             self._refused = {name} if len(self._refused) > MAX_SESSIONS else self._refused | {name}
             reason = f"{MAX_SESSIONS} dialogues are open already; close some or start another node"
-            said.append(
-                Gap(
-                    session=name,
-                    source=NODE_SOURCE,
-                    of=NODE_SOURCE,
-                    lost="session",
-                    count=1,
-                    reason=reason,
-                )
-            )
+            said.append(_lost(name, "session", 1, reason))
             return None
         self._refused.discard(name)
         session = self.sessions[name] = DialogueSession(
-            name, self._model.initial_state(), self._look_ahead, now_ns
+            name, self._model.initial_state(), self._look_ahead, now_ns, self.reads
         )
         said.append(
             StreamOpened(
@@ -240,21 +253,86 @@ class FusionNode:
     def _step(self, sessions: Sequence[DialogueSession], now_ns: int) -> Iterator[Message]:
         """Align, compute and say: first estimates before revisions of others."""
         for session in sessions:
-            yield from self._align(session, now_ns)
+            yield from self._guarded(session, partial(self._align, session, now_ns))
             if session.closing:
                 session.context.close()
             for gap in session.aligner.gaps:
                 yield msgspec.structs.replace(gap, source=NODE_SOURCE)
             session.aligner.gaps.clear()
         began = self._stopwatch()
-        step = ContextStep([session.context for session in sessions], self._model)
-        for session in sessions:
-            yield from step.say_first(session.context, self._stamp(session, now_ns, began))
-        step.revise()
-        for session in sessions:
-            yield from step.say_rest(session.context, self._stamp(session, now_ns, began))
-            if session.closing:
+        steps, said = self._begin_steps([s for s in sessions if s.name in self.sessions])
+        yield from said
+        for session in self._still_open(sessions):
+            step, stamp = steps[session.name], self._stamp(session, now_ns, began)
+            yield from self._guarded(session, partial(step.say_first, session.context, stamp))
+        yield from self._revise(steps)
+        for session in self._still_open(sessions):
+            step, stamp = steps[session.name], self._stamp(session, now_ns, began)
+            yield from self._guarded(session, partial(step.say_rest, session.context, stamp))
+            if session.closing and session.name in self.sessions:
                 yield from self._end(session, now_ns)
+
+    def _still_open(self, sessions: Sequence[DialogueSession]) -> list[DialogueSession]:
+        return [each for each in sessions if self.sessions.get(each.name) is each]
+
+    # One dialogue's failure is no other's.
+
+    def _guarded(
+        self, session: DialogueSession, do: Callable[[], Iterable[Message]]
+    ) -> list[Message]:
+        """Return what ``do`` returns; a dialogue in which it fails is set aside."""
+        try:
+            return list(do())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other dialogues go on
+            return self._set_aside(session, error)
+
+    def _begin_steps(
+        self, sessions: Sequence[DialogueSession]
+    ) -> tuple[dict[str, ContextStep], list[Message]]:
+        """Compute what is new as one batch, or one by one where that fails."""
+        try:
+            step = ContextStep([session.context for session in sessions], self._model)
+            return {session.name: step for session in sessions}, []
+        except Exception as error:  # noqa: BLE001 - which of them it is shows one by one
+            if len(sessions) == 1:
+                return {}, self._set_aside(sessions[0], error)
+        steps: dict[str, ContextStep] = {}
+        said: list[Message] = []
+        for session in sessions:
+            own, lost = self._begin_steps([session])
+            steps |= own
+            said += lost
+        return steps, said
+
+    def _revise(self, steps: Mapping[str, ContextStep]) -> list[Message]:
+        try:
+            for step in set(steps.values()):
+                step.revise()
+            return []
+        except Exception:  # noqa: BLE001 - which of them it is shows one by one
+            sessions = [self.sessions[name] for name in steps if name in self.sessions]
+            return [
+                message
+                for session in sessions
+                for message in self._guarded(
+                    session, partial(steps[session.name].revise_alone, session.context)
+                )
+            ]
+
+    def _set_aside(self, session: DialogueSession, error: Exception) -> list[Message]:
+        """Close a dialogue that fails, and say so; until it is forgotten nothing of it is heard."""
+        _log.error("%s was set aside: %s", session.name, brief(error), exc_info=error)
+        self.sessions.pop(session.name, None)
+        self._aside[session.name] = None
+        if len(self._aside) > MAX_SESSIONS:
+            self._aside.popitem(last=False)
+        reason = f"it failed and was set aside: {brief(error)}"[:400]
+        return [
+            _lost(session.name, "dialogue", 1, reason),
+            StreamClosed(
+                session=session.name, source=NODE_SOURCE, reason=reason, end_ns=session.heard_ns
+            ),
+        ]
 
     def _stamp(self, session: DialogueSession, now_ns: int, began: int) -> Stamp:
         """Return which model it was, when, and how long it took (not on another's clock)."""
@@ -272,16 +350,8 @@ class FusionNode:
             context.receive(change)
         if context.late == known_late:
             return []
-        return [
-            Gap(
-                session=session.name,
-                source=NODE_SOURCE,
-                of=NODE_SOURCE,
-                lost="utterance",
-                count=context.late - known_late,
-                reason="it came after utterances that end later were final; they do not know of it",
-            )
-        ]
+        reason = "it came after utterances that end later were final; they do not know of it"
+        return [_lost(session.name, "utterance", context.late - known_late, reason)]
 
     def _changes(self, session: DialogueSession, now_ns: int) -> list[Change]:
         changes = session.aligner.wake(session.now(now_ns))
@@ -304,6 +374,12 @@ class FusionNode:
 
 def _progress(session: str, watermark_ns: int) -> Progress:
     return Progress(session=session, source=NODE_SOURCE, watermark_ns=watermark_ns)
+
+
+def _lost(session: str, lost: str, count: int, reason: str) -> Gap:
+    return Gap(
+        session=session, source=NODE_SOURCE, of=NODE_SOURCE, lost=lost, count=count, reason=reason
+    )
 
 
 def _gap(message: Observation | Acoustic | Transcript, reason: str) -> Gap:

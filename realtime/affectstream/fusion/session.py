@@ -6,6 +6,7 @@ Refuses to know: models, other dialogues, and what is published.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Self
 
 from affectstream.core.dialogue.aligner import UtteranceAligner
@@ -27,6 +28,7 @@ class DialogueSession:
         initial_state: the model's forward state before the first utterance.
         look_ahead: see ``DialogueContext``.
         now_ns: the node's time.
+        reads: the kinds of frames that the model reads; others are not kept.
 
     Attributes:
         open: its streams that are open.
@@ -39,9 +41,16 @@ class DialogueSession:
         planned_ns: when the node will look at it next; None where it has not planned to.
     """
 
-    def __init__(self, name: str, initial_state: Any, look_ahead: int | None, now_ns: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        initial_state: Any,
+        look_ahead: int | None,
+        now_ns: int,
+        reads: Collection[str],
+    ) -> None:
         self.name = name
-        self.aligner = UtteranceAligner(name)
+        self.aligner = UtteranceAligner(name, reads)
         self.context = DialogueContext(name, initial_state, look_ahead, NODE_SOURCE)
         self.open: set[str] = set()
         self.driver: str | None = None
@@ -85,14 +94,16 @@ class DialogueSession:
         )
 
     @classmethod
-    def restored(cls, kept: DialogueSnapshot, model: JournaledModel) -> Self:
+    def restored(
+        cls, kept: DialogueSnapshot, model: JournaledModel, reads: Collection[str]
+    ) -> Self:
         """Return the dialogue that ``snapshot`` was taken of.
 
         Raises:
             ValueError: something in it is no value of this version, or of this model.
         """
-        session = cls(kept.session, None, kept.context.look_ahead, kept.clock_ns)
-        session.aligner = UtteranceAligner.restored(kept.session, kept.aligner)
+        session = cls(kept.session, None, kept.context.look_ahead, kept.clock_ns, reads)
+        session.aligner = UtteranceAligner.restored(kept.session, kept.aligner, reads)
         session.context = DialogueContext.restored(kept.session, NODE_SOURCE, kept.context, model)
         session.open, session.driver = set(kept.open), kept.driver
         session.heard_ns, session.paused_ns = kept.heard_ns, kept.paused_ns

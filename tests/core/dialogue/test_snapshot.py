@@ -85,7 +85,7 @@ def played(normalised: bool, saved_after: set[int], count: int = 9) -> list[Mess
         said += node.wake(now_ns)
         if place in saved_after and "s1" in node.sessions:
             saved = encode_snapshot(node.sessions["s1"].snapshot(model))
-            restored = DialogueSession.restored(decode_snapshot(saved), model)
+            restored = DialogueSession.restored(decode_snapshot(saved), model, node.reads)
             assert encode_snapshot(restored.snapshot(model)) == saved
             restored.planned_ns = node.sessions["s1"].planned_ns
             node.sessions["s1"] = restored

@@ -20,6 +20,8 @@ class AlignedUtterance:
         observations: modality -> features of the whole utterance, shape (d,).
         frames: modality -> frames within the utterance, shape (n, d).
         text: the final transcript; while the utterance goes on, the latest guess.
+        origin: the stream that announced it and the start of its worker; of one name there may
+            be several.
         announced_ns, sent_ns: processing time at which its end reached us and was sent (0: not
             known, or not on the same clock).
     """
@@ -33,6 +35,12 @@ class AlignedUtterance:
     text: str | None = None
     announced_ns: int = 0
     sent_ns: int = 0
+    origin: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others of its dialogue."""
+        return f"{self.origin}/{self.id}"
 
     @property
     def order(self) -> tuple[int, int, str, str]:

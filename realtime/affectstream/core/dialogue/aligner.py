@@ -124,7 +124,7 @@ class UtteranceAligner:
                 reason = "more frames than are kept"
             else:
                 continue  # they belonged to no open utterance
-            self._say_lost(gone.speaker, gone.kind, gone.count, reason)
+            self._say_lost(gone.speaker, gone.kind, gone.frames, reason)
 
     def _reopen(self, message: StreamOpened) -> None:
         """Give up what a stream left open whose worker was started again: it cannot end."""
@@ -307,6 +307,7 @@ class UtteranceAligner:
             text=waiting.text,
             announced_ns=waiting.announced_ns,
             sent_ns=waiting.ended.sent_ns if waiting.ended else 0,
+            origin=f"{waiting.source}/{waiting.epoch}",
         )
 
     def _finish(self, utterance: AlignedUtterance) -> None:

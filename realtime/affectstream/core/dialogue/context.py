@@ -89,14 +89,14 @@ class DialogueContext:
     def receive(self, change: Change) -> None:
         """Take in an utterance that goes on, is new, has changed, or is complete."""
         utterance = change.utterance
-        if utterance.id in self._gone:
+        if utterance.key in self._gone:
             self.late += 1  # it was made final early, for want of room; final is last
             return
         if change.partial:
-            revision = self._partial_revisions.get(utterance.id, 0)
+            revision = self._partial_revisions.get(utterance.key, 0)
             self.ongoing.append(OpenUtterance(utterance, UtteranceState.ONGOING, revision))
             return
-        known = next((o for o in self.utterances if o.utterance.id == utterance.id), None)
+        known = next((o for o in self.utterances if o.utterance.key == utterance.key), None)
         if known is None:
             known = self._insert(utterance)
         elif not same_evidence(known.utterance, utterance):
@@ -110,7 +110,7 @@ class DialogueContext:
         if self._last_final is not None and utterance.order < self._last_final:
             self.late += 1  # older than a final: it can only be context from here on
         index = sum(o.utterance.order < utterance.order for o in self.utterances)
-        revision = self._partial_revisions.pop(utterance.id, 0)
+        revision = self._partial_revisions.pop(utterance.key, 0)
         inserted = OpenUtterance(utterance, revision=revision)
         self.utterances.insert(index, inserted)
         self._compute_again_from(index)
@@ -182,7 +182,7 @@ class DialogueContext:
         ongoing, self.ongoing = self.ongoing, []
         emotions = [self.say(each, UtteranceNews.ESTIMATE, stamp) for each in ongoing]
         for each in ongoing:
-            _remember(self._partial_revisions, each.utterance.id, each.revision)
+            _remember(self._partial_revisions, each.utterance.key, each.revision)
         return emotions
 
     def say_news(self, new: Sequence[OpenUtterance], stamp: Stamp) -> list[Emotion]:
@@ -236,7 +236,7 @@ class DialogueContext:
 
     def _let_go(self, settled: int) -> None:
         for each in self.utterances[:settled]:
-            _remember(self._gone, each.utterance.id, None)
+            _remember(self._gone, each.utterance.key, None)
         if settled:
             last = self.utterances[settled - 1]
             self._base, self._base_speakers = last.after, last.speakers or NOBODY

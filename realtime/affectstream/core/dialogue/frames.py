@@ -139,7 +139,7 @@ class FramesDropped(NamedTuple):
 
     speaker: str
     kind: str
-    count: int
+    frames: int
     whole: bool = False
 
 
@@ -177,7 +177,7 @@ class DialogueFrames:
         while sum(each.size for each in self._tracks.values()) > MAX_DIALOGUE_FRAME_BYTES:
             (speaker, kind), largest = max(self._tracks.items(), key=lambda item: item[1].size)
             gone.append(FramesDropped(speaker, kind, largest.drop_oldest()))
-        return [each for each in gone if each.count]
+        return [each for each in gone if each.frames]
 
     def cut(self, speaker: str, interval: Interval) -> dict[str, NDArray[np.float32]]:
         """Return a speaker's frames in ``interval``: kind -> (n, columns), where there are any."""

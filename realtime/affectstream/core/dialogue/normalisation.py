@@ -25,6 +25,10 @@ from numpy.typing import NDArray
 MAX_SPEAKERS = 256
 """Speakers of one dialogue that are remembered; the one who spoke least recently goes first."""
 
+FAR = 5.0
+"""An utterance counts towards its speaker's statistics with at most so many standard deviations of
+the population: one wild value must not spoil the speaker for hundreds of utterances."""
+
 _CLIP = 4.0
 """Values are clipped at so many standard deviations."""
 
@@ -94,7 +98,8 @@ class SpeakerNormaliser:
         """Return the statistics with one more utterance (d,); what is not finite is left out."""
         self._check(observation)
         known = np.isfinite(observation)
-        value = np.where(known, observation, 0.0).astype(np.float64)
+        nearest, farthest = self._mean - FAR * self._sd, self._mean + FAR * self._sd
+        value = np.where(known, observation, 0.0).astype(np.float64).clip(nearest, farthest)
         count = statistics.count + known
         step = np.where(known, value - statistics.mean, 0.0)
         mean = statistics.mean + step / np.maximum(count, 1.0)

@@ -38,6 +38,7 @@ class RevisionBook:
             and known.status != "final"
             and emotion.epoch == known.epoch
             and emotion.revision <= known.revision
+            and not (emotion.revision == 0 and emotion.start_ns != known.start_ns)
         ):
             self.counts["overtaken"] += 1
             return False

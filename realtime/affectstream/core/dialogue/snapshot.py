@@ -57,6 +57,7 @@ class UtteranceSnapshot(_Part):
     text: str | None
     announced_ns: int
     sent_ns: int
+    origin: str
 
 
 class SpeakerSnapshot(_Part):
@@ -243,6 +244,7 @@ def kept_utterance(utterance: AlignedUtterance) -> UtteranceSnapshot:
         text=utterance.text,
         announced_ns=utterance.announced_ns,
         sent_ns=utterance.sent_ns,
+        origin=utterance.origin,
     )
 
 
@@ -258,6 +260,7 @@ def restored_utterance(kept: UtteranceSnapshot) -> AlignedUtterance:
         text=kept.text,
         announced_ns=kept.announced_ns,
         sent_ns=kept.sent_ns,
+        origin=kept.origin,
     )
 
 

@@ -34,7 +34,16 @@ class ContextStep:
         self._model = model
         self._moved = [dialogue for dialogue in dialogues if dialogue.has_news]
         self._new: dict[OpenUtterance, None] = {}
+        self._stale: list[tuple[DialogueContext, int]] = []
+        self._newest: set[OpenUtterance] = set()
         self._encode()
+        try:
+            self._compute_first()
+        except Exception:
+            self._undo()
+            raise
+
+    def _compute_first(self) -> None:
         self._stale = [
             (dialogue, first)
             for dialogue in self._moved
@@ -44,6 +53,12 @@ class ContextStep:
         newest = [d.utterances[-1] for d, _ in self._stale if len(d.utterances) > 1]
         self._newest = {each for each in newest if each.state is UtteranceState.WAITING}
         self._estimate_newest()
+
+    def _undo(self) -> None:
+        """Leave the dialogues with their news, for another step."""
+        for dialogue, first in self._stale:
+            for each in dialogue.utterances[first:]:
+                each.after = None
 
     def _encode(self) -> None:
         model = self._model
@@ -102,7 +117,15 @@ class ContextStep:
 
     def revise(self) -> None:
         """Estimate what sees news in the open windows."""
-        jobs = [(d, window) for d, first in self._stale for window in d.windows(first)]
+        self._revise(self._stale)
+
+    def revise_alone(self, dialogue: DialogueContext) -> tuple[Emotion, ...]:
+        """Estimate what sees news in one dialogue's window; say nothing yet."""
+        self._revise([each for each in self._stale if each[0] is dialogue])
+        return ()
+
+    def _revise(self, stale: Sequence[tuple[DialogueContext, int]]) -> None:
+        jobs = [(d, window) for d, first in stale for window in d.windows(first)]
         if not jobs:
             return
         windows = [_triples(dialogue, first, end) for dialogue, (first, end, _) in jobs]
