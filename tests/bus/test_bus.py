@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 import zmq
 
@@ -473,6 +474,31 @@ def test_a_message_that_cannot_be_sent_leaves_no_hole(wired: Bus) -> None:
     outlet.publish(progress(1))
     serve_until(lambda: len(got) >= 2, outlets=[outlet], inlets=[(inlet, got)])
     assert [m.text for m in got] == ["0", "2"]  # type: ignore[attr-defined]
+
+
+def test_in_place_of_what_cannot_be_sent_a_gap_is_published(wired: Bus) -> None:
+    outlet, inlet = wired.outlet(), wired.inlet("transcript/", "gap/", from_start=True)
+    got: list[Message] = []
+    outlet.publish_or_say_lost(transcript(0))
+    outlet.publish_or_say_lost(transcript(1, size=100_000))
+    outlet.publish_or_say_lost(transcript(2))
+    outlet.publish(progress(1))
+    serve_until(lambda: len(got) >= 3, outlets=[outlet], inlets=[(inlet, got)])
+    assert [m.text for m in of_kind(got, Transcript)] == ["0", "2"]
+    (gap,) = of_kind(got, Gap)
+    assert (gap.lost, gap.count) == ("transcript", 1)
+    assert gap.reason.startswith("it could not be sent: too large")
+    assert outlet.counts["not sent"] == 1
+
+
+def test_half_a_surrogate_pair_is_replaced_and_counted(wired: Bus) -> None:
+    outlet, inlet = wired.outlet(), wired.inlet("transcript/", from_start=True)
+    got: list[Message] = []
+    outlet.publish(msgspec.structs.replace(transcript(0), text="so \ud83d \U0001f600 sad"))
+    outlet.publish(progress(1))
+    serve_until(lambda: len(got) >= 1, outlets=[outlet], inlets=[(inlet, got)])
+    assert [m.text for m in got] == ["so \ufffd \U0001f600 sad"]  # type: ignore[attr-defined]
+    assert outlet.counts["texts repaired"] == 1
 
 
 # Addresses, ports, restarts

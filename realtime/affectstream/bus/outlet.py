@@ -98,40 +98,40 @@ class Outlet:
     def publish(self, message: Message) -> None:
         """Number and send a message; never blocks.
 
-        A text that is no text (half of a surrogate pair) is sent with replacement characters. A
-        message that no reader would accept is dropped, counted and named by a gap.
+        A text that is no text (half of a surrogate pair) is sent with replacement characters.
 
         Raises:
+            DecodeError: no reader would accept the message. Nothing was sent.
             JournalError: the ring is a journal, and it cannot be written. Nothing was sent.
         """
         if self._regenerated and self._streams.was_sent(message):
             return
         try:
             self._send(message)
-        except (DecodeError, UnicodeEncodeError) as error:
-            self._repair_or_drop(message, error)
-
-    def _repair_or_drop(self, message: Message, error: DecodeError | UnicodeEncodeError) -> None:
-        if isinstance(error, UnicodeEncodeError):
+        except UnicodeEncodeError:
             self._complain("texts repaired", f"a text of {message.kind} was repaired")
-            try:
-                self._send(with_whole_characters(message))
-                return
-            except DecodeError as too_large:
-                reason = brief(too_large)
-        else:
-            reason = brief(error)
-        self._complain("not sent", f"{message.kind} was not sent: {reason}")
-        gap = Gap(
-            session=message.session,
-            source=message.source,
-            of=message.source,
-            lost=message.kind,
-            count=1,
-            reason=f"it could not be sent: {reason}",
-        )
-        with suppress(DecodeError, UnicodeEncodeError):  # its names cannot be sent either
-            self._send(gap)
+            self._send(with_whole_characters(message))
+
+    def publish_or_say_lost(self, message: Message) -> None:
+        """Do as ``publish`` does, but publish a gap in place of what no reader would accept.
+
+        Raises:
+            JournalError: as ``publish``.
+        """
+        try:
+            self.publish(message)
+        except DecodeError as error:
+            self._complain("not sent", f"{message.kind} was not sent: {brief(error)}")
+            gap = Gap(
+                session=message.session,
+                source=message.source,
+                of=message.source,
+                lost=message.kind,
+                count=1,
+                reason=f"it could not be sent: {brief(error)}",
+            )
+            with suppress(DecodeError):  # its names cannot be sent either
+                self.publish(gap)
 
     def _send(self, message: Message) -> None:
         now_ns = self._clock()
