@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from affectstream.errors import MAX_REPEATED, brief
+from affectstream.errors import MAX_REPEATED, brief, printable
+from hostile import HOSTILE
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,15 @@ def test_it_is_one_line_printable_and_short(said: object) -> None:
 
 def test_what_is_short_and_plain_is_repeated_as_it_is() -> None:
     assert brief("no such é file") == "no such é file"
+
+
+@pytest.mark.parametrize("said", HOSTILE)
+def test_what_strangers_say_is_one_printable_line(said: str) -> None:
+    assert printable(said).isprintable()
+    assert brief(said).isprintable()
+
+
+def test_letters_of_every_language_stay_and_only_what_commands_is_written_out() -> None:
+    for words in ("Grüße 你好 \U0001f600", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"):
+        assert printable(words) == words
+    assert printable("é\x1b[2J\u202e\n!") == r"é\x1b[2J\u202e !"

@@ -6,6 +6,8 @@ Refuses to know: what went wrong; whoever raises one says so in one sentence wit
 
 MAX_REPEATED = 200
 """Characters of what a stranger has sent that an error repeats: it ends in logs."""
+_JOINERS = "\u200c\u200d"
+"""Not printable by themselves, but Persian and Indian words need them."""
 
 
 class AffectstreamError(Exception):
@@ -24,11 +26,26 @@ class SourceError(AffectstreamError):
     """A device, file or model cannot be used."""
 
 
+def printable(said: object) -> str:
+    """Return what a stranger has said as one line that no terminal obeys.
+
+    Line ends and other white space become spaces. What cannot be printed is written as its escape,
+    such as ``\\x1b``: control characters, marks that turn the direction of writing, halves of a
+    surrogate pair.
+    """
+    text = str(said)
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    return " " if character.isspace() else character.encode("unicode_escape").decode()
+
+
 def brief(said: object, most: int = MAX_REPEATED) -> str:
     """Return what a stranger, a file or a library has said: on one line, printable, and cut."""
-    text = str(said)
-    text = " ".join(text[: 20 * most].split())
-    text = text if text.isprintable() else ascii(text)
+    text = " ".join(printable(str(said)[: 20 * most]).split())
     return text if len(text) <= most else f"{text[:most]}..."
 
 

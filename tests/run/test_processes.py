@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
 from affectstream.bus import Hub, measure_clock_offset
-from affectstream.run.processes import MAX_WORDS, ProcessError, Processes, free_address
+from affectstream.run.processes import MAX_WORDS, Child, ProcessError, Processes, free_address
 from command_lines import DEADLINE_S, mentions, run, started, wait_until
+from hostile import HOSTILE
 
 SOON_S = 4.0
 """Two seconds are promised; two busy cores are allowed as many again."""
@@ -159,3 +161,17 @@ def test_a_second_hub_on_the_same_ports_says_so_in_one_sentence() -> None:
     assert result.returncode == 1
     assert "in use" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_what_a_child_writes_is_shown_as_printable_lines(words: str) -> None:
+    with TemporaryFile() as said:
+        said.write(f"affectstream: {words}\nnoise {words}\n".encode(errors="surrogatepass"))
+        said.flush()
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        child = Child("hub", process, said, os.open(os.devnull, os.O_RDONLY))
+        shown = [*child.new_words(), child.last_words()]
+        assert all(line.isprintable() for line in shown)
+        assert len(shown) >= 2
+        os.close(child.pulse)

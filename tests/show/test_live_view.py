@@ -14,12 +14,16 @@ from affectstream.messages import (
     Emotion,
     Gap,
     Message,
+    StreamClosed,
+    StreamOpened,
+    Transcript,
     UtteranceEnded,
     UtteranceStarted,
 )
 from affectstream.show.live_view import SHOWN_ROWS, LiveView
 from affectstream.show.wording import event_line
 from bus_helpers import closed, emotion, opened, transcript
+from hostile import HOSTILE, shown_safely
 
 S = 1_000_000_000
 WORDS = "i can not believe that you have been there all night long without me and never called"
@@ -166,3 +170,42 @@ def test_without_a_terminal_every_message_is_one_plain_line() -> None:
     assert sum("provisional" in line for line in lines) == 4
     assert sum("final" in line for line in lines) == 1
     assert len(lines) == 1 + 2 + 6 + 1, lines
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_no_name_reason_or_text_commands_the_terminal_or_forges_a_line(
+    words: str, on_terminal: bool
+) -> None:
+    def shown(name: str) -> list[str]:
+        screen = io.StringIO()
+        console = Console(
+            file=screen, width=400, height=60, force_terminal=on_terminal, color_system=None
+        )
+        view = LiveView(console, "affectstream")
+        for message in messages_with(name):
+            view.receive(message)
+        if on_terminal:
+            console.print(view.render())
+        assert shown_safely(screen.getvalue())
+        return screen.getvalue().split("\n")
+
+    assert len(shown(words)) == len(shown("plain"))
+
+
+def messages_with(words: str) -> list[Message]:
+    """One message of every kind that is shown, with the same words wherever words may be."""
+    named = {"session": words, "source": words}
+    of = {**named, "utterance": words, "speaker": words}
+    return [
+        StreamOpened(**named, modality=words, clock_id=words),
+        UtteranceStarted(**of, start_ns=0),
+        Transcript(**of, text=words, start_ns=0, end_ns=1, final=False, engine=words),
+        Transcript(**of, text=words, start_ns=0, end_ns=1, final=True, engine=words),
+        msgspec.structs.replace(estimate(1), **of, text=words, categorical={words: 1.0}),
+        msgspec.structs.replace(
+            estimate(2), **of, text=words, categorical={words: 1.0}, modalities={words: 1.0}
+        ),
+        Gap(**named, of=words, lost=words, count=1, reason=words),
+        StreamClosed(**named, reason=words),
+    ]

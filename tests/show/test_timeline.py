@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from affectstream.errors import AffectstreamError
 from affectstream.fusion.pipeline import Analysis
 from affectstream.messages import Dimension, Emotion, ModelIdentity
 from affectstream.timebase import NS_PER_S
+from hostile import HOSTILE
 
 matplotlib = pytest.importorskip("matplotlib")
 from affectstream.show import timeline  # noqa: E402
@@ -96,3 +99,13 @@ def test_a_format_that_cannot_be_drawn_is_said(tmp_path: Path) -> None:
         timeline.plot_timeline(analysis(), tmp_path / "plot.doc")
     with pytest.raises(AffectstreamError, match=r"name a \.png"):
         timeline.plot_timeline(analysis(), tmp_path / "nowhere" / "plot.png")
+
+
+@pytest.mark.parametrize("words", [*HOSTILE, r"$\frac$ and $"])
+def test_no_name_of_a_speaker_or_a_file_spoils_the_picture(tmp_path: Path, words: str) -> None:
+    found = analysis(msgspec.structs.replace(emotion("anger", 1, 2), speaker=words))
+    found = replace(
+        found, path=Path(words.replace("/", "")), envelope={words: found.envelope["anna"]}
+    )
+    timeline.plot_timeline(found, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 1_000

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from affectstream.show.lines import say
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
 def progress_bar() -> Progress:
     """Return a progress bar on stderr that is wiped away when it ends."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return Progress(console=Console(stderr=True), transient=True)
+    from affectstream.show.console import PrintableConsole
+
+    description = TextColumn("{task.description}", markup=False)
+    percentage = TextColumn("{task.percentage:>3.0f}%", markup=False)
+    columns = (description, BarColumn(), percentage, TimeRemainingColumn())
+    return Progress(*columns, console=PrintableConsole(stderr=True), transient=True)
 
 
 @contextmanager
@@ -54,22 +60,23 @@ def print_table(
     Args:
         width: at least so many columns; a narrow pipe would cut the names.
     """
-    from rich.console import Console
     from rich.table import Table
+
+    from affectstream.show.console import PrintableConsole
 
     table = Table(title=title)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number >= names else "left")
     for row in rows:
         table.add_row(*row)
-    console = Console(stderr=True)
+    console = PrintableConsole(stderr=True)
     console.width = max(console.width, width)
     console.print(table)
     for remark in remarks:
-        console.print(remark, highlight=False, markup=False, soft_wrap=True)
+        console.print(remark, soft_wrap=True)
 
 
 def fail(message: str, *, status: int = 2) -> NoReturn:
     """Say in one sentence why the command ends here, and end it."""
-    typer.echo(f"affectstream-lab: {message}", err=True)
+    say(f"affectstream-lab: {message}", to_error=True)
     raise typer.Exit(status)

@@ -7,7 +7,6 @@ Refuses to know: how a recording is analysed (``fusion.pipeline``) and drawn (``
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,9 +26,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from affectstream.commands.subscribe import say_no_more
-from affectstream.errors import AffectstreamError, UsageError
+from affectstream.errors import AffectstreamError, UsageError, printable
 from affectstream.messages import Emotion
+from affectstream.show.console import PrintableConsole
+from affectstream.show.lines import say_json, say_no_more
 from affectstream.show.wording import NOTICE, clock, event_line, label
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
             except BrokenPipeError:  # pictures may still be wanted
                 say_no_more()
             for gap in analysis.gaps:
-                console.print(event_line(gap), style="red", soft_wrap=True, markup=False)
+                console.print(event_line(gap), style="red", soft_wrap=True)
             if plan.plot is not None:
                 _draw(analysis, plan.plot, alone=len(recordings) == 1)
     return writer.written > 0
@@ -120,7 +120,7 @@ def _analyst(plan: AnalysisPlan, console: Console) -> Analyst:
     found = find_model(plan.vosk_model)
     recognizer = None
     if found is None:
-        console.print(HOW_TO_GET_A_MODEL, style="yellow", soft_wrap=True, markup=False)
+        console.print(HOW_TO_GET_A_MODEL, style="yellow", soft_wrap=True)
     else:
         recognizer = (load_vosk(found), f"vosk {found.resolve().name}")
     with console.status("loading the model"):
@@ -148,7 +148,7 @@ def _analyses(
             except AffectstreamError as error:
                 if len(recordings) == 1:
                     raise
-                console.print(f"-- {error}", style="red", soft_wrap=True, markup=False)
+                console.print(f"-- {error}", style="red", soft_wrap=True)
             bar.remove_task(task)
             if stopping():
                 return
@@ -182,11 +182,11 @@ class _Writer:
 
         self.written += len(analysis.emotions)
         if self._output == "table":
-            Console(file=self._stream).print(_table(analysis))
+            PrintableConsole(file=self._stream).print(_table(analysis))
         for emotion in analysis.emotions:
             record = record_of(analysis, emotion)
             if self._output == "json":
-                self._stream.write(json.dumps(record) + "\n")
+                say_json(record)
             elif self._output == "csv":
                 self._write_csv(record | {"modalities": "+".join(emotion.modalities)})
         self._stream.flush()
@@ -195,7 +195,8 @@ class _Writer:
         if self._csv is None:
             self._csv = csv.DictWriter(self._stream, list(record), restval="", lineterminator="\n")
             self._csv.writeheader()
-        self._csv.writerow(record)
+        said = {name: printable(v) if isinstance(v, str) else v for name, v in record.items()}
+        self._csv.writerow(said)
 
 
 def _table(analysis: Analysis) -> Table:

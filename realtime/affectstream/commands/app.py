@@ -7,14 +7,14 @@ Refuses to know: how anything is done; each command imports what it needs when i
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from affectstream.commands.extras import explain_missing, require_modules
+from affectstream.commands.entry import CommandGroup, run_command_line
+from affectstream.commands.extras import require_modules
 from affectstream.commands.keys import keys_app
 from affectstream.commands.options import (
     Address,
@@ -33,9 +33,11 @@ from affectstream.commands.options import (
 )
 from affectstream.commands.workers import add_workers
 from affectstream.core.address import DEFAULT_ADDRESS
-from affectstream.errors import AffectstreamError, UsageError
+from affectstream.errors import UsageError
+from affectstream.show.lines import say_json
 
 app = typer.Typer(
+    cls=CommandGroup,
     help="Streaming, real-time, multimodal emotion recognition.",
     no_args_is_help=True,
     add_completion=False,
@@ -62,14 +64,13 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Start every process and show the estimates live: a bundled dialogue, or --mic."""
-    from rich.console import Console
-
     from affectstream.commands.demo import run_demo
     from affectstream.core.pacing import parse_speed
+    from affectstream.show.console import PrintableConsole
 
     require_modules("live", "torch", "safetensors", "webrtcvad", "sounddevice" if mic else "vosk")
     summary = run_demo(
-        Console(stderr=as_json),
+        PrintableConsole(stderr=as_json),
         microphone=mic,
         device=device,
         vosk_model=vosk_model,
@@ -102,10 +103,9 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Stream IEMOCAP through the bus in event time and score the estimates as they come."""
-    from rich.console import Console
-
     from affectstream.commands.replay import ReplayPlan, play_corpus
     from affectstream.core.pacing import parse_speed
+    from affectstream.show.console import PrintableConsole
 
     plan = ReplayPlan(
         path=path,
@@ -121,7 +121,7 @@ def replay(
         checkpoint=checkpoint,
         journal=journal,
     )
-    summary = play_corpus(plan, Console(stderr=as_json))
+    summary = play_corpus(plan, PrintableConsole(stderr=as_json))
     _say_json(summary, as_json)
 
 
@@ -144,9 +144,8 @@ def analyze(
     checkpoint: Checkpoint = "live",
 ) -> None:
     """Run recordings through the live path: a table of utterances, or JSON lines, csv, a plot."""
-    from rich.console import Console
-
     from affectstream.commands.analyze import AnalysisPlan, run_analysis
+    from affectstream.show.console import PrintableConsole
 
     if json_lines and as_csv:
         raise UsageError("--json and --csv are two formats; choose one")
@@ -164,7 +163,7 @@ def analyze(
         vosk_model=vosk_model,
         checkpoint=checkpoint,
     )
-    run_analysis(plan, Console(stderr=True))
+    run_analysis(plan, PrintableConsole(stderr=True))
 
 
 @app.command("subscribe")
@@ -206,17 +205,17 @@ def run_command(
     """Run a deployment's workers and keep them running; see docs/deployment.md."""
     import platform
 
-    from rich.console import Console
     from typer.main import get_command
 
     from affectstream.bus.wall_clock import WallClock
     from affectstream.commands.run import run_deployment, show_plan
     from affectstream.run.deployment import LEAD_NS, DeploymentReader
+    from affectstream.show.console import PrintableConsole
 
     commands = getattr(get_command(app), "commands", {})
     reader = DeploymentReader(path, commands, refusal())
     planned = reader.plan(host or platform.node(), WallClock().now_ns() + LEAD_NS)
-    console = Console(stderr=as_json)
+    console = PrintableConsole(stderr=as_json)
     summary = show_plan(planned, console) if check else run_deployment(path, planned, console)
     _say_json(summary, as_json)
 
@@ -260,25 +259,9 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _say_json(summary: dict[str, object], as_json: bool) -> None:
     if as_json:
-        import json
-
-        typer.echo(json.dumps(summary))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"affectstream: {message}", err=True)
-    raise SystemExit(1)
+        say_json(summary)
 
 
 def main() -> None:
     """Run the command line; an error is one sentence on standard error and exit status 1."""
-    logging.basicConfig(level=logging.WARNING, format="affectstream: %(message)s")
-    try:
-        app()
-    except ModuleNotFoundError as error:
-        message = explain_missing(error)
-        if message is None:
-            raise
-        _fail(message)
-    except AffectstreamError as error:
-        _fail(str(error))
+    run_command_line(app, "affectstream")

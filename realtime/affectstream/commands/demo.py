@@ -85,8 +85,7 @@ def run_demo(
             inlet.close()
     console.print(
         f"{ended}: {view.counts['final']} utterances are final, estimates were revised "
-        f"{view.counts['revised']} times, {view.counts['gaps'] or 'no'} gaps",
-        highlight=False,
+        f"{view.counts['revised']} times, {view.counts['gaps'] or 'no'} gaps"
     )
     return {
         "ended": ended,

@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
 from rich.text import Text
 
 from affectstream import __version__
@@ -23,6 +22,7 @@ from affectstream.bus import Endpoint, NoHubError, measure_clock_offset, ports
 from affectstream.bus.keys import open_keys, read_allowed
 from affectstream.commands.extras import EXTRAS, install_line
 from affectstream.errors import SourceError
+from affectstream.show.console import PrintableConsole
 from affectstream.sources.devices import input_devices, load_portaudio
 
 _NEEDED = ("fusion", "mic")
@@ -90,7 +90,7 @@ def summary_of(findings: list[Finding]) -> dict[str, object]:
 
 def show_findings(findings: list[Finding]) -> None:
     """Print the findings, one a line, remedies below."""
-    console = Console(stderr=True)
+    console = PrintableConsole(stderr=True)
     for finding in findings:
         found = Text(f"{finding.label:<9}", _COLOURS[finding.label])
         found.append(f"{finding.name:<13} {finding.seen}", "default")

@@ -6,13 +6,13 @@ printed.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from affectstream.commands.options import AsJson
+from affectstream.show.lines import say, say_json
 
 keys_app = typer.Typer(
     help="Keys for hubs that other machines can reach.", no_args_is_help=True, rich_markup_mode=None
@@ -38,14 +38,14 @@ def new(keys: Folder = None, hub: HubKey = None, as_json: AsJson = False) -> Non
     made = new_keys(_folder(keys), hub)
     public = made.public.decode()
     if as_json:
-        typer.echo(json.dumps({"folder": str(made.folder), "public": public}))
+        say_json({"folder": str(made.folder), "public": public})
         return
-    typer.echo(public)
+    say(public)
     if hub is None:
         said = f"on another host: affectstream keys new --hub '{public}'"
     else:
         said = f"on the hub's host: affectstream keys allow NAME '{public}'"
-    typer.echo(f"made in {made.folder}; {said}", err=True)
+    say(f"made in {made.folder}; {said}", to_error=True)
 
 
 @keys_app.command()
@@ -58,12 +58,12 @@ def show(keys: Folder = None, as_json: AsJson = False) -> None:
     public, hub = found.public.decode(), found.hub.decode()
     if as_json:
         allowed = [{"name": p.name, "key": p.key.decode(), "role": p.role} for p in peers]
-        typer.echo(json.dumps({"public": public, "hub": hub, "allowed": allowed}))
+        say_json({"public": public, "hub": hub, "allowed": allowed})
         return
-    typer.echo(f"this host  {public}")
-    typer.echo(f"its hub    {'this host' if hub == public else hub}")
+    say(f"this host  {public}")
+    say(f"its hub    {'this host' if hub == public else hub}")
     for peer in peers:
-        typer.echo(f"lets in    {peer.key.decode()}  {peer.name}  ({peer.role})")
+        say(f"lets in    {peer.key.decode()}  {peer.name}  ({peer.role})")
 
 
 @keys_app.command()
@@ -96,7 +96,7 @@ def revoke_peer(
     from affectstream.bus.keys import revoke
 
     peer = revoke(_folder(keys), who)
-    typer.echo(f"{peer.name} is revoked", err=True)
+    say(f"{peer.name} is revoked", to_error=True)
 
 
 def _folder(keys: Path | None) -> Path:

@@ -12,6 +12,7 @@ import typer
 
 from affectstream import __version__
 from affectstream.errors import UsageError
+from affectstream.show.lines import say
 
 if TYPE_CHECKING:
     from affectstream.bus import Endpoint
@@ -54,7 +55,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"affectstream {__version__}")
+        say(f"affectstream {__version__}")
         raise typer.Exit
 
 

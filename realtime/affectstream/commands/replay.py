@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from affectstream.bus import Endpoint, HubClock, measure_clock_offset
 from affectstream.bus.journal import Journal
@@ -73,7 +74,7 @@ class ScoredListener:
         elif isinstance(message, StreamClosed):
             self.counts["dialogues"] += 1
             if self._console is not None and not self._console.is_terminal:
-                self._console.print(f"{message.session}: {self.running()}", highlight=False)
+                self._console.print(f"{message.session}: {self.running()}")
 
     def _estimate(self, emotion: Emotion) -> None:
         known = self._corpus.get((emotion.session, emotion.utterance))
@@ -89,7 +90,7 @@ class ScoredListener:
 
     def _say(self, message: Message) -> None:
         if self._console is not None and self._console.is_terminal:
-            self._progress.console.print(event_line(message), highlight=False, markup=False)
+            self._progress.console.print(event_line(message))
 
     def running(self, between: str = "  ") -> str:
         """Return the score so far, provisional and final, in a few words."""
@@ -116,8 +117,10 @@ class ScoredListener:
             for improvised in (False, True)
         )
         table = Table(
-            title="Anger, happiness + excitement, neutral, sadness; chance UAR 0.25\n"
-            f"left: all {count} labelled utterances, right: {improvised_count} improvised"
+            title=Text(
+                "Anger, happiness + excitement, neutral, sadness; chance UAR 0.25\n"
+                f"left: all {count} labelled utterances, right: {improvised_count} improvised"
+            )
         )
         for name in ("estimate", "UAR", "WA", "wF1", "impr. UAR", "WA", "wF1"):
             table.add_column(name, justify="left" if name == "estimate" else "right", no_wrap=True)
@@ -200,7 +203,7 @@ def play_corpus(plan: ReplayPlan, console: Console) -> dict[str, object]:
     if plan.live_asr and corpus.kind == "derived":
         raise SourceError("the derived set has no audio to recognise; leave --live-asr away")
     for warning in corpus.warnings:
-        console.print(f"-- {warning}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"-- {warning}", soft_wrap=True)
     dialogues = plan.choose(corpus)
     vosk_model = _vosk_model(plan)
     listener = ScoredListener(dialogues, console)

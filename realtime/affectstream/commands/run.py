@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from affectstream.core.supervision import WorkerState
+from affectstream.errors import printable
 from affectstream.run.deployment import PlannedWorker
 from affectstream.run.processes import ProcessError, stop_when_told
 from affectstream.run.supervisor import SupervisedProcesses
@@ -73,7 +74,7 @@ class DeploymentView:
                 self._print(f"{worker.name}: {worker.state}{pid}")
 
     def _print(self, words: str) -> None:
-        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(Text(printable(words)), soft_wrap=True)
 
     def render(self) -> RenderableType:
         """Return the picture of now."""
@@ -91,10 +92,12 @@ class DeploymentView:
                 duration((now_ns - worker.since_ns) // NS_PER_S),
                 str(worker.restarts),
                 f"{worker.memory_mib:.0f}" if worker.memory_mib else "–",
-                Text(worker.words, "dim"),
+                Text(printable(worker.words), "dim"),
             )
-        said = [Text(words, no_wrap=True, overflow="ellipsis") for words in self._said]
-        return Panel(Group(table, Text(), *said), title=self._title, border_style="dim")
+        said = [Text(printable(words), no_wrap=True, overflow="ellipsis") for words in self._said]
+        return Panel(
+            Group(table, Text(), *said), title=Text(printable(self._title)), border_style="dim"
+        )
 
 
 def duration(seconds: int) -> str:
@@ -112,7 +115,7 @@ def show_plan(planned: Sequence[PlannedWorker], console: Console) -> dict[str, o
     """Print the commands that would be run, and return them."""
     for worker in planned:
         words = shlex.join(("affectstream", *worker.arguments))
-        console.print(f"{worker.name}: {words}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{worker.name}: {words}", soft_wrap=True)
     return {"workers": {worker.name: list(worker.arguments) for worker in planned}}
 
 
@@ -155,6 +158,6 @@ def run_deployment(
         raise ProcessError(
             f"nothing is left to run; {lost[-1].name} was given up: {lost[-1].words}"
         )
-    console.print(ended, highlight=False)
+    console.print(ended)
     told = {w.name: {"state": w.state, "restarts": w.restarts} for w in left}
     return {"ended": ended, "workers": told}

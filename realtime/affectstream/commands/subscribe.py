@@ -5,16 +5,13 @@ Knows: how events are printed. Refuses to know: where they come from (``client``
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
-import msgspec
-
 from affectstream.bus import Endpoint
-from affectstream.client import Subscriber
+from affectstream.client import Event, Subscriber
 from affectstream.run.processes import stop_when_told
 from affectstream.show.event_file import EventFile
+from affectstream.show.lines import say, say_json, say_no_more
 from affectstream.show.wording import NOTICE, event_line
 
 
@@ -48,29 +45,20 @@ def print_events(
     """
     with stop_when_told() as stopping, Subscriber(address, session, since=since) as subscriber:
         if not json_lines:
-            sys.stderr.write(f"{NOTICE}\n")
+            say(NOTICE, to_error=True)
         while not stopping():
             event = subscriber.receive(timeout_s=0.2)
             if event is None:
                 continue
-            words = msgspec.json.encode(event).decode() if json_lines else event_line(event)
-            if words is not None and not _say(words):
+            try:
+                _say(event, json_lines)
+            except BrokenPipeError:  # nobody wants more, which is no error
+                say_no_more()
                 return
 
 
-def _say(words: str) -> bool:
-    """Print a line; return whether there is still somebody who reads, which is no error."""
-    try:
-        sys.stdout.write(f"{words}\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        say_no_more()
-        return False
-    return True
-
-
-def say_no_more() -> None:
-    """Send standard output nowhere: its reader has gone, and Python flushes it when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _say(event: Event, json_lines: bool) -> None:
+    if json_lines:
+        say_json(event)
+    elif (words := event_line(event)) is not None:
+        say(words)

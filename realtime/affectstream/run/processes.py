@@ -25,7 +25,7 @@ from tempfile import TemporaryFile
 from typing import IO, Self
 
 from affectstream.bus import Endpoint, NoHubError, measure_clock_offset
-from affectstream.errors import AffectstreamError
+from affectstream.errors import AffectstreamError, printable
 from affectstream.run.leash import LEASH, PULSE, parent_gone
 from affectstream.run.loop import stop_on_signals
 
@@ -72,8 +72,8 @@ class Child:
             # Read to the end: begin anew, or what is written in weeks would fill the disk.
             os.ftruncate(self.words.fileno(), 0)
             self.heard = 0
-        lines = whole.decode(errors="replace").splitlines()
-        return [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
+        lines = whole.decode(errors="replace").split("\n")
+        return [printable(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
 
     @property
     def alive(self) -> bool:
@@ -101,8 +101,8 @@ class Child:
         if status is not None and status < 0:
             return f"it was ended by {signal.Signals(-status).name}"
         said = self._read(max(0, self._size() - MAX_WORDS)).decode(errors="replace").strip()
-        last = said.splitlines()[-1] if said else f"exit status {status}"
-        return last.strip().removeprefix(MARK)
+        last = said.rpartition("\n")[2] if said else f"exit status {status}"
+        return printable(last.strip().removeprefix(MARK))
 
     def memory_mib(self) -> float | None:
         """Return its resident memory, where the system tells (Linux) and it has not ended."""

@@ -19,9 +19,8 @@ import msgspec
 from affectstream.errors import UsageError
 from affectstream.messages import Message
 
-_MAX_LINE = (
-    4 * 1024 * 1024
-)  # bytes; a message is far smaller, and a stranger's file may be one line
+_MAX_LINE = 4 * 1024 * 1024
+"""Bytes; an event is far smaller, but a stranger's file may be one line."""
 _BEGINS = b'{"kind":"'  # as every line of ours does
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from affectstream.core.dialogue.revision_book import RevisionBook
+from affectstream.errors import printable
 from affectstream.messages import (
     Emotion,
     Gap,
@@ -25,7 +26,7 @@ from affectstream.messages import (
     UtteranceEnded,
     UtteranceStarted,
 )
-from affectstream.show.wording import NOTICE, clock, event_line, label
+from affectstream.show.wording import NOTICE, clock, event_line, label, printable_message
 
 TERMINAL_COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
 SHOWN_ROWS = 14  # of the table: the latest utterances
@@ -73,6 +74,7 @@ class LiveView:
 
     def receive(self, message: Message) -> None:
         """Take one message into the picture."""
+        message = printable_message(message)
         if isinstance(message, Emotion) and not self._accept(message):
             return
         if isinstance(message, UtteranceStarted):
@@ -94,7 +96,8 @@ class LiveView:
 
     def say(self, words: str) -> None:
         """Print a line that stays on the screen, above the table if there is one."""
-        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+        said = Text(printable(words))
+        self._console.print(said, soft_wrap=True)
 
     def _accept(self, emotion: Emotion) -> bool:
         if not self._book.accept(emotion):
@@ -131,7 +134,7 @@ class LiveView:
             *(Text(gap, style="red") for gap in self._gaps),
             Text(NOTICE, style="dim italic"),
         ]
-        return Panel(Group(table, Text(), *below), title=self._title, border_style="dim")
+        return Panel(Group(table, Text(), *below), title=Text(self._title), border_style="dim")
 
     def _cells(self, emotion: Emotion, width: int) -> list[RenderableType]:
         share = emotion.categorical[emotion.label]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from affectstream.errors import AffectstreamError
+from affectstream.errors import AffectstreamError, printable
 from affectstream.messages import Emotion
 from affectstream.timebase import NS_PER_S
 
@@ -50,7 +50,8 @@ def plot_timeline(analysis: Analysis, path: Path) -> None:
         _draw_voice(axes, analysis, speaker, least_s=_WORDS_IN * analysis.duration_s / width)
     _draw_scales(rows[-1], analysis)
     _add_legend(figure, analysis)
-    figure.suptitle(analysis.path.name, x=0.01, ha="left", fontsize=11, color=_INK)
+    name = printable(analysis.path.name)
+    figure.suptitle(name, x=0.01, ha="left", fontsize=11, color=_INK, parse_math=False)
     try:
         figure.savefig(path, dpi=130)
     except (ValueError, OSError) as error:
@@ -68,7 +69,8 @@ def _draw_voice(axes: Any, analysis: Analysis, speaker: str, least_s: float) -> 
             _draw_utterance(axes, emotion, least_s)
     axes.set_ylim(-1.15, 1.9)
     axes.set_yticks([])
-    axes.set_ylabel(speaker, rotation=0, ha="right", va="center", color=_INK)
+    name = printable(speaker)
+    axes.set_ylabel(name, rotation=0, ha="right", va="center", color=_INK, parse_math=False)
     _tidy(axes, ("left", "right", "top"))
 
 

@@ -6,6 +6,9 @@ Refuses to know: terminals, colours, and where the lines go.
 
 from __future__ import annotations
 
+import msgspec
+
+from affectstream.errors import printable
 from affectstream.messages import (
     Emotion,
     Gap,
@@ -40,7 +43,28 @@ def clock(event_ns: int, origin_ns: int = 0) -> str:
 
 
 def event_line(message: Message, origin_ns: int = 0) -> str | None:
-    """Return the message in one line; None for kinds that are of no interest to a person."""
+    """Return the message in one printable line; None for kinds of no interest to a person."""
+    line = _line_of(message, origin_ns)
+    return None if line is None else printable(line)
+
+
+def printable_message(message: Message) -> Message:
+    """Return the message with every name and every text in it ``printable``."""
+    changed = {f: _printable_value(getattr(message, f)) for f in message.__struct_fields__}
+    return msgspec.structs.replace(message, **changed)
+
+
+def _printable_value(value: object) -> object:
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {_printable_value(name): _printable_value(each) for name, each in value.items()}
+        case _:
+            return value  # a number, an array, or what is never shown, such as single words
+
+
+def _line_of(message: Message, origin_ns: int) -> str | None:
     match message:
         case Emotion():
             return _emotion(message, origin_ns)

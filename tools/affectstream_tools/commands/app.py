@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from affectstream.commands.extras import explain_missing
+from affectstream.commands.entry import CommandGroup, run_command_line
 from affectstream.commands.options import ShowVersion
 from affectstream_tools.commands.corpora.prepare import prepare
 from affectstream_tools.commands.corpora.synthesise import synthesise
@@ -29,6 +29,7 @@ from affectstream_tools.commands.trials.link import link
 from affectstream_tools.commands.trials.soak import soak
 
 lab = typer.Typer(
+    cls=CommandGroup,
     name="affectstream-lab",
     help="Train and evaluate the models of affectstream.",
     no_args_is_help=True,
@@ -54,12 +55,5 @@ def _root(version: ShowVersion = False) -> None:
 
 
 def run_lab() -> None:
-    """Run ``affectstream-lab``; a package that is not installed is one sentence and status 1."""
-    try:
-        lab()
-    except ModuleNotFoundError as error:
-        message = explain_missing(error)
-        if message is None:
-            raise
-        typer.echo(f"affectstream-lab: {message}", err=True)
-        raise SystemExit(1) from error
+    """Run ``affectstream-lab``; an error is one sentence on standard error and exit status 1."""
+    run_command_line(lab, "affectstream-lab")
