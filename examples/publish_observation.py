@@ -1,6 +1,6 @@
 """Publish an utterance from a program of your own: its words, and 47 statistics of its sound.
 
-Beside `affectstream demo --address tcp://127.0.0.1:5570` and `python examples/subscribe.py`:
+Run beside `affectstream demo --address tcp://127.0.0.1:5570` and `python examples/subscribe.py`:
 
     python examples/publish_observation.py [ADDRESS]
 """

@@ -1,4 +1,4 @@
-"""Subscribe from asyncio, beside whatever else the program does.
+"""Subscribe from an asyncio program, and print each final estimate.
 
 Run beside `affectstream demo --address tcp://127.0.0.1:5570`:
 

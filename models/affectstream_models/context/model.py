@@ -27,9 +27,9 @@ from affectstream_models.context.values import (
     CONTEXT_MODALITIES,
     Encoded,
     ForwardState,
-    OpenUtterance,
     UtteranceEstimate,
     UtteranceInputs,
+    WindowEntry,
 )
 from affectstream_models.text.sentence_encoder import SentenceEncoder, sentence_encoder
 from affectstream_models.text.word_encoder import TextEncoder
@@ -135,7 +135,7 @@ class StreamingContextModel:
         return advance_chains(self._members, states, chains)
 
     @torch.inference_mode()
-    def estimate(self, windows: Sequence[Sequence[OpenUtterance]]) -> list[list[UtteranceEstimate]]:
+    def estimate(self, windows: Sequence[Sequence[WindowEntry]]) -> list[list[UtteranceEstimate]]:
         """Estimate every utterance of many dialogues' open windows.
 
         Args:

@@ -15,14 +15,14 @@ from affectstream_models.context.chains import PackedChains, maskable, relations
 from affectstream_models.context.memory import Memory
 from affectstream_models.context.scores import estimates_of
 from affectstream_models.context.steps import StackedMembers
-from affectstream_models.context.values import OpenUtterance, UtteranceEstimate
+from affectstream_models.context.values import UtteranceEstimate, WindowEntry
 
 _WINDOWS_AT_ONCE = 12
 """With more windows in a batch, the data of a step no longer fit the processor's caches."""
 
 
 def estimate_windows(
-    members: StackedMembers, windows: Sequence[Sequence[OpenUtterance]]
+    members: StackedMembers, windows: Sequence[Sequence[WindowEntry]]
 ) -> list[list[UtteranceEstimate]]:
     """Return an estimate of every utterance of every window, in the windows' order.
 
@@ -35,7 +35,7 @@ def estimate_windows(
 
 
 def _estimate_some(
-    m: StackedMembers, windows: Sequence[Sequence[OpenUtterance]]
+    m: StackedMembers, windows: Sequence[Sequence[WindowEntry]]
 ) -> list[list[UtteranceEstimate]]:
     if not any(windows):
         return [[] for _ in windows]
@@ -64,7 +64,7 @@ def _estimate_some(
 
 
 def _memories(
-    m: StackedMembers, packed: PackedChains, slots: Sequence[OpenUtterance], fused: Tensor
+    m: StackedMembers, packed: PackedChains, slots: Sequence[WindowEntry], fused: Tensor
 ) -> Tensor:
     """Return the memories (M, S, 4 C F) of all utterances, in the packed order."""
     if not len(m.fading):
@@ -101,7 +101,7 @@ def _run_backward(
 
 def _leave_out(
     m: StackedMembers,
-    slots: Sequence[OpenUtterance],
+    slots: Sequence[WindowEntry],
     masked: Sequence[tuple[int, str]],
     shared: Tensor,
     cells: Tensor,

@@ -89,5 +89,5 @@ class UtteranceEstimate:
     influence: Mapping[str, float] = field(default_factory=dict)
 
 
-OpenUtterance = tuple[ForwardState, Encoded, ForwardState]
+WindowEntry = tuple[ForwardState, Encoded, ForwardState]
 """An utterance of an open window: the state before it, the utterance, the state after it."""

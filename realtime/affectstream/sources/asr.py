@@ -40,7 +40,7 @@ class VoskRecognizer:
     def __init__(self, vosk: Any, model: Any) -> None:
         self._kaldi = vosk.KaldiRecognizer(model, SAMPLE_RATE_HZ)
         self._kaldi.SetWords(True)
-        self._done: list[RecognizedWord] = []  # Vosk settles them at pauses that it finds itself
+        self._done: list[RecognizedWord] = []  # words before pauses that Vosk found itself
         self._last = ""
         self._samples = 0
 

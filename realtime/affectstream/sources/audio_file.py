@@ -17,7 +17,7 @@ from affectstream.bus import Endpoint, HubClock
 from affectstream.core.capture.audio import AudioLost, Captured
 from affectstream.errors import SourceError
 from affectstream.run.loop import run
-from affectstream.sources.backpressure import BackpressuredInput, BackpressuredStream
+from affectstream.sources.backpressure import run_with_backpressure
 from affectstream.sources.decoders import (
     HIGHEST_RATE_HZ,
     LOWEST_RATE_HZ,
@@ -200,9 +200,7 @@ def run_audio_file(
     """Publish a recording as the stream ``mic.SPEAKER`` until its end or ``stopping()``.
 
     Args:
-        address: the hub's.
-        channel: as for ``AudioFile``.
-        speed: as for ``AudioFile``. With ``math.inf`` it waits for the dialogue's transcribers.
+        channel, speed: as for ``AudioFile``. With ``math.inf`` it waits for transcript workers.
         start_ns: event time of the file's first sample, the same for all files of one dialogue;
             None is now. A start in the future is waited for.
         resume: an earlier worker began to play it at ``start_ns``; go on where it would be by now.
@@ -215,27 +213,14 @@ def run_audio_file(
     paced = not math.isinf(speed)
     with closing(recording), HubClock(address) as clock:
         clock.wait(stopping)
-        start_ns = clock.now_ns() if start_ns is None else start_ns
-        recording.not_before_ns = start_ns
+        recording.not_before_ns = start_ns = clock.now_ns() if start_ns is None else start_ns
+        take = take_at(clock.now_ns()) if resume and paced else ""
         segmenter = speech_segmenter(
-            session=session,
-            speaker=speaker,
-            start_ns=start_ns,
-            publish_audio=True,
-            clock_id="file",
-            vad=vad,
-            take=take_at(clock.now_ns()) if resume and paced else "",
+            session=session, speaker=speaker, start_ns=start_ns, clock_id="file", vad=vad, take=take
         )
         if paced:
             run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)
             return
-        stream = BackpressuredStream(segmenter, session, f"mic.{speaker}")
-        run(
-            stream,
-            address=address,
-            prefixes=stream.prefixes,
-            from_start=False,
-            inputs=[BackpressuredInput(recording, stream)],
-            clock=clock,
-            stopping=stopping,
+        run_with_backpressure(
+            segmenter, recording, session, f"mic.{speaker}", address, clock=clock, stopping=stopping
         )

@@ -12,12 +12,13 @@ audio with its own watermark, and those are waited for here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from affectstream.bus import Endpoint, HubClock
 from affectstream.core.capture.audio import AudioLost, CapturedAudio, DeviceLost
 from affectstream.messages import Message, Progress, StreamClosed
-from affectstream.run.loop import InputDevice, Machine, PacedInput
+from affectstream.run.loop import InputDevice, Machine, PacedInput, run
 from affectstream.timebase import NS_PER_S
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,35 @@ AHEAD_NS = 20 * NS_PER_S
 
 LISTENER_WAIT_NS = 20 * NS_PER_S
 """After so long without any answer, the listeners are no longer waited for."""
+
+
+def run_with_backpressure(
+    machine: Machine,
+    recording: InputDevice,
+    session: str,
+    source: str,
+    address: str | Endpoint,
+    *,
+    listeners: int = 0,
+    clock: HubClock | None = None,
+    stopping: Callable[[], bool],
+) -> None:
+    """Run the machine of a stream on a recording, as fast as its transcript workers can follow.
+
+    Args:
+        session, source, listeners: as for ``BackpressuredStream``.
+        address, clock, stopping: as for ``run.loop.run``.
+    """
+    stream = BackpressuredStream(machine, session, source, listeners=listeners)
+    run(
+        stream,
+        address=address,
+        prefixes=stream.prefixes,
+        from_start=False,
+        inputs=[BackpressuredInput(recording, stream)],
+        clock=clock,
+        stopping=stopping,
+    )
 
 
 @dataclass(slots=True)

@@ -258,7 +258,6 @@ def run_microphone(
     """Publish a microphone as the stream ``mic.SPEAKER`` until ``stopping()``.
 
     Args:
-        address: the hub's.
         session, speaker: the dialogue, and who speaks.
         device, wait: as for ``Microphone``.
         publish_audio: False keeps raw audio inside this process; transcripts need it.
@@ -267,8 +266,7 @@ def run_microphone(
     Raises:
         SourceError: the device or a library is missing.
     """
-    if not wait:
-        # So that an error of the device is shown at once, and not only when the hub is there.
+    if not wait:  # an error of the device is shown at once, not only when the hub is there
         devices.open_device(devices.resolve(device), lambda *_: None).close()
     with HubClock(address) as clock:
         clock.wait(stopping)
@@ -277,8 +275,8 @@ def run_microphone(
             session=session,
             speaker=speaker,
             start_ns=start_ns,
-            publish_audio=publish_audio,
             clock_id="wall",
+            publish_audio=publish_audio,
             vad=vad,
             take=take_at(start_ns),
         )

@@ -23,8 +23,8 @@ def speech_segmenter(
     session: str,
     speaker: str,
     start_ns: int,
-    publish_audio: bool,
     clock_id: str,
+    publish_audio: bool = True,
     vad: str = "webrtc",
     take: str = "",
 ) -> UtteranceSegmenter:
@@ -32,8 +32,8 @@ def speech_segmenter(
 
     Args:
         start_ns: event time of sample 0.
-        publish_audio: whether it publishes the audio as well.
         clock_id: what stamps the audio, for ``stream.opened``.
+        publish_audio: whether it publishes the audio as well.
         vad: one of ``DETECTORS``.
         take: part of the utterances' names, see ``take_at``; empty where they shall be the same
             every time the stream is made.

@@ -152,13 +152,12 @@ def run_mocap(
 
     Args:
         paths: one file, or the rotated, hand and head files of one recording.
-        address: the hub's.
         start_ns: event time of the recording's time 0, the same for all recordings of one
             dialogue; None is now. A start in the future is waited for.
         speed, resume: as for ``MocapReplay``.
 
     Returns:
-        The machine, for its counts ``frames`` and ``lost``.
+        The machine, for its counts.
 
     Raises:
         MocapError: a file cannot be read, or most of its rows are bad. The stream is closed first.
@@ -167,12 +166,9 @@ def run_mocap(
     with closing(recording), HubClock(address) as clock:
         clock.wait(stopping)
         start_ns = clock.now_ns() if start_ns is None else start_ns
+        source = f"face.{speaker}"
         machine = MocapStream(
-            recording.layout,
-            session=session,
-            source=f"face.{speaker}",
-            speaker=speaker,
-            start_ns=start_ns,
+            recording.layout, session=session, source=source, speaker=speaker, start_ns=start_ns
         )
         replay = MocapReplay(recording, speed, not_before_ns=start_ns, resume=resume)
         run(machine, address=address, inputs=[replay], clock=clock, stopping=stopping)

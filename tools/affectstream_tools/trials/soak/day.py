@@ -19,9 +19,8 @@ from affectstream.bus import Inlet
 from affectstream.bus.wall_clock import WallClock
 from affectstream.data import tiny_vosk_model
 from affectstream.errors import AffectstreamError
-from affectstream.run.loop import run
 from affectstream.run.processes import Processes, free_address
-from affectstream.sources.backpressure import BackpressuredInput, BackpressuredStream
+from affectstream.sources.backpressure import run_with_backpressure
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S
 from affectstream_tools.bench.footprint import Footprint, footprint
@@ -140,14 +139,13 @@ def _speak(plan: DayPlan, address: str, start_ns: int, parent: int) -> None:
         clock_id="recording",
     )
     recording = EndlessRecording(plan.hours, plan.share, plan.seed)
-    stream = BackpressuredStream(segmenter, _SESSION, MICROPHONE, listeners=1)
-    held = BackpressuredInput(recording, stream)
-    run(
-        stream,
-        address=address,
-        prefixes=stream.prefixes,
-        from_start=False,
-        inputs=[held],
+    run_with_backpressure(
+        segmenter,
+        recording,
+        _SESSION,
+        MICROPHONE,
+        address,
+        listeners=1,
         stopping=lambda: os.getppid() != parent,
     )
 
