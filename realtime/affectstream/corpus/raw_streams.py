@@ -25,7 +25,7 @@ _HOP_NS = samples_to_ns(EGEMAPS_HOP_SAMPLES, SAMPLE_RATE_HZ)
 _FRAME_NS = samples_to_ns(PITCH_FRAME_SAMPLES, SAMPLE_RATE_HZ)
 
 TimedMessage = tuple[int, int, Message]
-"""When a message is published (event time, ns), its rank among those of that instant, and it."""
+"""Event time (ns) of publication, rank among the messages of that instant, and the message."""
 
 
 def audio_messages(dialogue: CorpusDialogue, speaker: str, channel: int) -> Iterator[TimedMessage]:

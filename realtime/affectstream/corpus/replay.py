@@ -48,8 +48,8 @@ class CorpusReplay:
         ahead: instants that may be unanswered.
         listeners: how many sources other than the node must have answered too, such as the
             transcript streams (``asr.``) of the dialogue's microphones.
-        node_ran_before: the node may have played the same dialogues before, and the hub may still
-            hold its messages about them. Those are ignored.
+        node_ran_before: the node may have heard an earlier replay of the same dialogues and still
+            hold its messages about it. Those are ignored.
         slack_ns: how far apart the node's clock and this one may be when a message's age is judged.
         started_ns: when this replay was first started, if it goes on after its process was killed.
             It then plays again from the beginning and hears again what the node answered. None for

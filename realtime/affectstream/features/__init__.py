@@ -1,5 +1,6 @@
 """Descriptors of sound, faces and words: what the models read, computed with numpy alone.
 
-Front ends take a stream in chunks of any size (``push``, ``finish``): ``egemaps``, ``tripathi34``,
-``woellmer``, ``face_markers``, ``mocap``. ``functionals`` and ``text`` work on whole utterances.
+``egemaps``, ``tripathi34``, ``woellmer`` and ``face_markers`` take a stream in chunks of any size
+(``push``, ``finish``). ``functionals``, ``mocap`` and ``text`` make equally many numbers of any
+utterance.
 """

@@ -156,7 +156,7 @@ class _Describer:
 
 
 class _Differentiator:
-    """Puts each row's slope beside it: half the difference between the next row and the last.
+    """Puts each row's slope beside it: half the difference of its neighbours.
 
     The first and the last row count twice. The slope of the pitch is 0 where the row or one of its
     neighbours is unvoiced.

@@ -20,8 +20,9 @@ from affectstream.errors import UsageError
 from affectstream.messages import Message
 
 _MAX_LINE = 4 * 1024 * 1024
-"""Bytes; an event is far smaller, but a stranger's file may be one line."""
-_BEGINS = b'{"kind":"'  # as every line of ours does
+"""Bytes of a line. Events are far shorter, but some other file may be one very long line."""
+
+_BEGINS = b'{"kind":"'  # how every line begins that this program wrote
 
 
 class _Line(msgspec.Struct):
@@ -97,7 +98,7 @@ class EventFile:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            with suppress(OSError):  # what cannot be taken back is cut off at the next start
+            with suppress(OSError):  # if this fails, the half line is cut off at the next start
                 self._file.truncate(self._end)
             raise UsageError(
                 f"{self.path} cannot be written ({error.strerror}); free some space and start "
