@@ -18,7 +18,7 @@ from affectstream.core.speech.segmenter import UtteranceSegmenter
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.fusion.node import FusionNode
 from affectstream.messages import Emotion, StreamClosed
-from affectstream.run.in_process import JoinedMachine, run_together
+from affectstream.run.virtual_time import JoinedMachine, run_in_virtual_time
 from affectstream_tools.bench.load import DialogueLoad
 from affectstream_tools.trials.soak.recording import EndlessRecording
 from bus_helpers import emotion, progress, transcript
@@ -120,7 +120,7 @@ def test_a_microphone_and_a_transcriber_do_not_grow_while_they_listen() -> None:
         JoinedMachine(transcriber, ("audio/", "utterance.", "stream.", "progress/")),
     ]
     ended = 0
-    for message in run_together(parts):
+    for message in run_in_virtual_time(parts):
         ended += message.kind == "utterance.ended"
         if message.kind == "transcript" and message.final:  # nobody speaks just now
             sizes.append(reach(segmenter) + reach(transcriber))

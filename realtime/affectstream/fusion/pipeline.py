@@ -5,7 +5,7 @@ Refuses to know: how any of them works, and how results are shown (``commands.an
 
 The machines are the live ones: the segmenter with its voice detector and front end, the
 transcriber, the fusion node with the speaker's normalisation and the dialogue's context. They are
-joined in one process instead of over the bus; time is the recording's.
+joined in one process, in virtual time, instead of over the bus.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from affectstream.core.capture.audio import Captured, CapturedAudio
 from affectstream.core.dialogue.model import ContextModel
+from affectstream.core.speech.recognition import Recognizer
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.messages import Emotion, Gap, Message
-from affectstream.run.in_process import JoinedMachine, run_together
 from affectstream.run.loop import Machine
+from affectstream.run.virtual_time import JoinedMachine, run_in_virtual_time
 from affectstream.sources.audio_file import AudioFile
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ
@@ -67,7 +68,7 @@ class Analyst:
         self,
         model: ContextModel,
         *,
-        recognizer: tuple[Callable[[], object], str] | None = None,
+        recognizer: tuple[Callable[[], Recognizer], str] | None = None,
         look_ahead: int | None = None,
         vad: str = "webrtc",
     ) -> None:
@@ -98,10 +99,12 @@ class Analyst:
             JoinedMachine(self._segmenter(name), inputs=(heard,)) for name, heard in recordings
         ]
         if self._recognizer is not None:
-            parts.append(JoinedMachine(self._transcriber(*self._recognizer), HEARD_BY_TRANSCRIBER))
+            make, engine = self._recognizer
+            transcriber = Transcriber(make, session=RECORDING_SESSION, engine=engine)
+            parts.append(JoinedMachine(transcriber, HEARD_BY_TRANSCRIBER))
         parts.append(JoinedMachine(FusionNode(self._model, self._look_ahead), NODE_PREFIXES))
         analysis = Analysis(path)
-        for message in run_together(parts, stopping=stopping):
+        for message in run_in_virtual_time(parts, stopping=stopping):
             _keep(analysis, message)
             on_progress(recordings[0][1].heard_s, recordings[0][1].total_s)
         analysis.emotions.sort(key=lambda emotion: (emotion.start_ns, emotion.end_ns))
@@ -119,9 +122,6 @@ class Analyst:
             clock_id="file",
             vad=self._vad,
         )
-
-    def _transcriber(self, make: Callable[[], object], engine: str) -> Machine:
-        return Transcriber(make, session=RECORDING_SESSION, engine=engine)  # type: ignore[arg-type]
 
 
 class _Recording(AudioFile):

@@ -6,7 +6,7 @@ Refuses to know: how speech is found, described, aligned and estimated: those ar
 a microphone worker and a fusion node run, fed with what the microphone would have heard.
 
 Time is the audio's own, so a run is as fast as it computes and the same on every machine; with a
-speed it keeps that pace. Every message passes the wire format.
+speed it keeps that pace.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.codec import decode, encode
 from affectstream.core.capture.audio import CapturedAudio
 from affectstream.core.dialogue.normalisation import NOBODY
 from affectstream.features.egemaps.front_end import extract_egemaps
 from affectstream.features.egemaps.statistics import utterance_statistics
-from affectstream.fusion.node import FusionNode
+from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion, Message
+from affectstream.run.virtual_time import JoinedMachine, run_in_virtual_time
 from affectstream.sources.speech import speech_segmenter
 from affectstream.timebase import NS_PER_S, SAMPLE_RATE_HZ, Interval, samples_to_ns
 from affectstream_models.context.values import UtteranceInputs
@@ -35,7 +36,7 @@ from affectstream_tools.corpora.features.utterance_audio import read_whole_clip
 from affectstream_tools.corpora.labelled_clips import LabelledClip
 
 LIVE_BLOCK_SAMPLES = 960
-PAUSE_S = 1.0
+PAUSE_SAMPLES = SAMPLE_RATE_HZ
 """Silence before, between and after the clips, beside their own."""
 
 
@@ -98,23 +99,66 @@ def answer_speaker(
     """
     order = rng.sample(list(clips), len(clips))
     sounds = [read_whole_clip(clip.path) for clip in order]
-    spans, listener = _play(model, sounds, vad, speed, on_clip)
+    recording = _JoinedClips(sounds)
+    listener = _play(model, recording, vad, speed, on_clip)
     offline = _offline(model, sounds)
     answers = []
-    for clip, span, whole in zip(order, spans, offline, strict=True):
+    for clip, span, whole in zip(order, recording.spans, offline, strict=True):
         found = listener.of(span)
         first, final = (None, None) if found is None else (found.first, found.final)
         answers.append(LiveAnswer(clip, _probabilities(first), _probabilities(final), whole))
     return answers
 
 
+class _JoinedClips:
+    """An input that plays clips one after the other, with a pause around each.
+
+    Attributes:
+        spans: where each of them is.
+    """
+
+    def __init__(self, clips: Sequence[NDArray[np.int16]]) -> None:
+        pause = np.zeros(PAUSE_SAMPLES, np.int16)
+        self._samples = np.concatenate([pause, *(part for clip in clips for part in (clip, pause))])
+        self._position = 0
+        self.spans: list[Interval] = []
+        first = PAUSE_SAMPLES
+        for clip in clips:
+            ends = (samples_to_ns(at, SAMPLE_RATE_HZ) for at in (first, first + len(clip)))
+            self.spans.append(Interval(*ends))
+            first += len(clip) + PAUSE_SAMPLES
+
+    @property
+    def exhausted(self) -> bool:
+        return self._position == len(self._samples)
+
+    def fileno(self) -> int:
+        return -1
+
+    def next_read_ns(self) -> int | None:
+        """Return when the next block is over."""
+        return None if self.exhausted else samples_to_ns(self._block_end, SAMPLE_RATE_HZ)
+
+    @property
+    def _block_end(self) -> int:
+        return min(self._position + LIVE_BLOCK_SAMPLES, len(self._samples))
+
+    def read(self, now_ns: int) -> Iterator[CapturedAudio]:
+        while (due_ns := self.next_read_ns()) is not None and due_ns <= now_ns:
+            first, self._position = self._position, self._block_end
+            yield CapturedAudio(first, self._samples[first : self._position])
+
+    def close(self) -> None:
+        self._position = len(self._samples)
+
+
 def _play(
     model: PretrainedModel,
-    sounds: Sequence[NDArray[np.int16]],
+    recording: _JoinedClips,
     vad: str,
     speed: float,
     on_clip: Callable[[], None],
-) -> tuple[list[Interval], _Listener]:
+) -> _Listener:
     segmenter = speech_segmenter(
         session="live",
         speaker="you",
@@ -123,47 +167,20 @@ def _play(
         clock_id="clips",
         vad=vad,
     )
-    node, listener = FusionNode(model, model.look_ahead), _Listener()
-    position, began_s = 0, time.monotonic()
-
-    def pass_on(messages: Sequence[Message], now_ns: int) -> None:
-        said = [m for one in messages for m in node.receive(decode(encode(one)), now_ns)]
-        for message in (*said, *node.wake(now_ns)):
-            listener.hear(message)
-
-    spans = []
-    for samples, is_clip in _with_pauses(sounds):
-        first = position
-        for block in _blocks(samples):
-            captured = CapturedAudio(position, block)
-            position += len(block)
-            now_ns = samples_to_ns(position, SAMPLE_RATE_HZ)
-            time.sleep(max(0.0, began_s + now_ns / NS_PER_S / speed - time.monotonic()))
-            pass_on(segmenter.receive(captured, now_ns), now_ns)
-        if is_clip:
-            ends = (samples_to_ns(at, SAMPLE_RATE_HZ) for at in (first, position))
-            spans.append(Interval(*ends))
-            on_clip()
-    now_ns = samples_to_ns(position, SAMPLE_RATE_HZ)
-    pass_on(segmenter.close(now_ns), now_ns)
-    for message in node.close(now_ns):
+    parts = [
+        JoinedMachine(segmenter, inputs=(recording,)),
+        JoinedMachine(FusionNode(model, model.look_ahead), NODE_PREFIXES),
+    ]
+    listener, began_s = _Listener(), time.monotonic()
+    clip_ends = deque(span.end_ns for span in recording.spans)
+    for message in run_in_virtual_time(parts):
+        due_s = began_s + message.sent_ns / NS_PER_S / speed
+        time.sleep(max(0.0, due_s - time.monotonic()))
         listener.hear(message)
-    return spans, listener
-
-
-def _with_pauses(
-    sounds: Sequence[NDArray[np.int16]],
-) -> Iterator[tuple[NDArray[np.int16], bool]]:
-    pause = np.zeros(int(PAUSE_S * SAMPLE_RATE_HZ), np.int16)
-    yield pause, False
-    for sound in sounds:
-        yield sound, True
-        yield pause, False
-
-
-def _blocks(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    for first in range(0, len(samples), LIVE_BLOCK_SAMPLES):
-        yield samples[first : first + LIVE_BLOCK_SAMPLES]
+        while clip_ends and clip_ends[0] <= message.sent_ns:
+            clip_ends.popleft()
+            on_clip()
+    return listener
 
 
 def _offline(

@@ -21,7 +21,7 @@ from affectstream.corpus.script import derived_script
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion
-from affectstream.run.in_process import JoinedMachine, run_together
+from affectstream.run.virtual_time import JoinedMachine, run_in_virtual_time
 from affectstream_models.context.model import StreamingContextModel
 from affectstream_models.context.values import CONTEXT_MODALITIES
 from affectstream_tools.evaluate.dialogue_scores import inputs_of
@@ -85,7 +85,7 @@ def _streamed(model: StreamingContextModel, dialogues: Sequence[CorpusDialogue])
         lambda message: heard.append(message) if isinstance(message, Emotion) else None,
     )
     parts = [JoinedMachine(replay, CorpusReplay.PREFIXES), JoinedMachine(node, NODE_PREFIXES)]
-    for _ in run_together(parts, stopping=lambda: replay.done):
+    for _ in run_in_virtual_time(parts, stopping=lambda: replay.done):
         pass
     return heard
 

@@ -1,11 +1,12 @@
-"""Machines joined in one process, in the time of what they are fed.
+"""Machines joined in one process, in virtual time: it jumps to whatever is due next.
 
-Knows: who hears whom, and when somebody has something to do.
-Refuses to know: what the machines do, sockets, and what time it is outside.
+Knows: which machine hears which, and when one of them has something to do.
+Refuses to know: what the machines do, sockets, and the real time.
 
-The same machines that ``runner.run`` joins over the bus, with nothing between them that could be
-late or lost. Processing time is event time: it jumps to whatever is due next, so a recording is
-worked through as fast as it computes, and always with the same result.
+They are the machines that ``loop.run`` joins over the bus, here with nothing between them that
+could be late or lost. A recording is worked through as fast as it computes, and always with the
+same result. It is a loop of its own because it never waits and steps all machines at one instant;
+``loop.run`` waits, and steps one machine whenever something arrives.
 """
 
 from __future__ import annotations
@@ -82,21 +83,19 @@ class _Exchange:
         return msgspec.structs.replace(message, epoch=epoch, seq=seq, sent_ns=now_ns)
 
 
-def run_together(
-    parts: Sequence[JoinedMachine],
-    *,
-    start_ns: int = 0,
-    stopping: Callable[[], bool] = lambda: False,
+def run_in_virtual_time(
+    parts: Sequence[JoinedMachine], *, stopping: Callable[[], bool] = lambda: False
 ) -> Iterator[Message]:
     """Yield every message that is published until all inputs have ended, and the last words.
 
+    Time begins at 0.
+
     Args:
         parts: those with inputs first, then those who hear them.
-        start_ns: the time in the beginning.
-        stopping: whether to end early; what was heard so far is then the whole.
+        stopping: whether to end early, as if all inputs had ended.
     """
     exchange = _Exchange(parts)
-    now_ns, patient_until_ns = start_ns, start_ns + SETTLE_NS
+    now_ns, patient_until_ns = 0, SETTLE_NS
     with ExitStack() as stack:
         for part in parts:
             for source in part.inputs:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from affectstream.messages import Message, Progress, StreamClosed, Transcript
-from affectstream.run.in_process import JoinedMachine, run_together
+from affectstream.run.virtual_time import JoinedMachine, run_in_virtual_time
 from affectstream.timebase import NS_PER_MS
 
 MS = NS_PER_MS
@@ -108,7 +108,7 @@ def test_each_hears_what_it_subscribed_to_and_nothing_else() -> None:
         JoinedMachine(all_ears, ("progress/", "stream.closed/")),
         JoinedMachine(words_only, ("transcript/", "stream.closed/s/mic")),
     ]
-    list(run_together(parts))
+    list(run_in_virtual_time(parts))
     assert [m.source for m in all_ears.heard] == ["mic"] * 4
     assert {m.kind for m in words_only.heard} == {"transcript", "stream.closed"}
     assert [m.source for m in words_only.heard if m.kind == "stream.closed"] == ["mic"]
@@ -117,7 +117,7 @@ def test_each_hears_what_it_subscribed_to_and_nothing_else() -> None:
 def test_time_is_that_of_what_is_due() -> None:
     ticks, listener = Ticks(4, 40 * MS), Listener("asr")
     said = list(
-        run_together(
+        run_in_virtual_time(
             [
                 JoinedMachine(Microphone("mic"), inputs=(ticks,)),
                 JoinedMachine(listener, ("progress/",)),
@@ -133,7 +133,7 @@ def test_time_is_that_of_what_is_due() -> None:
 
 def test_messages_are_numbered_as_on_the_bus() -> None:
     said = list(
-        run_together(
+        run_in_virtual_time(
             [
                 JoinedMachine(Microphone("one"), inputs=(Ticks(3),)),
                 JoinedMachine(Microphone("other"), inputs=(Ticks(5),)),
@@ -156,7 +156,7 @@ def test_a_part_is_closed_when_its_inputs_have_ended_and_the_rest_at_the_end() -
         JoinedMachine(Microphone("long"), inputs=(Ticks(4),)),
         JoinedMachine(listener, ("stream.closed/",)),
     ]
-    said = [m for m in run_together(parts) if isinstance(m, StreamClosed)]
+    said = [m for m in run_in_virtual_time(parts) if isinstance(m, StreamClosed)]
     assert [(m.source, m.end_ns // MS) for m in said] == [("short", 20), ("long", 40), ("asr", 40)]
     assert [m.source for m in listener.heard] == ["short", "long"]
 
@@ -164,7 +164,7 @@ def test_a_part_is_closed_when_its_inputs_have_ended_and_the_rest_at_the_end() -
 def test_a_stop_ends_it_with_the_last_words() -> None:
     ticks = Ticks(100)
     parts = [JoinedMachine(Microphone("mic"), inputs=(ticks,))]
-    taken = list(run_together(parts, stopping=lambda: len(ticks.read_at) >= 5))
+    taken = list(run_in_virtual_time(parts, stopping=lambda: len(ticks.read_at) >= 5))
     assert isinstance(taken[-1], StreamClosed)
     assert len(taken) < 10
     assert ticks.closed
@@ -173,7 +173,7 @@ def test_a_stop_ends_it_with_the_last_words() -> None:
 def test_a_machine_that_is_always_due_does_not_stop_time() -> None:
     listener = Listener("asr", due=[0])
     listener.next_wake_ns = lambda: 0  # type: ignore[method-assign]
-    taken = run_together(
+    taken = run_in_virtual_time(
         [JoinedMachine(Microphone("mic"), inputs=(Ticks(20),)), JoinedMachine(listener)],
         stopping=lambda: len(listener.woken) > 1_000,
     )
