@@ -1,7 +1,7 @@
 """Subscribing to emotion events, from threads or from asyncio.
 
-Knows: an inlet and the book of revisions.
-Refuses to know: how estimates are made.
+Knows: which messages are events, and how to wait for one.
+Refuses to know: order and loss on the way (``core.delivery``), and how estimates are made.
 
     from affectstream import subscribe
 
@@ -14,6 +14,7 @@ is an utterance's last. What was lost on the way is an event too, a ``Gap``.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
@@ -24,19 +25,30 @@ import zmq
 import zmq.asyncio
 
 from affectstream.bus import DEFAULT_ADDRESS, Endpoint, Inlet
+from affectstream.bus.wall_clock import WallClock
 from affectstream.core.delivery.reassembler import Positions
 from affectstream.core.dialogue.revision_book import RevisionBook
 from affectstream.errors import UsageError
-from affectstream.messages import Emotion, Gap, Message, StreamClosed
+from affectstream.messages import Emotion, Gap, StreamClosed
 from affectstream.timebase import NS_PER_MS
 
 Event = Emotion | Gap | StreamClosed
 EVENT_KINDS = ("emotion", "gap", "stream.closed")
+_LONGEST_WAIT_MS = 200
+"""After it the inlet is read even so, to notice that the hub refuses us."""
 _NODE = "fusion"
 
 
-class _Reader:
-    """What both subscribers share: an inlet and the order of revisions."""
+class EventReader:
+    """Reads events without waiting: what both subscribers share.
+
+    One thread uses it: when one of ``sockets`` is readable and at ``next_wake_ns``, ``read``.
+
+    Args, Raises: see ``Subscriber``.
+
+    Attributes:
+        revisions: the latest estimate of each utterance.
+    """
 
     def __init__(
         self,
@@ -52,14 +64,17 @@ class _Reader:
         if keys is not None:
             address = Endpoint.open(str(address), Path(keys))
         under = f"{session}/" if session else ""
+        self._now = WallClock().now_ns
         self._inlet = Inlet(
             address,
             [f"{kind}/{under}" for kind in EVENT_KINDS],
             from_start=since is not None or positions is not None,
             positions=positions,
             since={f"emotion/{session}/{_NODE}": since} if since else None,
+            clock=self._now,
         )
-        self._news: deque[Event] = deque()
+        self._events: deque[Event] = deque()
+        self.sockets = self._inlet.sockets
         self.revisions = RevisionBook()
 
     @property
@@ -67,30 +82,48 @@ class _Reader:
         """What was dropped, resent or lost on the way, by reason."""
         return dict(self._inlet.counts)
 
+    def read(self) -> list[Event]:
+        """Return the events that have come.
+
+        Raises:
+            BusError: the hub refuses us.
+        """
+        self._collect()
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def next_wake_ns(self) -> int | None:
+        """Return when to read though nothing has come, in nanoseconds since 1970."""
+        return self._inlet.next_wake_ns()
+
     def _collect(self) -> None:
         for message in self._inlet.read():
-            if self._is_news(message):
-                self._news.append(message)  # type: ignore[arg-type]
+            match message:
+                case Emotion() if self.revisions.accept(message):
+                    self._events.append(message)
+                case StreamClosed() if message.source == _NODE:
+                    self._events.append(message)
+                case Gap():
+                    self._events.append(message)
 
-    def _is_news(self, message: Message) -> bool:
-        if isinstance(message, Emotion):
-            return self.revisions.accept(message)
-        if isinstance(message, StreamClosed):
-            return message.source == _NODE
-        return isinstance(message, Gap)
+    def _next(self) -> Event | None:
+        """Return the next event, or None if none has come."""
+        self._collect()
+        return self._events.popleft() if self._events else None
 
-    def _wait_ms(self, left_ms: int) -> int:
-        due_ns = self._inlet.next_wake_ns()
-        if due_ns is None:
-            return left_ms
-        return max(1, min(left_ms, (due_ns - time.time_ns()) // NS_PER_MS + 1))
+    def _wait_ms(self, longest_ms: float = _LONGEST_WAIT_MS) -> int:
+        """Return how long to wait for the sockets before ``_next`` is called again."""
+        due_ns = self.next_wake_ns()
+        due_ms = math.inf if due_ns is None else (due_ns - self._now()) // NS_PER_MS + 1
+        return max(1, int(min(longest_ms, due_ms, _LONGEST_WAIT_MS)))
 
     def close(self) -> None:
         """Disconnect."""
         self._inlet.close()
 
 
-class Subscriber(_Reader):
+class Subscriber(EventReader):
     """Iterate over it to receive events for ever, or ``receive`` one with a time limit.
 
     Args:
@@ -114,18 +147,16 @@ class Subscriber(_Reader):
         Raises:
             BusError: the hub refuses us.
         """
-        end = None if timeout_s is None else time.monotonic() + timeout_s
+        end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         poller = zmq.Poller()
-        for socket in self._inlet.sockets:
+        for socket in self.sockets:
             poller.register(socket, zmq.POLLIN)
-        self._collect()
-        while not self._news:
-            left_ms = 200 if end is None else min(200, int(1000 * (end - time.monotonic())))
-            if left_ms < 0:
+        while (event := self._next()) is None:
+            left_ms = 1000 * (end_s - time.monotonic())
+            if left_ms <= -1:  # so that a limit of 0 waits once, for a millisecond
                 return None
-            poller.poll(self._wait_ms(max(1, left_ms)))
-            self._collect()
-        return self._news.popleft()
+            poller.poll(self._wait_ms(left_ms))
+        return event
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -140,19 +171,21 @@ class Subscriber(_Reader):
         self.close()
 
 
-class AsyncSubscriber(_Reader):
+class AsyncSubscriber(EventReader):
     """The same for asyncio: ``async with AsyncSubscriber() as s: async for event in s: ...``."""
 
     async def receive(self) -> Event:
-        """Return the next event."""
+        """Return the next event.
+
+        Raises:
+            BusError: the hub refuses us.
+        """
         poller = zmq.asyncio.Poller()
-        for socket in self._inlet.sockets:
+        for socket in self.sockets:
             poller.register(socket, zmq.POLLIN)
-        self._collect()
-        while not self._news:
-            await poller.poll(self._wait_ms(200))
-            self._collect()
-        return self._news.popleft()
+        while (event := self._next()) is None:
+            await poller.poll(self._wait_ms())
+        return event
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         while True:
