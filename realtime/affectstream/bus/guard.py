@@ -1,11 +1,11 @@
-"""The hub's loop where it has keys: every message has a sender, and every sender has limits.
+"""What the hub does where it has keys: every message has a sender, and every sender has limits.
 
-Knows: the three sockets, the gatekeeper in front of them, and how somebody is cut off.
-Refuses to know: what is too much (``core.peers``), and who is on the list (``security``).
+Knows: the three sockets, the gatekeeper in front of them, and how a peer is cut off.
+Refuses to know: what is too much (``core.peers``), and who is on the list (``bus.keys``).
 
-ZeroMQ cannot end one peer's connections. Whoever is revoked or blocked is cut off by closing all
-three sockets and binding them anew: everybody comes back within a tenth of a second or so, shows
-the key again and asks for what was missed; the one who may not does not get in.
+ZeroMQ cannot end one peer's connections. A peer that is revoked or blocked is cut off by closing
+all three sockets and binding them anew: the others come back within a tenth of a second or so, show
+their keys again and ask for what they missed; the one that was cut off does not get in.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from affectstream.timebase import NS_PER_MS, NS_PER_S
 _log = logging.getLogger(__name__)
 
 FORWARDED_AT_ONCE = 100
-"""So many messages of one socket are forwarded before the others have their turn."""
+"""So many messages of one socket are forwarded before the other sockets are looked at."""
 
 TICK_NS = 100 * NS_PER_MS
 SAY_NS = 1 * NS_PER_S
 REBIND_S = 5.0
 
 
-class GuardedLoop:
-    """Forwards messages and requests of those on the list; one thread runs it.
+class GuardedForwarder:
+    """Forwards messages and requests of the peers on the list; the hub runs it in a thread.
 
     Args:
         endpoint: has keys, and those are the hub's own.
@@ -81,9 +81,9 @@ class GuardedLoop:
             poller = self._poller()
             while True:
                 ready = dict(poller.poll(TICK_NS // NS_PER_MS))
-                self._turn(ready)
+                self._serve(ready)
                 self._tick(outlet)
-                if self._is_somebody_out():
+                if self._must_cut():
                     self._cut()
                     poller = self._poller()
         except zmq.ZMQError as error:
@@ -103,8 +103,8 @@ class GuardedLoop:
         poller.register(self._gate.socket, zmq.POLLIN)
         return poller
 
-    def _turn(self, ready: Mapping[object, int]) -> None:
-        """Do what waits."""
+    def _serve(self, ready: Mapping[object, int]) -> None:
+        """Take in what the sockets have, a bounded part of it."""
         if self._gate.socket in ready:
             self._gate.answer()
         if self._in in ready:
@@ -133,8 +133,8 @@ class GuardedLoop:
             self._say_ns = now_ns + SAY_NS
             self._say_losses(outlet)
 
-    def _is_somebody_out(self) -> bool:
-        """Name who was revoked or blocked since the last call; return whether anybody was."""
+    def _must_cut(self) -> bool:
+        """Log who was revoked or blocked since the last call; return whether anybody was."""
         gone, blocks = self._gate.gone[:], self._guard.blocks[:]
         self._gate.gone.clear()
         self._guard.blocks.clear()
@@ -200,7 +200,7 @@ class GuardedLoop:
             _log.warning("%s (%d); see docs/security.md", name, self._counts[name])
 
     def _cut(self) -> None:
-        """End every connection; who is on the list and behaves comes back at once."""
+        """End every connection; the peers that may come back do so at once."""
         for socket in (self._out, self._in, self._router):
             close(socket)
         self._guard.forget_subscriptions()

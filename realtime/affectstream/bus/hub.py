@@ -2,6 +2,9 @@
 
 Knows: how messages go from publishers to subscribers, and requests from peer to peer.
 Refuses to know: what either of them says.
+
+Its threads have loops of their own, apart from ``run.loop``: they pass frames on unread, and must
+not wait for the machine that may run in the same process.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Self
 import zmq
 
 from affectstream.bus.endpoint import Endpoint, NoHubError, check_loopback
-from affectstream.bus.guard import GuardedLoop, switch
+from affectstream.bus.guard import GuardedForwarder, switch
 from affectstream.bus.handshakes import HandshakeWatch
 from affectstream.bus.sockets import bind_all, close, connect
 from affectstream.bus.wall_clock import WallClock
@@ -71,8 +74,10 @@ class Hub:
                 f"the keys in {keys.folder} trust another hub; run that one, or remove "
                 f"{keys.folder / 'hub.key'}"
             )
-        loop = GuardedLoop(self._context, endpoint, keys, limits or PeerLimits(), self.counts)
-        return [threading.Thread(target=loop.run, daemon=True)]
+        forwarder = GuardedForwarder(
+            self._context, endpoint, keys, limits or PeerLimits(), self.counts
+        )
+        return [threading.Thread(target=forwarder.run, daemon=True)]
 
     def close(self) -> None:
         """Stop forwarding and free the ports."""
