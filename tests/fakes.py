@@ -324,7 +324,7 @@ class Driver:
         self.said: list[tuple[int, Any]] = []
 
     def give(self, *messages: Message) -> list[Any]:
-        """Deliver messages now, then wake, as the runner does."""
+        """Deliver messages now, then wake, as the loop does."""
         out: list[Any] = []
         for message in messages:
             out += self.machine.receive(message, self.now_ns) or []

@@ -18,10 +18,11 @@ from rich.console import Console
 
 from affectstream.bus import Inlet
 from affectstream.commands import replay as replaying
-from affectstream.commands.replay import ReplayPlan, ScoredListener, play_corpus
+from affectstream.commands.replay import ReplayPlan, play_corpus
 from affectstream.data import tiny_vosk_model
 from affectstream.messages import Emotion, Message, StreamClosed
 from affectstream.run.processes import ProcessError, Processes, free_address
+from affectstream.show.replay_score import ScoredListener
 from bus_helpers import serve_until
 from derived_copy import write_derived
 from espeak import Espeak

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from affectstream.bus import Hub
 from affectstream.commands.run import DeploymentView, duration
-from affectstream.core.supervision import RestartPolicy
+from affectstream.core.restart_policy import RestartPolicy
 from affectstream.data import demo_folder
 from affectstream.run.processes import free_address
 from affectstream.run.supervisor import SupervisedProcesses
@@ -175,7 +175,7 @@ def test_the_picture_has_every_worker_and_what_was_said(width: int) -> None:
     with SupervisedProcesses(RestartPolicy(failures=1)) as workers:
         workers.start("a worker", "hub", "--address", "nonsense")
         view = DeploymentView(console, "d.toml", workers)
-        wait_until(lambda: workers.turn() or workers.workers[0].over)
+        wait_until(lambda: workers.check() or workers.workers[0].over)
         view.show()
         console.print(view.render())
     picture = out.getvalue()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from affectstream.commands import replay as replaying
-from affectstream.commands.replay import ReplayPlan, ScoredListener, play_corpus
+from affectstream.commands.replay import ReplayPlan, play_corpus
 from affectstream.core.dialogue.aligned import AlignedUtterance
 from affectstream.core.dialogue.normalisation import NOBODY, SpeakerNormaliser
 from affectstream.corpus.derived import read_derived
@@ -25,6 +25,7 @@ from affectstream.corpus.script import CLOCK, ScriptInstant, derived_script
 from affectstream.fusion.node import FusionNode
 from affectstream.fusion.pretrained import PretrainedModel
 from affectstream.messages import Emotion, Message, StreamOpened
+from affectstream.show.replay_score import ScoredListener
 from derived_copy import write_derived
 from fakes import (
     MS,

@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command
 
 from affectstream.commands.app import app
-from affectstream.core.supervision import RestartPolicy
+from affectstream.core.restart_policy import RestartPolicy
 from affectstream.errors import UsageError
 from affectstream.run.deployment import DeploymentReader, PlannedWorker
 from command_lines import ROOT

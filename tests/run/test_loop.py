@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import zmq
 
-from affectstream.bus import BusError, Hub, Inlet, Outlet
+from affectstream.bus import BusError, Hub, HubClock, Inlet, Outlet
 from affectstream.bus.wall_clock import WallClock
 from affectstream.messages import Message, StreamClosed, Transcript
-from affectstream.run.loop import run, stop_on_signals
+from affectstream.run.leash import PULSE, stop_when_told
+from affectstream.run.loop import run, run_listener
 from affectstream.run.processes import free_address
 from affectstream.timebase import NS_PER_MS
 from bus_helpers import (
@@ -215,7 +216,7 @@ def test_a_stop_ends_the_loop_within_300_ms(address: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_stop_and_the_previous_handlers_come_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with stop_on_signals() as stopping:
+    with stop_when_told() as stopping:
         assert not stopping()
         signal.raise_signal(number)
         assert stopping()
@@ -224,7 +225,8 @@ def test_signals_stop_and_the_previous_handlers_come_back(number: signal.Signals
 
 WORKER = """
 import sys
-from affectstream.run.loop import run, stop_on_signals
+from affectstream.run.leash import stop_when_told
+from affectstream.run.loop import run
 from bus_helpers import opened, closed
 class Worker:
     said = False
@@ -234,14 +236,16 @@ class Worker:
         return [] if said else [opened()]
     def next_wake_ns(self): return None
     def close(self, now_ns): return [closed()]
-with stop_on_signals() as stopping:
+with stop_when_told() as stopping:
     run(Worker(), address=sys.argv[1], stopping=stopping)
 """
 
 
-def test_a_signal_to_a_worker_s_process_makes_it_say_its_last_words(address: str) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    worker = subprocess.Popen([sys.executable, "-c", WORKER, address], env=environment)
+def test_a_signal_to_a_worker_s_process_makes_it_say_its_last_words(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, address])
     inlet = Inlet(address, ["stream."], from_start=True)
     got: list[Message] = []
     try:
@@ -321,10 +325,14 @@ def test_everything_is_closed_at_the_end(
     assert all(context.closed for context in open_contexts)
 
 
-def test_a_clock_that_stands_still_does_not_keep_the_loop_from_ending(address: str) -> None:
+def test_a_clock_that_stands_still_does_not_keep_the_loop_from_ending(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine, source = Scribe(), Paced(1, 1)
     now_ns = WallClock().now_ns()
-    run(machine, address=address, inputs=[source], clock=lambda: now_ns)
+    with HubClock(address) as clock:
+        monkeypatch.setattr(clock, "now_ns", lambda: now_ns)
+        run(machine, address=address, inputs=[source], clock=clock)
     assert machine.closed_at == now_ns
 
 
@@ -340,3 +348,56 @@ def test_a_machine_does_not_live_before_the_hub_has_said_what_time_it_is() -> No
         stop.set()
         thread.join(timeout=5)
     assert machine.closed_at is not None
+
+
+def test_a_listener_hears_what_others_publish_and_makes_no_outlet(
+    address: str, open_contexts: list[zmq.Context[Any]]
+) -> None:
+    heard: list[Message] = []
+    stop = threading.Event()
+    inlet, outlet = Inlet(address, ["transcript/"], from_start=True), Outlet(address)
+    thread = in_a_thread(lambda: run_listener(inlet, on_message=heard.append, stopping=stop.is_set))
+    try:
+        for number in range(3):
+            outlet.publish(transcript(number))
+        serve_until(lambda: len(heard) == 3, outlets=[outlet])
+    finally:
+        stop.set()
+        thread.join(timeout=5)
+        inlet.close()
+        outlet.close()
+    assert [m.kind for m in heard] == ["transcript"] * 3
+    assert len(open_contexts) == 2  # the inlet's and the outlet's of this test
+
+
+def test_a_listener_without_a_bus_is_woken_ten_times_a_second_and_stops_soon() -> None:
+    woken: list[float] = []
+    stop = threading.Event()
+    thread = in_a_thread(
+        lambda: run_listener(on_wake=lambda: woken.append(time.monotonic()), stopping=stop.is_set)
+    )
+    while len(woken) < 4:
+        time.sleep(0.01)
+    stop.set()
+    started = time.monotonic()
+    thread.join(timeout=5)
+    assert time.monotonic() - started < 0.3
+    assert 0.25 < woken[3] - woken[0] < 3.0  # 0.3 s on a calm machine
+
+
+def test_an_exception_of_what_a_listener_calls_comes_out() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("broken")
+
+    with pytest.raises(ZeroDivisionError, match="broken"):
+        run_listener(on_wake=fail, stopping=lambda: False)
+
+
+def test_a_listener_shows_its_parent_that_it_has_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    felt, beating = os.pipe()
+    monkeypatch.setenv(PULSE, str(beating))
+    woken: list[bool] = []
+    run_listener(on_wake=lambda: woken.append(True), stopping=lambda: len(woken) > 1)
+    os.close(beating)
+    assert os.read(felt, 10) == b"."
+    os.close(felt)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from affectstream.bus import Hub
-from affectstream.core.supervision import RestartPolicy
+from affectstream.core.restart_policy import RestartPolicy
 from affectstream.run.processes import ProcessError, free_address
 from affectstream.run.supervisor import SupervisedProcesses
 from command_lines import wait_until
@@ -35,7 +35,7 @@ def start_hub(workers: SupervisedProcesses, name: str = "hub", **options: object
 
 
 def runs(workers: SupervisedProcesses, name: str = "hub", restarts: int = 0) -> bool:
-    workers.turn()
+    workers.check()
     worker = next(worker for worker in workers.workers if worker.name == name)
     return worker.state == "running" and worker.restarts == restarts
 
@@ -79,7 +79,7 @@ def test_a_run_ends_with_an_essential_worker(workers: SupervisedProcesses) -> No
         policy = replace(QUICK, essential=True, failures=1)
         workers.start("second", "hub", "--address", hub.address, policy=policy)
         with pytest.raises(ProcessError, match=r"^second failed 1 × .* in use; .*--address$"):
-            wait_until(lambda: workers.turn())
+            wait_until(lambda: workers.check())
 
 
 def test_a_worker_that_holds_too_much_memory_is_started_again(
@@ -88,7 +88,7 @@ def test_a_worker_that_holds_too_much_memory_is_started_again(
     address = free_address()
     policy = replace(QUICK, memory_mib=1.0, failures=1)
     workers.start("hub", "hub", "--address", address, policy=policy)
-    wait_until(lambda: workers.turn() or workers.workers[0].over, "its end")
+    wait_until(lambda: workers.check() or workers.workers[0].over, "its end")
     assert "MiB, and may hold 1" in workers.warnings()[-1]
 
 
@@ -97,7 +97,7 @@ def test_options_for_another_time_are_added_after_a_restart(
 ) -> None:
     start_hub(workers, again=("--no-such-option",), policy=replace(QUICK, failures=2))
     os.kill(workers.pids["hub"], signal.SIGKILL)
-    wait_until(lambda: workers.turn() or workers.workers[0].over, "its end")
+    wait_until(lambda: workers.check() or workers.workers[0].over, "its end")
     assert "no-such-option" in " ".join(workers.warnings())
 
 
@@ -111,7 +111,7 @@ def test_one_that_was_ended_is_not_started_again_and_its_name_is_free(
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: runs(workers, restarts=1), "its second life")
     workers.end(first)  # by the id of its first life
-    workers.turn()
+    workers.check()
     assert workers.workers == workers.running() == []
     start_hub(workers)
 
@@ -121,9 +121,9 @@ def test_stopping_is_soon_and_for_good(workers: SupervisedProcesses) -> None:
     start_hub(workers, "other")
     os.kill(workers.pids["one"], signal.SIGKILL)
     os.kill(workers.pids["other"], signal.SIGSTOP)
-    workers.turn()
+    workers.check()
     began = time.monotonic()
     workers.stop()
     assert time.monotonic() - began < 4.0  # two seconds are promised
-    workers.turn()
+    workers.check()
     assert workers.running() == []

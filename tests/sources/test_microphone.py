@@ -33,17 +33,17 @@ MODEL = Path(__file__).parents[2] / "realtime" / "affectstream" / "data" / "vosk
 RATE_HZ = 16_000
 MICROPHONE = """
 import logging, sys
-from affectstream.run.loop import stop_on_signals
+from affectstream.run.leash import stop_when_told
 from affectstream.sources.microphone import run_microphone
 logging.basicConfig(level=logging.WARNING)
-with stop_on_signals() as stopping:
+with stop_when_told() as stopping:
     run_microphone(address=sys.argv[1], session="s1", speaker="anna", stopping=stopping)
 """
 TRANSCRIBER = """
 import sys
-from affectstream.run.loop import stop_on_signals
+from affectstream.run.leash import stop_when_told
 from affectstream.sources.asr import run_transcriber
-with stop_on_signals() as stopping:
+with stop_when_told() as stopping:
     run_transcriber(address=sys.argv[1], session="s1", model=sys.argv[2], stopping=stopping)
 """
 

@@ -1,4 +1,4 @@
-"""The microphone between its callback and the runner, with a device made by hand."""
+"""The microphone between its callback and the loop, with a device made by hand."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
             there are several, a recording that cannot be read is named and the others go on.
     """
     from affectstream.fusion.pipeline import recordings_in
-    from affectstream.run.processes import stop_when_told
+    from affectstream.run.leash import stop_when_told
 
     recordings = recordings_in(plan.paths, ANALYZED_SUFFIXES)
     _check(plan, recordings)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import zmq
 from rich.console import Console
 
 from affectstream.bus import Endpoint, Inlet
 from affectstream.bus.wall_clock import WallClock
-from affectstream.core.supervision import RestartPolicy
+from affectstream.core.restart_policy import RestartPolicy
 from affectstream.data import demo_folder, tiny_vosk_model
-from affectstream.messages import StreamClosed, StreamOpened
-from affectstream.run.loop import stop_on_signals
+from affectstream.messages import Message, StreamClosed, StreamOpened
+from affectstream.run.leash import stop_when_told
+from affectstream.run.loop import run_listener
 from affectstream.run.processes import free_address
 from affectstream.run.supervisor import SupervisedProcesses
 from affectstream.show.live_view import LiveView
@@ -46,10 +47,10 @@ def run_demo(
     device: str | None,
     vosk_model: Path | None,
     address: str | None,
-    keys: Path | None = None,
+    keys: Path | None,
     checkpoint: str,
     speed: float,
-    vad: str = "webrtc",
+    vad: str,
 ) -> dict[str, object]:
     """Run the demo until the dialogue is over or Ctrl-C; return what was shown, counted.
 
@@ -59,42 +60,38 @@ def run_demo(
     """
     check_detector(vad)
     endpoint = Endpoint.open(address or free_address(), keys)
-    with stop_on_signals() as stopped, SupervisedProcesses(POLICY) as processes:
-        where = endpoint.options
-        processes.start(
-            "fusion", "fusion", *where, "--checkpoint", checkpoint, policy=ESSENTIAL_POLICY
-        )
-        with console.status("loading the model"):
-            processes.wait_for_hub(endpoint, stopped)
+    with stop_when_told() as stopping, SupervisedProcesses(POLICY) as processes:
+        _start_node(processes, endpoint, checkpoint, console, stopping)
         prefixes = [f"{kind}/{DEMO_SESSION}/" for kind in (*SHOWN, *STREAMS)]
-        inlet = Inlet(endpoint, prefixes, from_start=True)
-        if microphone:
-            origin_ns = 0
-            _start_microphone(processes, where, device, vosk_model, vad)
-        else:
-            origin_ns = WallClock().now_ns() + DEMO_LEAD_NS
-            model = vosk_model or tiny_vosk_model()
-            _start_bundled(processes, where, model, (origin_ns, speed), vad)
-        title = "affectstream" + ("" if microphone else " – a synthetic dialogue")
-        try:
+        with closing(Inlet(endpoint, prefixes, from_start=True)) as inlet:
+            title, origin_ns = "affectstream", 0
+            if microphone:
+                _start_microphone(processes, endpoint.options, device, vosk_model, vad)
+            else:
+                title += " – a synthetic dialogue"
+                origin_ns = WallClock().now_ns() + DEMO_LEAD_NS
+                model = vosk_model or tiny_vosk_model()
+                _start_bundled(processes, endpoint.options, model, (origin_ns, speed), vad)
             with LiveView(console, title, origin_ns) as view:
-                ended = _show(view, inlet, processes, stopped)
-                memory = processes.memory_mib()
-                restarts = {worker.name: worker.restarts for worker in processes.workers}
-        finally:
-            inlet.close()
+                shown = _show(view, inlet, processes, stopping)
     console.print(
-        f"{ended}: {view.counts['final']} utterances are final, estimates were revised "
-        f"{view.counts['revised']} times, {view.counts['gaps'] or 'no'} gaps"
+        f"{shown['ended']}: {shown['finals']} utterances are final, estimates were revised "
+        f"{shown['revisions']} times, {shown['gaps'] or 'no'} gaps"
     )
-    return {
-        "ended": ended,
-        "finals": view.counts["final"],
-        "revisions": view.counts["revised"],
-        "gaps": view.counts["gaps"],
-        "restarts": restarts,
-        "memory_mib": {name: round(size, 1) for name, size in memory.items()},
-    }
+    return shown
+
+
+def _start_node(
+    processes: SupervisedProcesses,
+    endpoint: Endpoint,
+    checkpoint: str,
+    console: Console,
+    stopping: Callable[[], bool],
+) -> None:
+    arguments = ("fusion", *endpoint.options, "--checkpoint", checkpoint)
+    processes.start("fusion", *arguments, policy=ESSENTIAL_POLICY)
+    with console.status("loading the model"):
+        processes.wait_for_hub(endpoint, stopping)
 
 
 def _start_microphone(
@@ -135,32 +132,56 @@ def _start_bundled(
 
 
 def _show(
-    view: LiveView, inlet: Inlet, processes: SupervisedProcesses, stopped: Callable[[], bool]
-) -> str:
-    """Feed the view until the dialogue is over; return why it ended."""
-    poller = zmq.Poller()
-    for socket in inlet.sockets:
-        poller.register(socket, zmq.POLLIN)
-    closed = False  # a node that is started again opens the dialogue again
-    went_on_s = time.monotonic()
-    while not stopped():
-        poller.poll(100)
-        messages = inlet.read()
-        for message in messages:
-            view.receive(message)
-            if isinstance(message, StreamOpened | StreamClosed) and message.source == "fusion":
-                closed = isinstance(message, StreamClosed)
-        processes.turn()
-        for warning in processes.warnings():
-            view.say(f"-- {warning}")
-        if messages or _goes_on(processes):
-            went_on_s = time.monotonic()
-        if (closed and not view.streams) or time.monotonic() - went_on_s > SILENT_END_S:
-            return "end of the dialogue"
-    return "stopped"
+    view: LiveView, inlet: Inlet, processes: SupervisedProcesses, stopping: Callable[[], bool]
+) -> dict[str, object]:
+    """Show the dialogue until it is over; return what was shown, counted."""
+    dialogue = _ShownDialogue(view, processes)
+    run_listener(
+        inlet,
+        on_message=dialogue.receive,
+        on_wake=dialogue.check,
+        stopping=lambda: stopping() or dialogue.over,
+    )
+    memory = processes.memory_mib()
+    return {
+        "ended": "stopped" if stopping() else "end of the dialogue",
+        "finals": view.counts["final"],
+        "revisions": view.counts["revised"],
+        "gaps": view.counts["gaps"],
+        "restarts": {worker.name: worker.restarts for worker in processes.workers},
+        "memory_mib": {name: round(size, 1) for name, size in memory.items()},
+    }
 
 
-def _goes_on(processes: SupervisedProcesses) -> bool:
-    """Return whether anything is still played or heard."""
-    return any(w.policy.when != "always" or w.name == "microphone"
-               for w in processes.workers if not w.over)  # fmt: skip
+class _ShownDialogue:
+    """Shows what is heard, keeps the processes running, and knows when the dialogue is over."""
+
+    def __init__(self, view: LiveView, processes: SupervisedProcesses) -> None:
+        self._view, self._processes = view, processes
+        self._closed = False  # a node that is started again opens the dialogue again
+        self._went_on_s = time.monotonic()
+
+    def receive(self, message: Message) -> None:
+        self._view.receive(message)
+        self._went_on_s = time.monotonic()
+        if isinstance(message, StreamOpened | StreamClosed) and message.source == "fusion":
+            self._closed = isinstance(message, StreamClosed)
+
+    def check(self) -> None:
+        self._processes.check()
+        for warning in self._processes.warnings():
+            self._view.say(f"-- {warning}")
+        if self._is_anything_played_or_heard():
+            self._went_on_s = time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        silent_s = time.monotonic() - self._went_on_s
+        return (self._closed and not self._view.streams) or silent_s > SILENT_END_S
+
+    def _is_anything_played_or_heard(self) -> bool:
+        return any(
+            worker.policy.when != "always" or worker.name == "microphone"
+            for worker in self._processes.workers
+            if not worker.over
+        )

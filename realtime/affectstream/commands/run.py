@@ -2,7 +2,7 @@
 
 Knows: how their state is drawn on a terminal and told to a log.
 Refuses to know: what stands in the file (``deployment``), and when a worker is started again
-(``core.supervision``).
+(``core.restart_policy``).
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from affectstream.core.supervision import WorkerState
+from affectstream.core.restart_policy import WorkerState
 from affectstream.errors import printable
 from affectstream.run.deployment import PlannedWorker
-from affectstream.run.processes import ProcessError, stop_when_told
+from affectstream.run.leash import stop_when_told
+from affectstream.run.loop import run_listener
+from affectstream.run.processes import ProcessError
 from affectstream.run.supervisor import SupervisedProcesses
 from affectstream.timebase import NS_PER_S
 
-TURN_S = 0.1
 SAID_LINES = 6
 STATE_COLOURS: dict[WorkerState, str] = {
     "starting": "yellow",
@@ -131,27 +132,18 @@ def run_deployment(
         ProcessError: an essential worker was given up, or nothing is left to run.
     """
     with stop_when_told() as stopping, SupervisedProcesses() as workers:
-        view = DeploymentView(console, path.name, workers)
         for worker in planned:
             if stopping():
                 break
-            workers.start(
-                worker.name,
-                *worker.arguments,
-                policy=worker.policy,
-                again=worker.again,
-                folder=path.resolve().parent,
-                open_files=worker.open_files,
-            )
-        with view:
-            ended = "stopped"
-            while not stopping():
-                workers.turn()
+            _start(workers, worker, path.resolve().parent)
+        with DeploymentView(console, path.name, workers) as view:
+
+            def check_and_show() -> None:
+                workers.check()
                 view.show()
-                if all(worker.over for worker in workers.workers):
-                    ended = "all workers have ended"
-                    break
-                time.sleep(TURN_S)
+
+            run_listener(on_wake=check_and_show, stopping=lambda: stopping() or _all_over(workers))
+            ended = "stopped" if stopping() else "all workers have ended"
         left = workers.workers
     lost = [worker for worker in left if worker.state == "given up"]
     if lost and ended != "stopped":
@@ -161,3 +153,18 @@ def run_deployment(
     console.print(ended)
     told = {w.name: {"state": w.state, "restarts": w.restarts} for w in left}
     return {"ended": ended, "workers": told}
+
+
+def _start(workers: SupervisedProcesses, planned: PlannedWorker, folder: Path) -> None:
+    workers.start(
+        planned.name,
+        *planned.arguments,
+        policy=planned.policy,
+        again=planned.again,
+        folder=folder,
+        open_files=planned.open_files,
+    )
+
+
+def _all_over(workers: SupervisedProcesses) -> bool:
+    return all(worker.over for worker in workers.workers)

@@ -5,11 +5,13 @@ Knows: how events are printed. Refuses to know: where they come from (``client``
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from affectstream.bus import Endpoint
-from affectstream.client import Event, Subscriber
-from affectstream.run.processes import stop_when_told
+from affectstream.client import Event, EventReader
+from affectstream.run.leash import stop_when_told
+from affectstream.run.loop import run_listener
 from affectstream.show.event_file import EventFile
 from affectstream.show.lines import say, say_json, say_no_more
 from affectstream.show.wording import NOTICE, event_line
@@ -23,17 +25,14 @@ def file_events(address: str | Endpoint, session: str | None, path: Path) -> Non
         UsageError: the file cannot be written, or is of something else.
     """
     with stop_when_told() as stopping, EventFile(path) as file:
-        with Subscriber(address, session, positions=file.positions) as subscriber:
-            while not stopping():
-                event = subscriber.receive(timeout_s=0.2)
-                if event is not None:
-                    file.append(event)
+        with closing(EventReader(address, session, positions=file.positions)) as reader:
+            run_listener(reader, on_message=file.append, stopping=stopping)
 
 
 def print_events(
     address: str | Endpoint, session: str | None, json_lines: bool, since: int | None = None
 ) -> None:
-    """Print events until Ctrl-C; with ``json_lines`` each is one line of JSON.
+    """Print events until Ctrl-C, or until nobody reads them; that is no error.
 
     Args:
         address, session, since: see ``Subscriber``.
@@ -43,22 +42,20 @@ def print_events(
         BusError: ``address`` is not an address, or the hub refuses us.
         UsageError: ``since`` without a session.
     """
-    with stop_when_told() as stopping, Subscriber(address, session, since=since) as subscriber:
+    write = say_json if json_lines else _print_line
+    with (
+        stop_when_told() as stopping,
+        closing(EventReader(address, session, since=since)) as reader,
+    ):
         if not json_lines:
             say(NOTICE, to_error=True)
-        while not stopping():
-            event = subscriber.receive(timeout_s=0.2)
-            if event is None:
-                continue
-            try:
-                _say(event, json_lines)
-            except BrokenPipeError:  # nobody wants more, which is no error
-                say_no_more()
-                return
+        try:
+            run_listener(reader, on_message=write, stopping=stopping)
+        except BrokenPipeError:  # nobody wants more, which is no error
+            say_no_more()
 
 
-def _say(event: Event, json_lines: bool) -> None:
-    if json_lines:
-        say_json(event)
-    elif (words := event_line(event)) is not None:
+def _print_line(event: Event) -> None:
+    words = event_line(event)
+    if words is not None:
         say(words)

@@ -38,16 +38,11 @@ def add_workers(app: typer.Typer) -> None:
 
 def hub(address: Address = DEFAULT_ADDRESS, keys: KeysFolder = None) -> None:
     """Run a hub alone, for several fusion nodes; `fusion` has one of its own."""
-    import time
-
     from affectstream.bus import Hub
-    from affectstream.run.leash import Pulse
+    from affectstream.run.loop import run_listener
 
-    pulse = Pulse()
     with _stopping() as stopping, Hub(endpoint_of(address, keys)):
-        while not stopping():
-            pulse.beat()
-            time.sleep(0.2)
+        run_listener(stopping=stopping)
 
 
 def fusion(
@@ -186,7 +181,7 @@ def mocap(
 
 
 def _stopping() -> AbstractContextManager[Callable[[], bool]]:
-    """Return a context that yields: has a signal come, or has the parent gone?"""
-    from affectstream.run.processes import stop_when_told
+    """Return a context that yields a function: is this process to stop?"""
+    from affectstream.run.leash import stop_when_told
 
     return stop_when_told()

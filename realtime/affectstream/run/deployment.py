@@ -2,7 +2,7 @@
 
 Knows: the file, what may stand in it, and which command each worker becomes.
 Refuses to know: the commands' options, which it is given, and how workers are kept running
-(``supervising``).
+(``supervisor``).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Annotated, Any, Protocol
 import msgspec
 
 from affectstream.bus import DEFAULT_ADDRESS
-from affectstream.core.supervision import RestartPolicy, When
+from affectstream.core.restart_policy import RestartPolicy, When
 from affectstream.errors import UsageError, brief
 from affectstream.timebase import NS_PER_S, seconds_to_ns
 
 ENDLESS_COMMANDS = ("hub", "fusion", "microphone", "transcribe")
-"""These have no end of their own: one that ends though nobody asked it to is started again."""
+"""These run for ever; one that ends without being told to is started again."""
 RECORDINGS = ("play", "mocap")
-"""These begin together, and after a restart go on where they would be."""
+"""These begin together; one that is restarted goes on where it would be by then."""
 WORKER_KINDS = (*ENDLESS_COMMANDS, *RECORDINGS, "replay")
 ESSENTIAL_COMMANDS = ("hub", "fusion")
 LEAD_NS = 2 * NS_PER_S
 """Head start of the recordings, so that every worker runs before they begin."""
 _LONGEST_WRONG = 400
-"""A mistake is said in one sentence, however long the name that is mistaken."""
+"""Characters of an error message; a longer one, as where a name is very long, is cut."""
 REFERENCE = "docs/deployment.md says what may stand there"
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -202,7 +202,8 @@ class DeploymentReader:
             command.make_context(table.kind, list(arguments))
         except self._refusal as error:
             said = error.format_message().rstrip(".")  # type: ignore[attr-defined]
-            raise self._wrong(f"worker {table.name}: {said}; {_see(table.kind)}") from None
+            help_with = f"see `affectstream {table.kind} --help`"
+            raise self._wrong(f"worker {table.name}: {said}; {help_with}") from None
         return PlannedWorker(
             name=table.name,
             arguments=(table.kind, *arguments),
@@ -239,10 +240,6 @@ class DeploymentReader:
 
     def _wrong(self, what: str) -> UsageError:
         return UsageError(f"{self._path}: {brief(what, _LONGEST_WRONG)}")
-
-
-def _see(kind: str) -> str:
-    return f"see `affectstream {kind} --help`"
 
 
 def _policy(file: DeploymentFile, table: WorkerTable) -> RestartPolicy:

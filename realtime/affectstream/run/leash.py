@@ -1,9 +1,9 @@
 """What ties a process to the one that started it: a leash and a pulse, two pipes.
 
-Knows: how a child sees that its parent has gone, and how it shows that it still turns.
-Refuses to know: who starts whom, and what follows from silence (``core.supervision``).
+Knows: when a process is to stop, and how it shows its parent that it has not hung.
+Refuses to know: who starts whom, and what follows from silence (``core.restart_policy``).
 
-A child holds the reading end of the leash: when the parent goes, however it goes, that pipe
+A child holds the reading end of the leash: when the parent ends, however it ends, that pipe
 closes. It holds the writing end of its pulse: a byte at most every half second, written by the
 loop itself, so that a process which is alive but hangs falls silent.
 """
@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import os
 import select
+import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 LEASH = "AFFECTSTREAM_LEASH"
 PULSE = "AFFECTSTREAM_PULSE"
@@ -28,8 +32,23 @@ def parent_gone() -> bool:
     return bool(readable)  # nothing is ever written: readable means closed
 
 
+@contextmanager
+def stop_when_told() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether SIGINT or SIGTERM has come, or the parent has ended."""
+    signalled = threading.Event()
+    previous = {
+        number: signal.signal(number, lambda *_: signalled.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield lambda: signalled.is_set() or parent_gone()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 class Pulse:
-    """Shows the parent, if there is one, that this process still turns."""
+    """Shows the parent, if there is one, that this process has not hung."""
 
     def __init__(self) -> None:
         end = os.environ.get(PULSE)
@@ -39,7 +58,7 @@ class Pulse:
             os.set_blocking(self._end, False)
 
     def beat(self) -> None:
-        """Be called at every turn and in the middle of long ones; costs next to nothing."""
+        """Write a byte if the last is half a second old; called often, it costs next to nothing."""
         if self._end is None or (now_s := time.monotonic()) < self._next_s:
             return
         self._next_s = now_s + BEAT_S

@@ -1,9 +1,9 @@
 """The processes of one run: started together, stopped together, none left behind.
 
 Knows: how to start this program's own commands, notice their end and stop them in bounded time.
-Refuses to know: what they do, and whether one that failed is started again (``supervising``).
+Refuses to know: what they do, and whether one that failed is started again (``supervisor``).
 
-Every child is on a ``leash``: when the parent goes, however it goes, it stops by itself.
+Every child is on a ``leash``: when the parent ends, however it ends, the child stops by itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -26,8 +26,7 @@ from typing import IO, Self
 
 from affectstream.bus import Endpoint, NoHubError, measure_clock_offset
 from affectstream.errors import AffectstreamError, printable
-from affectstream.run.leash import LEASH, PULSE, parent_gone
-from affectstream.run.loop import stop_on_signals
+from affectstream.run.leash import LEASH, PULSE
 
 MARK = "affectstream: "
 """How the lines begin that this program itself writes to standard error."""
@@ -194,17 +193,9 @@ class Processes:
             if child.process.poll() not in (None, 0):
                 raise ProcessError(f"{child.name}: {child.last_words()}")
 
-    def warnings(self) -> list[str]:
-        """Return what the children have warned of since the last call, with their names."""
-        return [f"{child.name}: {words}" for child in self._children for words in child.new_words()]
-
     def running(self) -> list[str]:
         """Return the names of the children that have not ended."""
         return [child.name for child in self._children if child.alive]
-
-    def pid(self, name: str) -> int:
-        """Return the process id of a child, by its name."""
-        return next(child.process.pid for child in self._children if child.name == name)
 
     def memory_mib(self) -> dict[str, float]:
         """Return each running child's resident memory, where the system tells (Linux)."""
@@ -287,10 +278,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-@contextmanager
-def stop_when_told() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether a signal has come or the parent has gone."""
-    with stop_on_signals() as stopped:
-        yield lambda: stopped() or parent_gone()

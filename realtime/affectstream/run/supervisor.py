@@ -1,25 +1,25 @@
-"""Processes under a supervisor: started again when they fail, killed when they hang.
+"""Processes under supervision: started again when they fail, killed when they hang.
 
 Knows: how a worker's end, pulse and memory are seen, and how a decision is carried out.
-Refuses to know: when a worker is started again or given up (``core.supervision``).
+Refuses to know: when a worker is started again or given up (``core.restart_policy``).
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affectstream.core.supervision import (
+from affectstream.core.restart_policy import (
     Decision,
     GiveUp,
     Kill,
+    RestartDecider,
     RestartPolicy,
     Say,
     Start,
-    Supervisor,
     Worker,
 )
 from affectstream.run.processes import Child, ProcessError, Processes
@@ -45,22 +45,16 @@ class _Command:
 
 
 class SupervisedProcesses(Processes):
-    """Processes that are started again; ``turn`` is called often, such as every 100 ms.
+    """Processes that are started again; ``check`` is called often, such as every 100 ms.
 
     Args:
         policy: for workers that are started without one.
-        clock: monotonic, in nanoseconds.
     """
 
-    def __init__(
-        self,
-        policy: RestartPolicy | None = None,
-        clock: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
+    def __init__(self, policy: RestartPolicy | None = None) -> None:
         super().__init__()
         self._policy = policy or RestartPolicy()
-        self._clock = clock
-        self._supervisor = Supervisor()
+        self._decider = RestartDecider()
         self._commands: dict[str, _Command] = {}
         self._names: dict[int, str] = {}  # of every process id that was handed out
         self._said: deque[str] = deque(maxlen=MOST_SAID)
@@ -88,7 +82,7 @@ class SupervisedProcesses(Processes):
             ProcessError: it cannot be started, or there is a worker of that name.
         """
         try:
-            self._supervisor.add(name, policy or self._policy, self._clock())
+            self._decider.add(name, policy or self._policy, time.monotonic_ns())
         except ValueError as error:
             raise ProcessError(str(error)) from error
         self._commands[name] = _Command(arguments, again, folder, open_files)
@@ -99,36 +93,34 @@ class SupervisedProcesses(Processes):
     @property
     def workers(self) -> list[Worker]:
         """What is known of each worker, to be read only."""
-        return self._supervisor.workers
+        return self._decider.workers
 
-    def turn(self) -> None:
-        """See how the workers are, and do what follows; never waits.
+    def check(self) -> None:
+        """Look at the workers, and start or kill those for which it is time; never waits.
 
         Raises:
             ProcessError: the run cannot go on without one that was given up.
         """
-        now_ns = self._clock()
+        now_ns = time.monotonic_ns()
         decisions: list[Decision] = []
         for child in list(self._children):
             if child.beats():
-                self._supervisor.heard(child.name, now_ns)
+                self._decider.heard(child.name, now_ns)
             if not child.alive:
                 decisions += self._bury(child, now_ns)
         decisions += self._measure(now_ns)
-        decisions += self._supervisor.wake(now_ns)
+        decisions += self._decider.wake(now_ns)
         for decision in decisions:
             self._obey(decision)
-
-    check = turn
 
     def _bury(self, child: Child, now_ns: int) -> list[Decision]:
         self._said += [f"{child.name}: {words}" for words in child.new_words()]
         words, status = child.last_words(), child.process.returncode
         if self._said and self._said[-1] == f"{child.name}: {words}":
-            self._said.pop()  # the supervisor will say it
+            self._said.pop()  # the decision will say it
         child.close()
         self._children.remove(child)
-        return self._supervisor.ended(child.name, status, words, now_ns)
+        return self._decider.ended(child.name, status, words, now_ns)
 
     def _measure(self, now_ns: int) -> list[Decision]:
         if now_ns - self._measured_ns < MEASURED_EVERY_NS:
@@ -136,7 +128,7 @@ class SupervisedProcesses(Processes):
         self._measured_ns = now_ns
         decisions: list[Decision] = []
         for name, size in self.memory_mib().items():
-            decisions += self._supervisor.measured(name, size, now_ns)
+            decisions += self._decider.measured(name, size, now_ns)
         return decisions
 
     def _obey(self, decision: Decision) -> None:
@@ -148,8 +140,8 @@ class SupervisedProcesses(Processes):
                 try:
                     self._spawn(decision.name, arguments, command.folder, command.open_files)
                 except ProcessError as error:
-                    for follows in self._supervisor.ended(
-                        decision.name, 1, str(error), self._clock()
+                    for follows in self._decider.ended(
+                        decision.name, 1, str(error), time.monotonic_ns()
                     ):
                         self._obey(follows)
             case Kill():
@@ -164,19 +156,21 @@ class SupervisedProcesses(Processes):
                 self._said.append(decision.words)
 
     def warnings(self) -> list[str]:
-        """Return what was said since the last call: by the supervisor, and by the workers."""
-        said = [*self._said, *super().warnings()]
+        """Return what was said since the last call: of the workers, and by them."""
+        said = list(self._said)
         self._said.clear()
+        for child in self._children:
+            said += [f"{child.name}: {words}" for words in child.new_words()]
         return said
 
     def end(self, pid: int) -> None:
         """Stop one worker for good, by the id that ``start`` returned."""
         name = self._names.pop(pid)
-        self._supervisor.forget(name)
+        self._decider.forget(name)
         self._stop([child for child in self._children if child.name == name])
 
     def stop(self) -> None:
         """Ask every worker to stop; none is started again."""
-        for worker in self._supervisor.workers:
-            self._supervisor.forget(worker.name)
+        for worker in self._decider.workers:
+            self._decider.forget(worker.name)
         super().stop()

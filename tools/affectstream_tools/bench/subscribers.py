@@ -99,7 +99,7 @@ def _watched(
     company: Mapping[str, int], node: _Node, address: str, processes: Processes
 ) -> Iterator[None]:
     """Keep the bad subscribers at the bus, and look at the node meanwhile."""
-    over, pid = threading.Event(), processes.pid("fusion")
+    over, pid = threading.Event(), processes.pids["fusion"]
 
     def look() -> None:
         while not over.wait(_LOOK_S):

@@ -220,7 +220,7 @@ class Worker:
         return min(self.policy.longest_wait_ns, self.policy.first_wait_ns << doubled)
 
 
-class Supervisor:
+class RestartDecider:
     """Decides about the workers of one run; its caller does what is decided."""
 
     def __init__(self) -> None:

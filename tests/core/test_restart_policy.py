@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from affectstream.core.supervision import (
+from affectstream.core.restart_policy import (
     LATE_NS,
     Decision,
     GiveUp,
     Kill,
+    RestartDecider,
     RestartPolicy,
     Say,
     Start,
-    Supervisor,
     Worker,
 )
 
@@ -28,28 +28,28 @@ class Scene:
     """One worker, and a clock that is advanced by hand."""
 
     def __init__(self, policy: RestartPolicy = POLICY) -> None:
-        self.supervisor = Supervisor()
+        self.decider = RestartDecider()
         self.now_ns = 5 * S
-        assert self.supervisor.add("mic", policy, self.now_ns) == [Start("mic", again=False)]
+        assert self.decider.add("mic", policy, self.now_ns) == [Start("mic", again=False)]
 
     @property
     def worker(self) -> Worker:
-        return self.supervisor.workers[0]
+        return self.decider.workers[0]
 
     def run(self, seconds: float, *, beats: bool = True) -> list[Decision]:
         """Let time pass; wake as the machine asks, and at every beat."""
         end_ns = self.now_ns + round(seconds * S)
         decisions: list[Decision] = []
         while self.now_ns < end_ns:
-            wake_ns = self.supervisor.next_wake_ns() or end_ns
+            wake_ns = self.decider.next_wake_ns() or end_ns
             self.now_ns = min(end_ns, self.now_ns + BEAT_NS, max(wake_ns, self.now_ns + 1))
             if beats:
-                self.supervisor.heard("mic", self.now_ns)
-            decisions += self.supervisor.wake(self.now_ns)
+                self.decider.heard("mic", self.now_ns)
+            decisions += self.decider.wake(self.now_ns)
         return decisions
 
     def fail(self, words: str = "no device", status: int = 1) -> list[Decision]:
-        return self.supervisor.ended("mic", status, words, self.now_ns)
+        return self.decider.ended("mic", status, words, self.now_ns)
 
 
 def test_a_worker_runs_once_it_is_heard() -> None:
@@ -64,9 +64,9 @@ def test_one_that_fails_is_started_again_after_a_while() -> None:
     scene.run(1)
     assert scene.fail() == [Say("mic: no device; it is started again in 0.25 s")]
     failed_ns = scene.now_ns
-    assert scene.supervisor.next_wake_ns() == failed_ns + 250 * MS
-    assert scene.supervisor.wake(failed_ns + 249 * MS) == []
-    assert scene.supervisor.wake(failed_ns + 250 * MS) == [Start("mic", again=True)]
+    assert scene.decider.next_wake_ns() == failed_ns + 250 * MS
+    assert scene.decider.wake(failed_ns + 249 * MS) == []
+    assert scene.decider.wake(failed_ns + 250 * MS) == [Start("mic", again=True)]
     assert (scene.worker.state, scene.worker.restarts) == ("starting", 1)
 
 
@@ -75,7 +75,7 @@ def waits_s(scene: Scene, failures: int, run_s: float) -> list[float]:
     for _ in range(failures):
         scene.run(run_s)
         scene.fail()
-        wake_ns = scene.supervisor.next_wake_ns()
+        wake_ns = scene.decider.next_wake_ns()
         assert wake_ns is not None
         waits.append((wake_ns - scene.now_ns) / S)
         assert scene.run(waits[-1], beats=False) == [Start("mic", again=True)]
@@ -105,7 +105,7 @@ def test_one_that_flaps_is_given_up_with_its_own_last_words() -> None:
         )
     ]
     assert scene.worker.over
-    assert scene.supervisor.next_wake_ns() is None
+    assert scene.decider.next_wake_ns() is None
     assert scene.run(1_000, beats=False) == []
 
 
@@ -194,8 +194,8 @@ def test_nobody_is_killed_for_the_time_that_the_supervisor_was_away(beats: bool)
     scene.run(3)
     scene.now_ns += 3_600 * S  # a lid was closed
     if beats:
-        scene.supervisor.heard("mic", scene.now_ns)
-    assert scene.supervisor.wake(scene.now_ns) == []
+        scene.decider.heard("mic", scene.now_ns)
+    assert scene.decider.wake(scene.now_ns) == []
     assert scene.run(9, beats=False) == []
     assert scene.run(1, beats=False) == [Kill("mic")]
 
@@ -206,16 +206,16 @@ def test_a_supervisor_that_is_a_little_late_still_notices_silence() -> None:
     killed = []
     for _ in range(20):
         scene.now_ns += LATE_NS - 1
-        killed += scene.supervisor.wake(scene.now_ns)
+        killed += scene.decider.wake(scene.now_ns)
     assert killed == [Kill("mic")]
 
 
 def test_one_that_holds_too_much_memory_is_killed_and_told_why() -> None:
     scene = Scene(replace(POLICY, memory_mib=300))
     scene.run(1)
-    assert scene.supervisor.measured("mic", 300, scene.now_ns) == []
-    assert scene.supervisor.measured("mic", 300.6, scene.now_ns) == [Kill("mic")]
-    assert scene.supervisor.measured("mic", 400, scene.now_ns) == []  # once is enough
+    assert scene.decider.measured("mic", 300, scene.now_ns) == []
+    assert scene.decider.measured("mic", 300.6, scene.now_ns) == [Kill("mic")]
+    assert scene.decider.measured("mic", 400, scene.now_ns) == []  # once is enough
     assert scene.fail(status=-9) == [
         Say("mic: held 301 MiB, and may hold 300; it is started again in 0.25 s")
     ]
@@ -225,29 +225,29 @@ def test_one_that_holds_too_much_memory_is_killed_and_told_why() -> None:
 def test_what_is_not_limited_may_grow() -> None:
     scene = Scene()
     scene.run(1)
-    assert scene.supervisor.measured("mic", 1e6, scene.now_ns) == []
+    assert scene.decider.measured("mic", 1e6, scene.now_ns) == []
     assert scene.worker.memory_mib == 1e6
 
 
 def test_one_that_is_forgotten_is_not_decided_about() -> None:
     scene = Scene()
-    scene.supervisor.forget("mic")
+    scene.decider.forget("mic")
     assert scene.fail() == scene.run(100) == []
-    assert scene.supervisor.measured("mic", 1e6, scene.now_ns) == []
+    assert scene.decider.measured("mic", 1e6, scene.now_ns) == []
 
 
 def test_two_workers_have_two_names() -> None:
     scene = Scene()
     with pytest.raises(ValueError, match="a worker mic already"):
-        scene.supervisor.add("mic", POLICY, scene.now_ns)
+        scene.decider.add("mic", POLICY, scene.now_ns)
     scene.fail(status=0)
-    assert scene.supervisor.add("mic", POLICY, scene.now_ns) == [Start("mic", again=False)]
+    assert scene.decider.add("mic", POLICY, scene.now_ns) == [Start("mic", again=False)]
 
 
 def test_each_worker_fails_for_itself() -> None:
     scene = Scene()
-    scene.supervisor.add("face", POLICY, scene.now_ns)
-    scene.supervisor.heard("face", scene.now_ns)
+    scene.decider.add("face", POLICY, scene.now_ns)
+    scene.decider.heard("face", scene.now_ns)
     scene.run(1)
     scene.fail()
-    assert [w.state for w in scene.supervisor.workers] == ["waiting", "running"]
+    assert [w.state for w in scene.decider.workers] == ["waiting", "running"]
