@@ -138,7 +138,7 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
         Emotion,
         revision=COUNTS,
         status=st.sampled_from(("partial", "provisional", "revised", "final")),
-        categorical=st.dictionaries(SHORTS, PROBABILITIES, max_size=4),
+        categorical=st.dictionaries(SHORTS, PROBABILITIES, min_size=1, max_size=4),
         dimensional=st.dictionaries(SHORTS, DIMENSIONS, max_size=3),
         clusters=st.dictionaries(
             SHORTS, st.lists(PROBABILITIES, max_size=5).map(tuple), max_size=2
@@ -545,3 +545,9 @@ def test_frames_that_would_lie_beyond_all_times_are_refused() -> None:
     )
     with pytest.raises(DecodeError, match="beyond all times"):
         decode(encode(block))
+
+
+def test_an_estimate_of_no_class_is_refused_for_it_has_no_label() -> None:
+    frames = encode(msgspec.structs.replace(emotion(1), categorical={}))
+    with pytest.raises(DecodeError, match="categorical"):
+        decode(frames)

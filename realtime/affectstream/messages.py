@@ -245,7 +245,7 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
     end_ns: InstantNs
     revision: Counter
     status: Status
-    categorical: dict[Short, Probability]
+    categorical: Annotated[dict[Short, Probability], Meta(min_length=1)]
     sure: bool = True
     dimensional: dict[Short, Dimension] = {}
     clusters: dict[Short, tuple[Probability, ...]] = {}

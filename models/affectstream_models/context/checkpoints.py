@@ -19,11 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as load_tensors
 
 from affectstream_models.context.model import StreamingContextModel
 from affectstream_models.context.network import ContextConfig, ContextNetwork
-from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
+from affectstream_models.tensor_file import (
+    CheckpointError,
+    content_of,
+    metadata_of,
+    tensors_of,
+    write,
+)
 
 CONTEXT_FORMAT = "affectstream-context/2"
 PRETRAINED = {name: f"{name}.safetensors" for name in ("live", "live-sentences", "replay")}
@@ -63,7 +68,7 @@ def load_context_model(path: Path | str) -> StreamingContextModel:
         config = ContextConfig.from_dict(metadata["config"])
         _check_size(config, len(content))
         network = ContextNetwork(config)
-        tensors = load_tensors(content)
+        tensors = tensors_of(content)
         if not network.config.clusters:
             tensors.setdefault("cluster_centres", network.cluster_centres)  # older files
         network.load_state_dict(tensors)
@@ -74,6 +79,7 @@ def load_context_model(path: Path | str) -> StreamingContextModel:
             "trained_speakers": tuple(metadata.get("trained_speakers", ())),
             "id": str(metadata["id"])[:_LONGEST_ID],
         }
+        _check_options(network, **options)
     except Exception as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of format {CONTEXT_FORMAT}; download or train it again "
@@ -87,6 +93,24 @@ def load_context_model(path: Path | str) -> StreamingContextModel:
         )
     except ValueError as error:
         raise CheckpointError(f"{path} cannot be used: {_one_line(error)}") from error
+
+
+def _check_options(
+    network: ContextNetwork, look_ahead: int, speaker_prior: float, sure_above: float, **_: object
+) -> None:
+    """Refuse numbers with which a network that is whole would still estimate nothing.
+
+    Raises:
+        ValueError: one of them is out of its range, or not a number.
+    """
+    if look_ahead < 0:
+        raise ValueError(f"a look-ahead of {look_ahead}")
+    if not speaker_prior >= 0:
+        raise ValueError(f"a speaker's prior of {speaker_prior} utterances")
+    if not 0 <= sure_above <= 1:
+        raise ValueError(f"sure above {sure_above}")
+    if not network.temperature > 0:
+        raise ValueError(f"a temperature of {float(network.temperature)}")
 
 
 def _check_size(config: ContextConfig, content_bytes: int) -> None:

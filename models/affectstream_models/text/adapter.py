@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 from torch.nn import functional
 
-from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
+from affectstream_models.tensor_file import (
+    CheckpointError,
+    content_of,
+    metadata_of,
+    tensors_of,
+    write,
+)
 
 ADAPTER_FORMAT = "affectstream-sentence-adapter/1"
 
@@ -91,7 +96,7 @@ def merge(transformer: nn.Module, path: Path | str) -> None:
     content, layers = content_of(path), linear_layers(transformer)
     try:
         metadata_of(content, form=ADAPTER_FORMAT)
-        tensors = {name: tensor.float() for name, tensor in load_tensors(content).items()}
+        tensors = {name: tensor.float() for name, tensor in tensors_of(content).items()}
         sides = {f"{name}.{side}" for name in layers for side in ("down", "up")}
         if set(tensors) != sides:
             raise ValueError(f"{len(sides ^ set(tensors))} names differ")

@@ -12,16 +12,22 @@ standard deviation of each input's columns) and ``trained`` (how it was trained)
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as load_tensors
 from torch import nn
 
-from affectstream_models.tensor_file import CheckpointError, content_of, metadata_of, write
+from affectstream_models.tensor_file import (
+    CheckpointError,
+    content_of,
+    metadata_of,
+    tensors_of,
+    write,
+)
 from affectstream_models.tripathi.networks import NETWORKS, NetworkSizes, build_network
 
 TRIPATHI_FORMAT = "affectstream-tripathi/1"
@@ -93,7 +99,7 @@ def load_network(path: Path | str) -> TrainedNetwork:
     try:
         description = _described(metadata_of(content, form=TRIPATHI_FORMAT))
         network = build_network(description.name, description.sizes())
-        network.load_state_dict(load_tensors(content))
+        network.load_state_dict(tensors_of(content))
     except Exception as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of format {TRIPATHI_FORMAT}; train it again with "
@@ -127,6 +133,13 @@ def _described(metadata: Mapping[str, Any]) -> NetworkDescription:
     if metadata["network"] not in NETWORKS:
         raise ValueError(f"there is no network {metadata['network']!r}")
     sizes = metadata["sizes"]
+    normalisation = {
+        name: (list(map(float, mean)), list(map(float, sd)))
+        for name, (mean, sd) in metadata["normalisation"].items()
+    }
+    columns = [column for both in normalisation.values() for column in both]
+    if not all(math.isfinite(value) for column in columns for value in column):
+        raise ValueError("its normalisation has values that are not finite numbers")
     return NetworkDescription(
         name=metadata["network"],
         classes=tuple(metadata["classes"]),
@@ -136,9 +149,6 @@ def _described(metadata: Mapping[str, Any]) -> NetworkDescription:
         dimensions=int(sizes["dimensions"]),
         vocabulary=tuple(metadata["vocabulary"]),
         vectors=metadata["vectors"],
-        normalisation={
-            name: (list(map(float, mean)), list(map(float, sd)))
-            for name, (mean, sd) in metadata["normalisation"].items()
-        },
+        normalisation=normalisation,
         trained=metadata["trained"],
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectstream_tools.terminal import progress_bar
+from affectstream_tools.terminal import fail, progress_bar
 
 if TYPE_CHECKING:
     from affectstream_tools.jobs.jobs import Job, JobOutcome
@@ -31,6 +31,16 @@ Threads = Annotated[
 ]
 
 REPORTS = Path("docs/reports")
+
+
+def check_out(path: Path) -> None:
+    """End the command where no checkpoint may be written: now, not after hours of training."""
+    from affectstream_models.tensor_file import CheckpointError, check_target
+
+    try:
+        check_target(path)
+    except CheckpointError as error:
+        fail(str(error))
 
 
 def place_of(out: Path, *, small: bool) -> Path:

@@ -6,7 +6,8 @@ Refuses to know: which estimates are due, and how they were computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from affectstream.core.dialogue.aligned import AlignedUtterance
@@ -21,6 +22,14 @@ when it goes out.
 """
 
 _CUT = "\N{HORIZONTAL ELLIPSIS}"
+
+
+_OFF = 1e-4
+"""How far a model's probabilities may be from summing to 1: they are float32."""
+
+
+class UnusableEstimateError(ValueError):
+    """A model's answer is no estimate: it could not compute with its weights or its inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +60,13 @@ def emotion_of(
     status: Status,
     look_ahead: int,
 ) -> Emotion:
-    """Return the estimate as it is published."""
-    categorical = {
-        name: _probability(p) for name, p in zip(CLASSES, estimate.categorical, strict=True)
-    }
+    """Return the estimate as it is published.
+
+    Raises:
+        UnusableEstimateError: the model has computed no probabilities, or no number.
+    """
+    shares = _distribution("classes", estimate.categorical)
+    categorical = dict(zip(CLASSES, shares, strict=True))
     return Emotion(
         session=session,
         source=source,
@@ -67,14 +79,11 @@ def emotion_of(
         categorical=categorical,
         sure=max(categorical.values()) >= stamp.sure_above,
         dimensional={
-            name: Dimension(
-                mean=round(min(5.0, max(1.0, float(mean))), 6),
-                levels=(_probability(p[0]), _probability(p[1]), _probability(p[2])),
-            )
-            for name, (mean, p) in estimate.dimensional.items()
+            name: _dimension(name, mean, levels)
+            for name, (mean, levels) in estimate.dimensional.items()
         },
-        clusters={n: tuple(map(_probability, p)) for n, p in estimate.clusters.items()},
-        modalities={n: _probability(share) for n, share in estimate.influence.items()},
+        clusters={n: _distribution(f"{n} clusters", p) for n, p in estimate.clusters.items()},
+        modalities={n: _number(n, share, 0.0, 1.0) for n, share in estimate.influence.items()},
         look_ahead=look_ahead,
         text=_fitting(utterance.text),
         model=stamp.identity,
@@ -104,5 +113,22 @@ def _milliseconds(ns: int) -> float:
     return min(1e9, max(0, ns) / 1e6)
 
 
-def _probability(value: float) -> float:
-    return round(min(1.0, max(0.0, float(value))), 6)
+def _dimension(name: str, mean: float, levels: Iterable[float]) -> Dimension:
+    low, middle, high = _distribution(f"levels of {name}", levels)
+    return Dimension(mean=_number(name, mean, 1.0, 5.0), levels=(low, middle, high))
+
+
+def _distribution(name: str, shares: Iterable[float]) -> tuple[float, ...]:
+    """Return probabilities, rounded; they sum to 1 but for what rounding adds."""
+    given = [float(share) for share in shares]
+    # NaN compares as false: what is not finite is refused here too.
+    if not abs(sum(given) - 1) <= _OFF or min(given) < -_OFF:
+        raise UnusableEstimateError(f"the model's {name} are no probabilities: {given}")
+    return tuple(_number(name, share, 0.0, 1.0) for share in given)
+
+
+def _number(name: str, value: float, least: float, most: float) -> float:
+    """Return a value within its range, rounded."""
+    if not math.isfinite(value):
+        raise UnusableEstimateError(f"the model's {name} is no number: {value}")
+    return round(min(most, max(least, float(value))), 6)

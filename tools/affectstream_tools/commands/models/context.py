@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affectstream.commands.options import AsJson
-from affectstream_tools.commands.options import Seed, Threads
+from affectstream_tools.commands.options import Seed, Threads, check_out
 from affectstream_tools.terminal import counted, epochs, fail, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def train_context(
     from affectstream_tools.train.checkpoint import train_checkpoint
     from affectstream_tools.train.trainer import Trainer
 
+    check_out(out)
     chosen = _shipped(recipe)
     asked, left_out = chosen.recipe, f"-{leave_out}" if leave_out else ""
     if leave_out:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affectstream.commands.options import AsJson
-from affectstream_tools.commands.options import Cache, Threads
+from affectstream_tools.commands.options import Cache, Threads, check_out
 from affectstream_tools.terminal import epochs, fail, progress_bar
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def train_network(
         seed=seed,
     )
     file = out or Path(f"{name}.safetensors")
-    if not file.parent.is_dir():  # said now, not after hours of training
-        fail(f"there is no folder {file.parent} for the checkpoint; name another with --out")
+    check_out(file)
     finished, sha256 = _trained(plan, _cache(cache), file, threads)
     result = {**finished.to_dict(), "sha256": sha256}
     typer.echo(f"wrote {file}, sha256 {sha256}", err=True)
@@ -123,6 +122,7 @@ def _trained(plan: ExperimentPlan, cache: Path, file: Path, threads: int) -> tup
     import torch
 
     from affectstream.errors import AffectstreamError
+    from affectstream_models.tensor_file import CheckpointError
     from affectstream_models.tripathi.checkpoints import save_network
     from affectstream_tools.studies.tripathi.experiment import experiment
 
@@ -133,7 +133,7 @@ def _trained(plan: ExperimentPlan, cache: Path, file: Path, threads: int) -> tup
                 plan, cache, on_epoch=lambda epoch, loss: step(plan.network, epoch, loss)
             )
         return finished, save_network(finished.description, finished.network, file)
-    except (AffectstreamError, ValueError, OSError) as error:
+    except (AffectstreamError, CheckpointError, ValueError, OSError) as error:
         fail(str(error))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from affectstream.commands.options import AsJson
-from affectstream_tools.commands.options import Seed, Threads
+from affectstream_tools.commands.options import Seed, Threads, check_out
 from affectstream_tools.terminal import epochs, fail, print_table
 
 
@@ -29,10 +29,12 @@ def train_sentence_encoder(
     Their development parts are for choices, their test parts for the scores alone.
     """
     from affectstream.errors import AffectstreamError
+    from affectstream_models.tensor_file import CheckpointError
 
+    check_out(out)
     try:
         trained, sha256 = _trained(others, seed, out, threads, small=small)
-    except (AffectstreamError, ValueError, OSError) as error:
+    except (AffectstreamError, CheckpointError, ValueError, OSError) as error:
         fail(str(error))
     scores: dict[str, dict[str, float]] = trained["scores"]
     rows = [(name, *(f"{value:.3f}" for value in row.values())) for name, row in scores.items()]
