@@ -17,7 +17,7 @@ import zmq
 
 from affectstream.bus import BusError, Hub, HubClock, Inlet, Outlet
 from affectstream.bus.wall_clock import WallClock
-from affectstream.messages import Message, StreamClosed, Transcript
+from affectstream.messages import Gap, Message, StreamClosed, Transcript
 from affectstream.run.leash import PULSE, stop_when_told
 from affectstream.run.loop import run, run_listener
 from affectstream.run.processes import free_address
@@ -293,6 +293,29 @@ def test_what_others_publish_is_given_to_the_machine_and_its_answers_published(
         inlet.close()
     assert [m.source for m in machine.taken] == ["mic.ben"]
     assert of_kind(got, Transcript)
+
+
+def test_an_answer_that_cannot_be_sent_is_a_gap_and_the_loop_goes_on(address: str) -> None:
+    class Verbose(Scribe):
+        def receive(self, message: Any, now_ns: int) -> list[Message]:
+            self.taken.append(message)
+            size = 100_000 if len(self.taken) == 2 else 1
+            return [transcript(len(self.taken), size=size)]
+
+    machine = Verbose()
+    inlet = Inlet(address, ["transcript/", "gap/"], from_start=True)
+    got: list[Message] = []
+    thread = in_a_thread(lambda: run(machine, address=address, inputs=[Paced(4, 1)]))
+    try:
+        serve_until(lambda: len(got) >= 4, inlets=[(inlet, got)])
+    finally:
+        thread.join(timeout=5)
+        inlet.close()
+    assert len(machine.taken) == 4
+    assert machine.closed_at is not None
+    assert [m.text.rstrip("x") for m in of_kind(got, Transcript)] == ["1", "3", "4"]
+    (gap,) = of_kind(got, Gap)
+    assert gap.lost == "transcript"
 
 
 def test_an_exception_in_a_machine_comes_out_and_everything_is_closed(

@@ -249,7 +249,7 @@ class _Loop:
     def _publish(self, messages: Iterable[Message]) -> None:
         for message in messages:
             assert self._outlet is not None, "a listener has nothing to publish"
-            self._outlet.publish(message)
+            self._outlet.publish_or_say_lost(message)
 
 
 def _inlet(
