@@ -22,6 +22,7 @@ S = 1_000_000_000
 MS = S // 1000
 POLICY = RestartPolicy()
 BEAT_NS = S // 2
+COMES_UP_S = 6
 
 
 class Scene:
@@ -107,6 +108,55 @@ def test_one_that_flaps_is_given_up_with_its_own_last_words() -> None:
     assert scene.worker.over
     assert scene.decider.next_wake_ns() is None
     assert scene.run(1_000, beats=False) == []
+
+
+def restarts_within_an_hour(scene: Scene, heard_s: float) -> int:
+    """Count how often a worker is started that is heard for a while each time and then hangs."""
+    end_ns = scene.now_ns + 3_600 * S
+    while scene.now_ns < end_ns and not scene.worker.over:
+        scene.run(COMES_UP_S, beats=False)
+        scene.run(heard_s)
+        while not scene.worker.over and scene.worker.state != "stopping":
+            scene.run(1, beats=False)
+        scene.fail("it was ended by SIGKILL", -9)
+        if not scene.worker.over:
+            while scene.worker.state == "waiting":
+                scene.run(0.25, beats=False)
+    return scene.worker.restarts
+
+
+@pytest.mark.parametrize("silent_s", [1, 10, 29, 31, 300])
+def test_one_that_comes_up_and_hangs_again_and_again_is_given_up(silent_s: int) -> None:
+    scene = Scene(replace(POLICY, silent_ns=silent_s * S))
+    assert restarts_within_an_hour(scene, heard_s=2) == POLICY.failures - 1
+    assert scene.worker.state == "given up"
+
+
+def test_one_that_never_comes_up_is_given_up() -> None:
+    scene = Scene()
+    assert restarts_within_an_hour(scene, heard_s=0) == POLICY.failures - 1
+    assert scene.worker.state == "given up"
+
+
+def test_one_whose_runs_are_not_good_is_given_up_whatever_their_length() -> None:
+    scene = Scene()
+    waits_s(scene, 4, run_s=29)
+    [decision] = scene.fail()
+    assert decision == GiveUp(
+        "mic",
+        "mic failed 5 × without a run of 30 s and is given up; the last time: no device",
+        essential=False,
+    )
+
+
+def test_one_that_outgrows_its_memory_again_and_again_is_given_up() -> None:
+    scene = Scene(replace(POLICY, memory_mib=300))
+    for _ in range(POLICY.failures):
+        scene.run(20)
+        scene.decider.measured("mic", 400, scene.now_ns)
+        [decision] = scene.fail(status=-9)
+        scene.run(10, beats=False)
+    assert isinstance(decision, GiveUp)
 
 
 def test_failures_far_apart_are_not_flapping() -> None:

@@ -5,13 +5,15 @@ Refuses to know: processes, signals and clocks; decisions come out as values.
 
 Rules:
 1. A worker *starts* until it is first heard, then it *runs*.
-2. A worker that fails is started again after a wait. The wait doubles from failure to failure, and
-   is short again once the worker has run for ``good_ns``.
-3. A worker that fails ``failures`` times within ``window_ns`` is given up.
-4. A worker that has not been heard for ``silent_ns``, does not come up within ``start_ns``, or
+2. A run is *good* once the worker is still heard ``good_ns`` after it came up. A run that ends, or
+   falls silent, earlier is not, however long it took to notice that.
+3. A worker that fails is started again after a wait. The wait doubles from failure to failure, and
+   is short again after a good run.
+4. A worker that fails ``failures`` times without a good run, or within ``window_ns``, is given up.
+5. A worker that has not been heard for ``silent_ns``, does not come up within ``start_ns``, or
    holds more memory than it may, is killed; that is a failure.
-5. A worker that ends well is done, unless it runs ``always`` and had begun to run.
-6. The time that the supervisor itself was suspended does not count as any worker's silence.
+6. A worker that ends well is done, unless it runs ``always`` and had begun to run.
+7. The time that the supervisor itself was suspended does not count as any worker's silence.
 """
 
 from __future__ import annotations
@@ -39,8 +41,10 @@ class RestartPolicy:
         essential: the run is over without it.
         must_start: a failure before it ever ran is final; somebody is there to read why.
         first_wait_ns, longest_wait_ns: the wait before it is started again.
-        good_ns: after a run of this length the wait begins with the first one again.
-        failures, window_ns: so many failures within so long, and it is given up.
+        good_ns: a run in which it was heard for so long is good: it makes up for the failures
+            before it.
+        failures: so many failures without a good run, and it is given up.
+        window_ns: so many within so long, and it is given up though some runs were good.
         start_ns: the longest that it may take to come up.
         silent_ns: the longest that it may be silent while it runs.
         memory_mib: the most resident memory; None for any.
@@ -113,7 +117,7 @@ class Worker:
     words: str = ""
     _heard_ns: int = 0
     _ran: bool = False  # ever
-    _waits: int = 0  # failures since it last ran well
+    _failures: int = 0  # since the beginning of its last good run
     _failed_ns: deque[int] = field(default_factory=deque)
     _killed_for: str = ""
 
@@ -138,6 +142,8 @@ class Worker:
         if self.state == "starting":
             self.enter("running", now_ns)
             self._ran = True
+        elif self.state == "running" and now_ns - self.since_ns >= self.policy.good_ns:
+            self._failures = 0
         self._heard_ns = now_ns
 
     def excuse(self, away_ns: int, now_ns: int) -> None:
@@ -168,8 +174,6 @@ class Worker:
         """Have it killed for ``reason``; nothing, where it does not run."""
         if self.state not in ("starting", "running"):
             return []
-        if self.state == "running":
-            self._reset_wait(now_ns)
         self.enter("stopping", now_ns)
         self._killed_for = reason
         return [Kill(self.name)]
@@ -182,8 +186,6 @@ class Worker:
             words: the last that it said.
         """
         was_running = self.state == "running"
-        if was_running:
-            self._reset_wait(now_ns)
         killed, self._killed_for = self._killed_for, ""
         well, self.memory_mib = well and not killed, 0.0
         policy = self.policy
@@ -191,32 +193,35 @@ class Worker:
             self.enter("ended", now_ns)
             return []
         self.words = killed or ("it ended though nobody asked it to" if well else words)
+        self._failures += 1
         self._failed_ns.append(now_ns)
         while self._failed_ns[0] < now_ns - policy.window_ns:
             self._failed_ns.popleft()
         stillborn = policy.must_start and not self._ran
         if policy.when == "never" or stillborn:
             return self._give_up(f"{self.name}: {self.words}", stillborn, now_ns)
-        if len(self._failed_ns) >= policy.failures:
-            often = f"{policy.failures} × within {_seconds(policy.window_ns)}"
+        if often := self._flaps():
             words = f"{self.name} failed {often} and is given up; the last time: {self.words}"
             return self._give_up(words, False, now_ns)
-        self._waits += 1
         self.enter("waiting", now_ns)
         wait = _seconds(self._wait_ns())
         return [Say(f"{self.name}: {self.words}; it is started again in {wait}")]
 
-    def _reset_wait(self, now_ns: int) -> None:
-        """Begin with the first wait again after a run that was long enough."""
-        if now_ns - self.since_ns >= self.policy.good_ns:
-            self._waits = 0
+    def _flaps(self) -> str:
+        """Return how often it has failed, if that is too often; else ""."""
+        policy = self.policy
+        if len(self._failed_ns) >= policy.failures:
+            return f"{policy.failures} × within {_seconds(policy.window_ns)}"
+        if self._failures >= policy.failures:
+            return f"{policy.failures} × without a run of {_seconds(policy.good_ns)}"
+        return ""
 
     def _give_up(self, words: str, stillborn: bool, now_ns: int) -> list[Decision]:
         self.enter("given up", now_ns)
         return [GiveUp(self.name, words, self.policy.essential or stillborn)]
 
     def _wait_ns(self) -> int:
-        doubled = min(self._waits - 1, 30)  # far beyond any longest wait
+        doubled = min(self._failures - 1, 30)  # far beyond any longest wait
         return min(self.policy.longest_wait_ns, self.policy.first_wait_ns << doubled)
 
 
