@@ -5,6 +5,7 @@ which is empty for estimates; docs/wire.md describes every field.
 
 Run beside `affectstream demo --address tcp://127.0.0.1:5570`:
 
+    pip install pyzmq msgpack
     python examples/subscribe_plain.py [ADDRESS]
 """
 
