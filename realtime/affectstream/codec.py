@@ -90,7 +90,8 @@ def decode(frames: Sequence[bytes]) -> Message:
 
     Raises:
         DecodeError: they hold none; its ``reason`` is one of ``frames``, ``too large``,
-            ``not MessagePack``, ``version``, ``unknown kind``, ``field``, ``topic``, ``payload``.
+            ``not MessagePack``, ``version``, ``unknown kind``, ``field``, ``topic``, ``payload``,
+            ``not finite``.
     """
     header = read_header(frames)
     topic, _, payload = frames

@@ -4,10 +4,10 @@ Knows: what each message says, in which units and within which bounds.
 Refuses to know: sockets, files, and who reads a message. ``codec`` turns these into frames.
 
 Every message names its ``session`` (one dialogue) and its ``source`` (one stream of it, such as
-``mic.anna``). ``epoch``, ``seq`` and ``sent_ns`` are the outlet's to fill in: the epoch is random
-per start of an outlet, ``seq`` counts the messages of one topic from 0, and ``sent_ns`` is the
-sender's processing time. Times in ``_ns`` are event time, nanoseconds since 1970 or since the
-start of a recording, and intervals are half-open.
+``mic.anna``). An outlet fills in ``epoch``, ``seq`` and ``sent_ns``: the epoch is random for each
+start of an outlet, ``seq`` counts the messages of one topic from 0, and ``sent_ns`` is the sender's
+processing time. All other times in ``_ns`` are event time, nanoseconds since 1970 or since the
+start of a recording; an interval does not contain its end. ``docs/wire.md`` has all bounds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ class WireValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every message carries."""
+    """What every message carries.
+
+    Attributes:
+        has_payload: whether messages of this kind have a ``payload``, which is not in the header.
+    """
 
     session: Name
     source: Name
@@ -50,7 +54,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     @property
     def kind(self) -> str:
-        """The message's kind, the first part of its topic."""
+        """The message's kind, such as ``stream.opened``: the first part of its topic."""
         return str(self.__struct_config__.tag)
 
     @property
@@ -66,7 +70,8 @@ class StreamOpened(Message, frozen=True, kw_only=True, tag="stream.opened"):
         modality: ``speech``, ``text``, ``mocap``, ``corpus`` or ``emotion``.
         speaker: whom the source hears or sees; None for several.
         of: the source that this one is derived from, such as a transcript's microphone.
-        drives_clock: the session's processing time is this stream's (``Progress.now_ns``).
+        drives_clock: the session's processing time is this stream's (``Progress.now_ns``), as in
+            a replay.
     """
 
     modality: Literal["speech", "text", "mocap", "corpus", "emotion"]
@@ -88,7 +93,12 @@ class StreamClosed(Message, frozen=True, kw_only=True, tag="stream.closed"):
 
 
 class Audio(Message, frozen=True, kw_only=True, tag="audio"):
-    """A block of mono 16-bit PCM; the payload is little-endian samples."""
+    """A block of mono 16-bit PCM; the payload is little-endian samples.
+
+    Attributes:
+        first_sample: position of the first one: a count of samples from the stream's start.
+        start_ns: event time of the first one.
+    """
 
     first_sample: Counter
     sample_rate_hz: Annotated[int, Meta(ge=1000, le=384_000)]
@@ -137,7 +147,10 @@ class Matrix(Message, frozen=True, kw_only=True):
 
 
 class Acoustic(Matrix, frozen=True, kw_only=True, tag="acoustic"):
-    """A block of low-level descriptors of one front end, ``hop_ns`` apart from ``start_ns``."""
+    """A block of a front end's low-level descriptors.
+
+    Row ``i`` describes the sound that begins at ``start_ns + i * hop_ns``.
+    """
 
     front_end: Name
     speaker: Name
@@ -170,7 +183,7 @@ class Observation(Matrix, frozen=True, kw_only=True, tag="observation"):
 
 
 class Word(WireValue, frozen=True, kw_only=True):
-    """A recognised word; times are on the stream's clock, confidence is the engine's."""
+    """A recognised word, in event time; ``confidence`` is the engine's own."""
 
     text: Short
     start_ns: InstantNs
@@ -179,7 +192,7 @@ class Word(WireValue, frozen=True, kw_only=True):
 
 
 class Transcript(Message, frozen=True, kw_only=True, tag="transcript"):
-    """What was said: a guess while ``final`` is false, then the text."""
+    """What was said in an utterance: a guess while ``final`` is false, then the text."""
 
     utterance: Name
     speaker: Name
@@ -197,8 +210,8 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     Attributes:
         watermark_ns: nothing of this stream that ends at or before this instant is still to come.
         now_ns: the session's processing time, from a stream that drives the clock.
-        heads: per kind, how many messages this stream has published: what a reader must have
-            seen before it may believe the watermark.
+        heads: kind -> how many messages this stream has published. A reader that has seen fewer has
+            missed some, and cannot trust the watermark yet.
     """
 
     watermark_ns: InstantNs
@@ -207,14 +220,14 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
 
 
 class Dimension(WireValue, frozen=True, kw_only=True):
-    """One dimension of emotion: the mean on the 1..5 scale, and low, middle and high."""
+    """One dimension of emotion: the mean on the 1..5 scale, and P(low), P(middle), P(high)."""
 
     mean: Level
     levels: tuple[Probability, Probability, Probability]
 
 
 class ModelIdentity(WireValue, frozen=True, kw_only=True):
-    """Which weights produced an estimate."""
+    """The checkpoint that produced an estimate, and the hash of its file."""
 
     id: Short
     sha256: Short
@@ -232,11 +245,13 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
             then ``revised``, and at last ``final``.
         categorical: class -> probability.
         sure: whether the most probable class is probable enough to be believed.
-        dimensional: ``valence``, ``activation``, ``dominance``.
+        dimensional: ``valence``, ``activation``, ``dominance``, those that the model has.
+        clusters: how many clusters there are (``3``, ``4``, ``5``) -> probability of each.
         modalities: those present -> how far each moved the class probabilities (total variation
             distance between the estimate with and without it, 0..1).
         look_ahead: how many later utterances the estimate has seen.
-        latency_ms: processing time by stage.
+        text: what was said, as far as it was known.
+        latency_ms: stage -> processing time.
     """
 
     utterance: Name
@@ -266,7 +281,8 @@ class Gap(Message, frozen=True, kw_only=True, tag="gap"):
 
     Attributes:
         of: the source whose data are missing.
-        lost: the kind of message, or what else was lost (``audio`` for samples never captured).
+        lost: the kind of the lost messages; in a source's own gaps, what it could not capture or
+            use, such as ``audio`` for samples.
         count: how many messages or samples.
         start_ns, end_ns: where in event time, as far as it is known.
     """

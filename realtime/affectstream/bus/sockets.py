@@ -168,9 +168,7 @@ def connect(
     if name:
         socket.setsockopt(zmq.ROUTING_ID, name)
     if keys is not None:
-        socket.setsockopt(zmq.CURVE_SERVERKEY, keys.hub)
-        socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
-        socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
+        _show_keys(socket, keys)
     socket.get_monitor_socket(HANDSHAKES_FAILED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
     try:
         check_loopback(Endpoint(where, keys))
@@ -184,6 +182,13 @@ def connect(
             f"cannot connect to {where}: {error}; write tcp://127.0.0.1:5570 or ipc://PATH"
         ) from error
     return socket
+
+
+def _show_keys(socket: zmq.Socket[bytes], keys: Keys) -> None:
+    """Show this host's key over this socket, and talk to the trusted hub alone."""
+    socket.setsockopt(zmq.CURVE_SERVERKEY, keys.hub)
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
 
 
 def close(socket: zmq.Socket[bytes], linger_ms: int = 0) -> None:
