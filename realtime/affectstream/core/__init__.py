@@ -2,5 +2,5 @@
 
 ``capture`` says where captured audio lies in time, ``speech`` finds and describes utterances,
 ``delivery`` makes loss visible, ``dialogue`` turns streams into estimates. Here: ``address`` of a
-bus, ``peers`` and ``limits`` of a hub, ``clocks`` compared, ``supervision`` of workers, ``pacing``.
+bus, ``peers`` and ``limits`` of a hub, ``clocks`` compared, ``restart_policy``, ``pacing``.
 """
