@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from affectstream import AsyncSubscriber, Subscriber, subscribe
 from affectstream.bus import BusError, Hub
+from affectstream.bus.keys import SecurityError
 from affectstream.client import EVENT_KINDS, Event
 from affectstream.errors import UsageError
 from affectstream.messages import Emotion, Gap, StreamClosed
@@ -166,6 +168,30 @@ def test_subscribe_yields_and_disconnects_when_the_loop_is_left(
     events = subscribe(hub, session="loop")
     assert told(next(events)) == ("anna-0001", 0, "provisional")
     events.close()
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1", "http://127.0.0.1:5570"])
+def test_subscribe_refuses_what_it_cannot_use_when_it_is_called(
+    address: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BusError, match="address"):
+        subscribe(address)
+    with pytest.raises(UsageError, match="name the session"):
+        subscribe(since=3)
+    with pytest.raises(SecurityError):
+        subscribe(keys=tmp_path / "nowhere")
+
+
+def test_events_that_nobody_read_are_disconnected_with_their_iterator(
+    hub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    close = Subscriber.close
+    monkeypatch.setattr(Subscriber, "close", lambda self: closed.append(close(self)))
+    events = subscribe(hub)
+    assert not closed
+    del events
+    assert len(closed) == 1
 
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1", "http://127.0.0.1:5570"])

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import zmq
 import zmq.asyncio
@@ -205,7 +205,7 @@ def subscribe(
     since: int | None = None,
     keys: str | Path | None = None,
 ) -> Iterator[Event]:
-    """Yield emotion events as they come.
+    """Connect, and return an iterator over emotion events as they come.
 
     Args:
         address: the hub's.
@@ -213,9 +213,16 @@ def subscribe(
         since, keys: see ``Subscriber``.
 
     Raises:
-        BusError: ``address`` is not an address, or the hub refuses us.
+        BusError: ``address`` is not an address; while iterating, that the hub refuses us.
         UsageError: ``since`` without a session.
         SecurityError: the keys cannot be used.
     """
-    with Subscriber(address, session, since=since, keys=keys) as subscriber:
+    events = _events_of(Subscriber(address, session, since=since, keys=keys))
+    next(events)  # it has begun now, and disconnects when it is dropped, even if nothing was read
+    return cast("Iterator[Event]", events)
+
+
+def _events_of(subscriber: Subscriber) -> Iterator[Event | None]:
+    with subscriber:
+        yield None
         yield from subscriber

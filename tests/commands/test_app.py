@@ -88,6 +88,7 @@ def test_help_of_the_lab_imports_nothing_heavy() -> None:
         ("demo", "--vad", "ears"),
         ("mocap", "/nowhere.csv"),
         ("transcribe", "--vosk-model", "/nowhere"),
+        ("transcribe",),
         ("demo", "--speed", "-1"),
     ],
     ids=" ".join,

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from affectstream.bus import Hub
+from affectstream.commands.demo import _start_microphone
 from affectstream.data import demo_folder
 from affectstream.run.processes import free_address
 from command_lines import DEADLINE_S, mentions, no_traceback, run, started, wait_until
@@ -193,3 +194,21 @@ def test_a_checkpoint_that_is_none_ends_the_demo_with_one_sentence(tmp_path: Pat
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"not weights")
     assert str(path) in fails("--checkpoint", str(path))
+
+
+@pytest.mark.parametrize(
+    ("model", "names"), [(None, ["microphone"]), (Path("m"), ["microphone", "transcript"])]
+)
+def test_without_a_model_no_transcript_worker_is_started_to_fail(
+    model: Path | None, names: list[str]
+) -> None:
+    class Processes:
+        def __init__(self) -> None:
+            self.started: list[str] = []
+
+        def start(self, name: str, *_: str, **__: object) -> None:
+            self.started.append(name)
+
+    processes = Processes()
+    _start_microphone(processes, (), None, model, "webrtc")  # type: ignore[arg-type]
+    assert processes.started == names

@@ -25,6 +25,7 @@ from affectstream.run.loop import run_listener
 from affectstream.run.processes import free_address
 from affectstream.run.supervisor import SupervisedProcesses
 from affectstream.show.live_view import LiveView
+from affectstream.sources.asr import HOW_TO_GET_A_MODEL, find_model
 from affectstream.sources.speech import check_detector
 from affectstream.timebase import NS_PER_S
 
@@ -59,6 +60,9 @@ def run_demo(
         UsageError: there is no such detector.
     """
     check_detector(vad)
+    model = find_model(vosk_model) if microphone else vosk_model
+    if microphone and model is None:
+        console.print(f"{HOW_TO_GET_A_MODEL}; estimates do without words", soft_wrap=True)
     endpoint = Endpoint.open(address or free_address(), keys)
     with stop_when_told() as stopping, SupervisedProcesses(POLICY) as processes:
         _start_node(processes, endpoint, checkpoint, console, stopping)
@@ -66,11 +70,11 @@ def run_demo(
         with closing(Inlet(endpoint, prefixes, from_start=True)) as inlet:
             title, origin_ns = "affectstream", 0
             if microphone:
-                _start_microphone(processes, endpoint.options, device, vosk_model, vad)
+                _start_microphone(processes, endpoint.options, device, model, vad)
             else:
                 title += " – a synthetic dialogue"
                 origin_ns = WallClock().now_ns() + DEMO_LEAD_NS
-                model = vosk_model or tiny_vosk_model()
+                model = model or tiny_vosk_model()
                 _start_bundled(processes, endpoint.options, model, (origin_ns, speed), vad)
             with LiveView(console, title, origin_ns) as view:
                 shown = _show(view, inlet, processes, stopping)
@@ -105,7 +109,9 @@ def _start_microphone(
     session = ("--session", DEMO_SESSION)
     you = ("--speaker", "you", *chosen)
     processes.start("microphone", "microphone", *where, *session, *you, policy=ESSENTIAL_POLICY)
-    model = ("--vosk-model", str(vosk_model)) if vosk_model else ()
+    if vosk_model is None:
+        return
+    model = ("--vosk-model", str(vosk_model))
     processes.start("transcript", "transcribe", *where, *session, *model, policy=ALWAYS_RESTARTED)
 
 

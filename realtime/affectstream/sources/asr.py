@@ -7,7 +7,6 @@ Refuses to know: utterances and time (``core.speech.transcriber``).
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,6 @@ from affectstream.core.speech.transcriber import Transcriber
 from affectstream.errors import SourceError
 from affectstream.run.loop import run
 from affectstream.timebase import SAMPLE_RATE_HZ
-
-_log = logging.getLogger(__name__)
 
 MODEL_VARIABLE = "AFFECTSTREAM_VOSK_MODEL"
 HOW_TO_GET_A_MODEL = (
@@ -123,20 +120,17 @@ def run_transcriber(
 ) -> None:
     """Transcribe every microphone of a session until ``stopping()``.
 
-    Without a model it warns, says how to get one, and returns; estimates then do without words.
-
     Args:
         address: the hub's.
         session: the dialogue.
         model: the folder of a Vosk model; None takes ``$AFFECTSTREAM_VOSK_MODEL``.
 
     Raises:
-        SourceError: Vosk is not installed, or the model that was named cannot be used.
+        SourceError: Vosk is not installed, or no model was named, or it cannot be used.
     """
     path = find_model(model)
     if path is None:
-        _log.warning(HOW_TO_GET_A_MODEL)
-        return
+        raise SourceError(HOW_TO_GET_A_MODEL)
     machine = Transcriber(load_vosk(path), session=session, engine=f"vosk {path.resolve().name}")
     kinds = ("audio", "utterance.started", "utterance.ended", "stream.opened", "stream.closed")
     prefixes = [f"{kind}/{session}/" for kind in (*kinds, "progress")]

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+_RISE = 0.1
+"""Share of the steps in which the rate rises."""
+
 
 class OptimisationPlan(Protocol):
     """What a schedule says of the optimisation."""
@@ -53,14 +56,18 @@ class Optimisation:
         self._optimizer = torch.optim.AdamW(
             self._learned, lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
+        total = steps * plan.epochs
+        # torch divides by the number of steps of the rise less one, which may be zero.
+        rise = _RISE if total * _RISE != 1 else _RISE + 1e-9
         self._rate = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer,
             plan.learning_rate,
-            total_steps=steps * plan.epochs,
-            pct_start=0.1,
+            total_steps=total,
+            pct_start=rise,
             cycle_momentum=False,
         )
-        self._averaged_epochs = plan.average_from * plan.epochs
+        # The last epoch always counts: the mean of none would be the weights of the beginning.
+        self._averaged_epochs = min(plan.average_from * plan.epochs, plan.epochs - 1)
         self._most_gradient = most_gradient
 
     def step(self, loss: Tensor) -> float:

@@ -66,7 +66,7 @@ def _trained(
     parts = emotional_sentences(others)
     if small:
         parts = {name: [*said[:96], *said[-96:]] for name, said in parts.items()}
-        schedule = replace(schedule, epochs=1, average_from=0.0)
+        schedule = replace(schedule, epochs=1)
     steps = -(-len(parts["train"]) // schedule.batch)
     with epochs(schedule.epochs * steps) as step:
         reader = train_sentences(parts["train"], schedule, seed, progress=step)
