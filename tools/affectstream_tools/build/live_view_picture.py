@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from rich.console import Console
 from affectstream.bus import Inlet
 from affectstream.commands.demo import DEMO_SESSION, SHOWN, STREAMS
 from affectstream.messages import Emotion, Message, StreamOpened
+from affectstream.run.loop import run_listener
 from affectstream.run.processes import Processes, free_address
 from affectstream.show.live_view import LiveView
 
@@ -30,50 +31,54 @@ TAKEN_AT = ("anna-0005", 2)
 LONGEST_S = 120.0
 
 
-def draw(messages: Iterable[Message]) -> str:
-    """Return the view as SVG, once ``TAKEN_AT`` is among the messages.
+class Photographer:
+    """Watches a demo.
 
-    Raises:
-        ValueError: the messages ended before.
+    Attributes:
+        picture: the view as SVG, once ``TAKEN_AT`` was among the messages.
     """
-    console = Console(
-        record=True,
-        width=PICTURE_COLUMNS,
-        file=io.StringIO(),
-        force_terminal=True,
-        color_system="truecolor",
-    )
-    view: LiveView | None = None
-    for message in messages:
-        if view is None:
-            if not isinstance(message, StreamOpened) or not message.start_ns:
-                continue
-            view = LiveView(console, "affectstream – a synthetic dialogue", message.start_ns)
-        view.receive(message)
+
+    def __init__(self) -> None:
+        self.picture: str | None = None
+        self._console = Console(
+            record=True,
+            width=PICTURE_COLUMNS,
+            file=io.StringIO(),
+            force_terminal=True,
+            color_system="truecolor",
+        )
+        self._view: LiveView | None = None
+
+    def receive(self, message: Message) -> None:
+        """Take one message of the demo in; nothing is shown before its first stream begins."""
+        if self._view is None and isinstance(message, StreamOpened) and message.start_ns:
+            title = "affectstream – a synthetic dialogue"
+            self._view = LiveView(self._console, title, message.start_ns)
+        if self._view is None or self.picture is not None:
+            return
+        self._view.receive(message)
         if isinstance(message, Emotion) and (message.utterance, message.revision) == TAKEN_AT:
-            console.print(view.render())
-            return console.export_svg(title="affectstream demo")
-    raise ValueError("the demo ended before the picture was taken")
-
-
-def _messages(inlet: Inlet) -> Iterable[Message]:
-    end_s = time.monotonic() + LONGEST_S
-    while time.monotonic() < end_s:
-        yield from inlet.read()
-        time.sleep(0.02)
+            self._console.print(self._view.render())
+            self.picture = self._console.export_svg(title="affectstream demo")
 
 
 def _main(out: Annotated[Path, typer.Option(help="The SVG file to write.")]) -> None:
     """Run the demo and write what its view shows as a picture."""
-    address = free_address()
+    address, photographer = free_address(), Photographer()
+    end_s = time.monotonic() + LONGEST_S
+    prefixes = [f"{kind}/{DEMO_SESSION}/" for kind in (*SHOWN, *STREAMS)]
     with Processes() as processes:
         processes.start("demo", "demo", "--address", address)
-        prefixes = [f"{kind}/{DEMO_SESSION}/" for kind in (*SHOWN, *STREAMS)]
-        inlet = Inlet(address, prefixes, from_start=True)
-        try:
-            out.write_text(draw(_messages(inlet)), encoding="utf-8")
-        finally:
-            inlet.close()
+        with closing(Inlet(address, prefixes, from_start=True)) as inlet:
+            run_listener(
+                inlet,
+                on_message=photographer.receive,
+                stopping=lambda: photographer.picture is not None or time.monotonic() > end_s,
+            )
+    if photographer.picture is None:
+        typer.echo(f"the demo did not come to {TAKEN_AT[0]} in {LONGEST_S:.0f} s", err=True)
+        raise typer.Exit(1)
+    out.write_text(photographer.picture, encoding="utf-8")
 
 
 if __name__ == "__main__":
