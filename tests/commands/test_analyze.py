@@ -38,6 +38,16 @@ def test_without_a_vosk_model_the_words_are_left_out_and_it_is_said() -> None:
     assert done.stdout.count("speaker") == 6
 
 
+def test_the_exit_status_says_that_one_of_a_folder_was_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(Path(DEMO).read_bytes())
+    (tmp_path / "b.m4a").write_text("no sound")
+    done = run("analyze", str(tmp_path), "--json")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 6
+    assert "1 of 2 recordings were not read: b.m4a" in done.stderr
+    no_traceback(done.stderr)
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     script = f"{' '.join(PYTHON)} -m affectstream analyze {DEMO} --json | head -c 10"
     done = subprocess.run(

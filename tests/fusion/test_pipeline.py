@@ -168,7 +168,7 @@ def test_a_record_has_times_in_seconds_and_every_share(demo: Analysis) -> None:
 
 
 def test_folders_are_searched_and_files_taken_as_they_are(tmp_path: Path) -> None:
-    for name in ("b.wav", "a/c.FLAC", "a/notes.txt"):
+    for name in ("b.wav", "a/c.FLAC", "a/notes.txt", "a/._c.FLAC"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = recordings_in(
@@ -188,8 +188,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome(plan: AnalysisPlan, capsys: pytest.CaptureFixture[str]) -> tuple[str, str, bool]:
     said = io.StringIO()
-    found = run_analysis(plan, Console(file=said, width=200))
-    return capsys.readouterr().out, said.getvalue(), found
+    complete = run_analysis(plan, Console(file=said, width=200))
+    return capsys.readouterr().out, said.getvalue(), complete
 
 
 @pytest.mark.usefixtures("quick")
@@ -214,8 +214,8 @@ def test_json_lines_and_csv_say_the_same(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_table_shows_each_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_samples(tmp_path / "still[1].wav", np.zeros(16_000, np.int16))
     spoken(tmp_path / "voice.wav")
-    table, _, found = outcome(AnalysisPlan(paths=(tmp_path,), speakers=("carla",)), capsys)
-    assert found
+    table, _, complete = outcome(AnalysisPlan(paths=(tmp_path,), speakers=("carla",)), capsys)
+    assert complete
     assert "still[1].wav" in table
     assert "no speech was found" in table
     assert "carla" in table
@@ -227,12 +227,53 @@ def test_of_several_recordings_a_bad_one_is_named_and_left_out(
 ) -> None:
     (tmp_path / "a.wav").write_text("no sound")
     spoken(tmp_path / "b.wav")
-    lines, said, found = outcome(AnalysisPlan(paths=(tmp_path,), output="json"), capsys)
-    assert found
+    lines, said, complete = outcome(AnalysisPlan(paths=(tmp_path,), output="json"), capsys)
+    assert not complete
+    assert "1 of 2 recordings were not read: a.wav" in said
     assert {json.loads(line)["file"] for line in lines.splitlines()} == {str(tmp_path / "b.wav")}
     assert "a.wav" in said
     with pytest.raises(SourceError, match=r"a\.wav"):
         outcome(AnalysisPlan(paths=(tmp_path / "a.wav",)), capsys)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_header_without_samples_among_recordings_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_samples(tmp_path / "a.wav", np.zeros(0, np.int16))
+    spoken(tmp_path / "b.wav")
+    _, said, complete = outcome(AnalysisPlan(paths=(tmp_path,)), capsys)
+    assert not complete
+    assert "a.wav holds no audio" in said
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("speakers", "told"),
+    [
+        (("anna", "ben"), "no speech of ben (channel 1) was found"),
+        (("ben",), "no speech of ben (channel 1) was found; channel 0 has speech"),
+    ],
+)
+def test_a_channel_without_speech_is_said_where_another_has_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speakers: tuple[str, ...], told: str
+) -> None:
+    samples = np.pad((voice(2.0, seed=3) * 20_000).astype(np.int16), 12_000)
+    path = write_samples(tmp_path / "a.wav", np.stack([samples, 0 * samples], axis=1))
+    plan = AnalysisPlan(paths=(path,), speakers=speakers, channel=2 - len(speakers))
+    _, said, complete = outcome(plan, capsys)
+    assert not complete
+    assert told in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_recording_in_which_nobody_speaks_is_said_and_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_samples(tmp_path / "still.wav", np.zeros((16_000, 2), np.int16))
+    _, said, complete = outcome(AnalysisPlan(paths=(path,), output="json"), capsys)
+    assert complete
+    assert "still.wav: no speech was found" in said
 
 
 @pytest.mark.usefixtures("quick")

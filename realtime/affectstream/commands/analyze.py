@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from affectstream.errors import AffectstreamError, UsageError, printable
+from affectstream.errors import AffectstreamError, UsageError, brief, printable
 from affectstream.messages import Emotion
 from affectstream.show.console import PrintableConsole
 from affectstream.show.lines import say_json, say_no_more
@@ -35,8 +35,8 @@ from affectstream.show.wording import NOTICE, clock, event_line, label
 if TYPE_CHECKING:
     from affectstream.fusion.pipeline import Analysis, Analyst
 
-ANALYZED_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64")
 FORMATS = ("table", "json", "csv")
+_MOST_NAMED = 10  # of the recordings that were not read; each was named before
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,11 @@ class AnalysisPlan:
 
 
 def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
-    """Analyse, print, draw; return whether there was speech in any of the recordings.
+    """Analyse, print, draw; return whether it was done of all recordings and speakers.
+
+    It was not where a recording cannot be read, or where a speaker is silent on the channel that
+    was named but somebody speaks on another. Each is said. A recording in which nobody speaks is
+    no failure.
 
     Args:
         console: for progress and remarks; results go to standard output.
@@ -73,34 +77,67 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
     """
     from affectstream.fusion.pipeline import recordings_in
     from affectstream.run.leash import stop_when_told
+    from affectstream.sources.decoders import SOUND_SUFFIXES
 
-    recordings = recordings_in(plan.paths, ANALYZED_SUFFIXES)
+    recordings = recordings_in(plan.paths, SOUND_SUFFIXES)
     _check(plan, recordings)
     console.print(NOTICE, style="dim italic", soft_wrap=True)
     analyst = _analyst(plan, console)
     writer = _Writer(plan.output, sys.stdout)
+    unread: list[Path] = []
+    complete = True
     with stop_when_told() as stopping:
-        for analysis in _analyses(plan, analyst, recordings, console, stopping):
+        for analysis in _analyses(plan, analyst, recordings, unread, console, stopping):
             try:
                 writer.write(analysis)
             except BrokenPipeError:  # pictures may still be wanted
                 say_no_more()
             for gap in analysis.gaps:
                 console.print(event_line(gap), style="red", soft_wrap=True)
+            complete = _say_silence(analysis, plan, console) and complete
             if plan.plot is not None:
                 _draw(analysis, plan.plot, alone=len(recordings) == 1)
-    return writer.written > 0
+    if unread:
+        names = ", ".join(brief(path.name, 60) for path in unread[:_MOST_NAMED])
+        more = ", ..." if len(unread) > _MOST_NAMED else ""
+        _say(console, f"{len(unread)} of {len(recordings)} recordings were not read: {names}{more}")
+    return complete and not unread
+
+
+def _say_silence(analysis: Analysis, plan: AnalysisPlan, console: Console) -> bool:
+    """Say who was not heard; return False where somebody else was."""
+    if not analysis.silent:
+        return True
+    name, missed = brief(analysis.path.name, 60), analysis.missed_channel
+    if not analysis.emotions and missed is None:
+        if plan.output != "table":  # a table says it below its heading
+            _say(console, f"{name}: no speech was found", style="yellow")
+        return True
+    channels = [plan.channel + plan.speakers.index(speaker) for speaker in analysis.silent]
+    silent = ", ".join(
+        f"{who} (channel {at})" for who, at in zip(analysis.silent, channels, strict=True)
+    )
+    remedy = "see whether it was recorded"
+    if missed is not None:
+        remedy = f"channel {missed} has speech, choose it with --channel"
+    _say(console, f"{name}: no speech of {silent} was found; {remedy}")
+    return False
+
+
+def _say(console: Console, words: str, style: str = "red") -> None:
+    console.print(f"-- {words}", style=style, soft_wrap=True)
 
 
 def _check(plan: AnalysisPlan, recordings: Sequence[Path]) -> None:
     """Look at what was asked for before anything is loaded."""
     from affectstream.sources.audio_file import AudioFile
+    from affectstream.sources.decoders import SOUND_SUFFIXES
     from affectstream.sources.speech import voice_activity
 
     if not recordings:
         raise UsageError(
             f"{', '.join(map(str, plan.paths))} holds no recording; name a wav file, or a folder "
-            f"of {', '.join(ANALYZED_SUFFIXES)}"
+            f"of {', '.join(SOUND_SUFFIXES)}"
         )
     if plan.plot is not None:
         import affectstream.show.timeline  # noqa: F401  what it needs is missed now
@@ -132,9 +169,11 @@ def _analyses(
     plan: AnalysisPlan,
     analyst: Analyst,
     recordings: Sequence[Path],
+    unread: list[Path],
     console: Console,
     stopping: Callable[[], bool],
 ) -> Iterator[Analysis]:
+    """Yield what became of each recording; one that was not read gets into ``unread``."""
     speakers = [(name, plan.channel + number) for number, name in enumerate(plan.speakers)]
     columns = (BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} s"))
     times = (TimeElapsedColumn(), TimeRemainingColumn())
@@ -148,7 +187,8 @@ def _analyses(
             except AffectstreamError as error:
                 if len(recordings) == 1:
                     raise
-                console.print(f"-- {error}", style="red", soft_wrap=True)
+                _say(console, str(error))
+                unread.append(path)
             bar.remove_task(task)
             if stopping():
                 return

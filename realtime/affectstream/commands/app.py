@@ -163,7 +163,8 @@ def analyze(
         vosk_model=vosk_model,
         checkpoint=checkpoint,
     )
-    run_analysis(plan, PrintableConsole(stderr=True))
+    if not run_analysis(plan, PrintableConsole(stderr=True)):
+        raise typer.Exit(1)
 
 
 @app.command("subscribe")

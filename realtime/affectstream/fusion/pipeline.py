@@ -11,6 +11,7 @@ joined in one process, in virtual time, instead of over the bus.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from affectstream.core.dialogue.model import ContextModel
 from affectstream.core.speech.recognition import Recognizer
 from affectstream.core.speech.transcriber import Transcriber
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
-from affectstream.messages import Emotion, Gap, Message
+from affectstream.messages import Emotion, Gap, Message, UtteranceStarted
 from affectstream.run.loop import Machine
 from affectstream.run.virtual_time import JoinedMachine, run_in_virtual_time
 from affectstream.sources.audio_file import AudioFile
@@ -44,6 +45,9 @@ class Analysis:
         envelope: for each speaker, the peak of every 20 ms, 0..1.
         gaps: what was lost, and why.
         ended_early: it was stopped.
+        silent: the speakers on whose channels no speech was found.
+        missed_channel: where a speaker is silent, the first channel with speech that nobody was
+            said to be on; None where there is none.
     """
 
     path: Path
@@ -52,6 +56,8 @@ class Analysis:
     envelope: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     ended_early: bool = False
+    silent: tuple[str, ...] = ()
+    missed_channel: int | None = None
 
 
 class Analyst:
@@ -94,7 +100,26 @@ class Analyst:
         Raises:
             SourceError: it cannot be read, or lacks a channel.
         """
-        recordings = [(name, _Recording(path, channel)) for name, channel in speakers]
+        with ExitStack() as stack:
+            recordings = [
+                (name, stack.enter_context(closing(_Recording(path, channel))))
+                for name, channel in speakers
+            ]
+            analysis = self._analysis(path, recordings, on_progress, stopping)
+        if not analysis.ended_early:
+            spoke = {emotion.speaker for emotion in analysis.emotions}
+            analysis.silent = tuple(name for name, _ in speakers if name not in spoke)
+        if analysis.silent:
+            analysis.missed_channel = self._missed_channel(path, {at for _, at in speakers})
+        return analysis
+
+    def _analysis(
+        self,
+        path: Path,
+        recordings: Sequence[tuple[str, _Recording]],
+        on_progress: Callable[[float, float], None],
+        stopping: Callable[[], bool],
+    ) -> Analysis:
         parts = [
             JoinedMachine(self._segmenter(name), inputs=(heard,)) for name, heard in recordings
         ]
@@ -112,6 +137,18 @@ class Analyst:
         analysis.envelope = {name: heard.envelope() for name, heard in recordings}
         analysis.ended_early = stopping()
         return analysis
+
+    def _missed_channel(self, path: Path, known: set[int]) -> int | None:
+        """Return the first channel with speech that is not one of ``known``."""
+        with closing(AudioFile(path)) as recording:
+            channels = recording.channels
+        for channel in sorted(set(range(channels)) - known):
+            with closing(_Recording(path, channel)) as recording:
+                part = JoinedMachine(self._segmenter("unknown"), inputs=(recording,))
+                messages = run_in_virtual_time([part])
+                if any(isinstance(message, UtteranceStarted) for message in messages):
+                    return channel
+        return None
 
     def _segmenter(self, speaker: str) -> Machine:
         return speech_segmenter(
@@ -190,12 +227,15 @@ def record_of(analysis: Analysis, emotion: Emotion) -> dict[str, object]:
 
 
 def recordings_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
-    """Return the files named, and those with one of ``suffixes`` in the folders named."""
+    """Return the files named, and those with one of ``suffixes`` in the folders named.
+
+    Of a folder, hidden files are left out: macOS leaves ``._NAME`` beside a file that it copies.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = (p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-            found += sorted(inside)
+            found += sorted(p for p in inside if not p.name.startswith("."))
         else:
             found.append(path)
     return list(dict.fromkeys(found))

@@ -34,15 +34,12 @@ PLAYED_BLOCK_MS = 60
 LONGEST_READ_S = 1.0
 """The most that one call of ``AudioFile.read`` returns."""
 
-UNKNOWN_BYTES = 0x7FFF_0000
-"""Programs that write a wav into a pipe do not know its length and claim at least this many."""
-
 
 class AudioFile:
     """A recording as an input of ``run.loop``: one channel, resampled to 16 kHz.
 
     Args:
-        path: a 16-bit wav file, or another format if soundfile is installed.
+        path: a wav file; another format if soundfile or ffmpeg is installed.
         channel: which channel, from 0.
         speed: 1 plays in real time, 2 twice as fast, ``math.inf`` as fast as the file is read.
         not_before_ns: processing time before which nothing is played.
@@ -108,6 +105,11 @@ class AudioFile:
         return samples_to_ns(self._reader.frames, self._reader.rate_hz)
 
     @property
+    def channels(self) -> int:
+        """How many channels the recording has."""
+        return self._reader.channels
+
+    @property
     def exhausted(self) -> bool:
         """Whether all of it has been read."""
         return self._exhausted
@@ -162,8 +164,7 @@ class AudioFile:
     def _finish(self) -> list[Captured]:
         self._exhausted = True
         missing = self._reader.frames - self._position
-        unknown = 2 * self._reader.frames * self._reader.channels >= UNKNOWN_BYTES
-        if missing <= 0 or unknown:
+        if missing <= 0:
             return [*self._resampler.end_run()]
         _log.warning(
             "%s is truncated: %d of its %d samples are missing; copy it again",

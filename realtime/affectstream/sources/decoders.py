@@ -1,13 +1,16 @@
-"""Decoders of audio files: 16-bit wav by the standard library, other formats by soundfile.
+"""Decoders of audio files: wav by ``wav``, what libsndfile reads by soundfile, others by ffmpeg.
 
-Knows: how a file is opened, read block by block, and what to do about one that cannot be read.
+Knows: which of them opens a file, and what libsndfile does otherwise than its callers expect.
 Refuses to know: pace, resampling, and what the samples are for.
 """
 
 from __future__ import annotations
 
 import logging
-import wave
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectstream.errors import SourceError, brief
+from affectstream.sources.ffmpeg import FFMPEG_SUFFIXES, decode_by_ffmpeg
+from affectstream.sources.wav import WavDecoder, full_scale_to_int16
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +29,25 @@ MAX_AUDIO_CHANNELS = 64
 """A header that claims more is broken, and a second of such audio would fill the memory."""
 
 
+_SOUNDFILE_SUFFIXES = (
+    *(".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"),
+    *(".w64", ".rf64", ".caf", ".au", ".snd"),
+)
+SOUND_SUFFIXES = (".wav", *_SOUNDFILE_SUFFIXES, *FFMPEG_SUFFIXES)
+"""How the names of files end that are looked for in a folder of recordings."""
+
+_MOST_FRAMES = 1 << 40  # libsndfile says more where a file does not say how many it has
+_COUNTED_FRAMES = 1 << 16
+_stderr_lock = threading.Lock()
+
+
 class AudioDecoder(Protocol):
     """An open audio file.
 
     Attributes:
         rate_hz, channels: of the file.
-        frames: samples per channel, as the header says; the file may hold fewer.
+        frames: samples per channel, as the header says; the file may hold fewer. Where the header
+            does not say it, what the file holds.
     """
 
     rate_hz: int
@@ -55,89 +73,108 @@ def open_decoder(path: Path) -> AudioDecoder:
     if not path.is_file():
         raise SourceError(f"{path} does not exist; name an audio file")
     try:
-        return _Wav(path)
-    except SourceError:
+        if path.suffix.lower() in FFMPEG_SUFFIXES:
+            return decode_by_ffmpeg(path)
         try:
-            import soundfile
-        except (ImportError, OSError):
-            soundfile = None
-        if soundfile is None:
-            raise
-    return _Soundfile(path, soundfile)
-
-
-class _Wav:
-    """16-bit PCM by the standard library.
-
-    Raises:
-        SourceError: it is no such file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._wav = wave.open(str(path), "rb")  # noqa: SIM115
-        except (wave.Error, EOFError, RuntimeError) as error:  # the last for impossible sizes
-            raise SourceError(
-                f"{path} is no PCM wav file ({brief(error) or 'it ends in its header'}); "
-                "convert it with "
-                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`, or pip install 'affectstream[live]'"
-            ) from error
-        self.rate_hz = self._wav.getframerate()
-        self.channels = self._wav.getnchannels()
-        self.frames = self._wav.getnframes()
-        if self._wav.getsampwidth() != 2:
-            bits = 8 * self._wav.getsampwidth()
-            self.close()
-            raise SourceError(
-                f"{path} has {bits} bits per sample, not 16; convert it with "
-                "`ffmpeg -i IN -c:a pcm_s16le OUT.wav`, or pip install 'affectstream[live]'"
-            )
-
-    def read(self, frames: int) -> NDArray[np.int16]:
-        pcm = self._wav.readframes(frames)
-        whole = len(pcm) // (2 * self.channels) * 2 * self.channels
-        return np.frombuffer(pcm[:whole], dtype="<i2").reshape(-1, self.channels)
-
-    def seek(self, frame: int) -> None:
-        self._wav.setpos(frame)
-
-    def close(self) -> None:
-        self._wav.close()
+            return WavDecoder(path)
+        except SourceError as error:
+            try:
+                import soundfile
+            except (ImportError, OSError):
+                raise SourceError(f"{error}, or pip install 'affectstream[live]'") from error
+        return _Soundfile(path, soundfile)
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read ({error.strerror}); see who may read it, or copy it again"
+        ) from error
 
 
 class _Soundfile:
     """Whatever libsndfile reads. A file that is damaged further on ends there, with a warning.
+
+    Floating-point samples are read as such: libsndfile would make integers of them by cutting off
+    what is behind the point, which leaves silence.
 
     Raises:
         SourceError: it cannot be opened.
     """
 
     def __init__(self, path: Path, soundfile: Any) -> None:
-        try:
-            self._file = soundfile.SoundFile(str(path))
-        except soundfile.LibsndfileError as error:
-            raise SourceError(
-                f"{path} cannot be read as audio ({brief(error)}); convert it with "
-                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`"
-            ) from error
         self._path, self._error = path, soundfile.LibsndfileError
+        self._file = self._open(soundfile)
+        self.frames = int(self._file.frames)
+        if self.frames > _MOST_FRAMES:
+            self.frames = self._count()
+            self._file.close()
+            self._file = self._open(soundfile)
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
-        self.frames = int(self._file.frames)
+        self._integers = self._file.subtype.startswith("PCM_")
+
+    def _open(self, soundfile: Any) -> Any:
+        try:
+            with _without_library_noise():
+                opened = soundfile.SoundFile(str(self._path))
+        except self._error as error:
+            raise SourceError(
+                f"{self._path} cannot be read as audio ({brief(error)}); convert it with "
+                "`ffmpeg -i IN -ac 1 -ar 16000 OUT.wav`"
+            ) from error
+        # Where it can seek, soundfile seeks after each block to where it is already. In mp3 that
+        # loses the blocks after it, which come as zeros.
+        opened.seekable = lambda: False
+        return opened
+
+    def _count(self) -> int:
+        """Return how many frames there are, by reading all of them."""
+        count = 0
+        try:
+            while read := len(self._file.read(_COUNTED_FRAMES, dtype="int16")):
+                count += read
+        except self._error as error:
+            _log.debug("%s ends after %d frames: %s", self._path, count, brief(error))
+        return count
 
     def read(self, frames: int) -> NDArray[np.int16]:
+        kind = "int16" if self._integers else "float32"
         try:
-            block: NDArray[np.int16] = self._file.read(frames, dtype="int16", always_2d=True)
+            with _without_library_noise():
+                block = self._file.read(frames, dtype=kind, always_2d=True)
         except self._error as error:
             _log.warning("%s cannot be read on: %s", self._path, brief(error))
             return np.zeros((0, self.channels), np.int16)
-        return block
+        samples: NDArray[np.int16] = block if self._integers else full_scale_to_int16(block)
+        return samples
 
     def seek(self, frame: int) -> None:
         try:
-            self._file.seek(frame)
+            with _without_library_noise():
+                self._file.seek(frame)
         except self._error as error:
             _log.warning("%s cannot be read from there: %s", self._path, brief(error))
 
     def close(self) -> None:
         self._file.close()
+
+
+@contextmanager
+def _without_library_noise() -> Iterator[None]:
+    """Keep what a library writes to standard error from the terminal.
+
+    libmpg123, by which libsndfile reads mp3, prints remarks on sound files, also on whole ones, and
+    cannot be told not to. What is missing of a file is seen from the number of its frames.
+    """
+    with _stderr_lock:
+        try:
+            terminal = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
