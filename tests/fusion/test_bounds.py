@@ -338,8 +338,4 @@ def test_one_wild_value_does_not_spoil_a_speaker() -> None:
     for value in usual[:20]:
         _, speakers = normaliser.carry(speakers, "anna", value)
     unspoilt, _ = normaliser.carry(speakers, "anna", usual[30])
-    assert np.abs(spoilt - unspoilt).max() < 0.75
-    assert (
-        np.sign(spoilt[np.abs(unspoilt) > 0.75]).tolist()
-        == np.sign(unspoilt[np.abs(unspoilt) > 0.75]).tolist()
-    )
+    np.testing.assert_array_equal(spoilt, unspoilt)

@@ -25,9 +25,12 @@ from numpy.typing import NDArray
 MAX_SPEAKERS = 256
 """Speakers of one dialogue that are remembered; the one who spoke least recently goes first."""
 
-FAR = 5.0
-"""An utterance counts towards its speaker's statistics with at most so many standard deviations of
-the population: one wild value must not spoil the speaker for hundreds of utterances."""
+FAR = 100.0
+"""A value so many standard deviations from the population is left out of its speaker's statistics.
+
+It is no measurement of a voice, and would spoil the speaker's for hundreds of utterances. Real
+voices, of other corpora and rooms too, were seen to lie within 60.
+"""
 
 _CLIP = 4.0
 """Values are clipped at so many standard deviations."""
@@ -95,11 +98,14 @@ class SpeakerNormaliser:
     def include(
         self, statistics: SpeakerStatistics, observation: NDArray[np.floating]
     ) -> SpeakerStatistics:
-        """Return the statistics with one more utterance (d,); what is not finite is left out."""
+        """Return the statistics with one more utterance (d,).
+
+        What is not finite, or lies too far out (``FAR``), is left out.
+        """
         self._check(observation)
-        known = np.isfinite(observation)
-        nearest, farthest = self._mean - FAR * self._sd, self._mean + FAR * self._sd
-        value = np.where(known, observation, 0.0).astype(np.float64).clip(nearest, farthest)
+        near = np.abs(observation - self._mean) <= FAR * self._sd  # false for what is not finite
+        known = near | (self._sd == 0) & np.isfinite(observation)
+        value = np.where(known, observation, 0.0).astype(np.float64)
         count = statistics.count + known
         step = np.where(known, value - statistics.mean, 0.0)
         mean = statistics.mean + step / np.maximum(count, 1.0)
