@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -217,3 +219,19 @@ def test_a_journal_that_cannot_be_written_is_said(path: Path) -> None:
     with pytest.raises(JournalError, match="choose a folder that can be written"):
         keep(journal, transcript("u", "x"), 0)
     journal._database.close()
+
+
+@pytest.mark.parametrize("kind", ["database", "letter"])
+def test_a_file_of_somebody_else_is_refused_and_left_as_it_is(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "places"
+    if kind == "database":
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TABLE bookmarks (address TEXT)")
+            database.execute("INSERT INTO bookmarks VALUES ('here')")
+    else:
+        path.write_text("dear anna\n" * 1_000)
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match=r"something else|damaged"):
+        Journal(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

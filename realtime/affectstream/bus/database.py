@@ -55,6 +55,11 @@ class JournalDatabase:
         with self._explained("opened"):
             # Exclusive: two nodes with one journal would publish under the same numbers.
             self.execute("PRAGMA locking_mode = EXCLUSIVE")
+            tables_there = {name for (name,) in self.select("SELECT name FROM sqlite_master")}
+            if tables_there and "meta" not in tables_there:
+                raise JournalError(
+                    f"{self.path} is a database of something else; choose another --journal"
+                )
             self.execute("PRAGMA journal_mode = WAL")
             self.execute("PRAGMA synchronous = NORMAL")
             self.execute("BEGIN IMMEDIATE")

@@ -30,6 +30,7 @@ from affectstream.errors import AffectstreamError, UsageError, brief, printable
 from affectstream.messages import Emotion
 from affectstream.show.console import PrintableConsole
 from affectstream.show.lines import say_json, say_no_more
+from affectstream.show.picture_file import check_picture
 from affectstream.show.wording import NOTICE, clock, event_line, label
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
                 console.print(event_line(gap), style="red", soft_wrap=True)
             complete = _say_silence(analysis, plan, console) and complete
             if plan.plot is not None:
-                _draw(analysis, plan.plot, alone=len(recordings) == 1)
+                _draw(analysis, _pictures(plan.plot, recordings)[analysis.path])
     if unread:
         names = ", ".join(brief(path.name, 60) for path in unread[:_MOST_NAMED])
         more = ", ..." if len(unread) > _MOST_NAMED else ""
@@ -144,6 +145,8 @@ def _check(plan: AnalysisPlan, recordings: Sequence[Path]) -> None:
 
         if len(recordings) > 1 and plan.plot.suffix:
             raise UsageError(f"{plan.plot} is one picture for several recordings; name a folder")
+        for picture in _pictures(plan.plot, recordings).values():
+            check_picture(picture)
     voice_activity(plan.vad)
     if len(recordings) == 1:
         AudioFile(recordings[0], channel=plan.channel + len(plan.speakers) - 1).close()
@@ -198,14 +201,25 @@ def _show(bar: Progress, task: TaskID, heard_s: float, total_s: float) -> None:
     bar.update(task, completed=heard_s, total=total_s)
 
 
-def _draw(analysis: Analysis, path: Path, *, alone: bool) -> None:
+def _pictures(plot: Path, recordings: Sequence[Path]) -> dict[Path, Path]:
+    """Return each recording's picture: ``plot``, or a file in it; of one name there may be two."""
+    if len(recordings) == 1 and plot.suffix:
+        return {recordings[0]: plot}
+    pictures: dict[Path, Path] = {}
+    for recording in recordings:
+        picture, number = plot / f"{recording.stem}.png", 1
+        while picture in pictures.values():
+            number += 1
+            picture = plot / f"{recording.stem}-{number}.png"
+        pictures[recording] = picture
+    return pictures
+
+
+def _draw(analysis: Analysis, picture: Path) -> None:
     from affectstream.show.timeline import plot_timeline
 
-    if alone and path.suffix:
-        plot_timeline(analysis, path)
-        return
-    path.mkdir(parents=True, exist_ok=True)
-    plot_timeline(analysis, path / f"{analysis.path.stem}.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    plot_timeline(analysis, picture)
 
 
 class _Writer:

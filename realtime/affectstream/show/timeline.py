@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 
 from affectstream.errors import AffectstreamError, printable
 from affectstream.messages import Emotion
+from affectstream.show.picture_file import save_picture
 from affectstream.timebase import NS_PER_S
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def plot_timeline(analysis: Analysis, path: Path) -> None:
     """Write the picture of one recording to ``path``; the suffix gives the format.
 
     Raises:
-        AffectstreamError: matplotlib does not know the format, or the file cannot be written.
+        AffectstreamError: matplotlib does not know the format, the file cannot be written, or is
+            there already and is no picture of ours.
     """
     speakers = list(analysis.envelope)
     width = float(np.clip(4 + analysis.duration_s / 4, 9, 24))
@@ -53,7 +55,7 @@ def plot_timeline(analysis: Analysis, path: Path) -> None:
     name = printable(analysis.path.name)
     figure.suptitle(name, x=0.01, ha="left", fontsize=11, color=_INK, parse_math=False)
     try:
-        figure.savefig(path, dpi=130)
+        save_picture(figure, path, dpi=130)
     except (ValueError, OSError) as error:
         raise AffectstreamError(f"{path} cannot be drawn: {error}; name a .png file") from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.folders import cache_folder
+from affectstream_tools.jobs.folders import cache_folder, check_reports
 
 
 def test_the_cache_is_where_xdg_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +32,18 @@ def test_a_cache_that_cannot_be_made_names_the_remedy(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(AffectstreamError, match="set XDG_CACHE_HOME"):
         cache_folder()
+
+
+@pytest.mark.parametrize(
+    ("there", "content"), [("t.json", "[1, 2]"), ("t.json", "\udcff"), ("t.md", "my notes")]
+)
+def test_a_report_takes_the_place_of_nothing_but_a_report(
+    tmp_path: Path, there: str, content: str
+) -> None:
+    paths = tmp_path / "t.json", tmp_path / "t.md"
+    check_reports(*paths)
+    (tmp_path / there).write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(AffectstreamError, match="no report of ours; name another --out"):
+        check_reports(*paths)
+    paths[0].write_text('{"seed": 0, "command": "affectstream-lab fuzz"}')
+    check_reports(*paths)

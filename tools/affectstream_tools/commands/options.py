@@ -40,7 +40,7 @@ def check_out(path: Path) -> None:
     try:
         check_target(path)
     except CheckpointError as error:
-        fail(str(error))
+        fail(f"{error} with --out")
 
 
 def place_of(out: Path, *, small: bool) -> Path:

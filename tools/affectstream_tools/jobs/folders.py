@@ -8,6 +8,9 @@ from tempfile import NamedTemporaryFile
 
 from affectstream.errors import AffectstreamError
 
+_COMMAND = '"command": "'
+"""Every report says by what it was made."""
+
 
 def cache_folder() -> Path:
     """Return ``$XDG_CACHE_HOME/affectstream``, else ``~/.cache/affectstream``, made if need be.
@@ -25,6 +28,27 @@ def cache_folder() -> Path:
             f"the cache {folder} cannot be made ({error.strerror}); set XDG_CACHE_HOME"
         ) from error
     return folder
+
+
+def check_reports(found: Path, *others: Path) -> None:
+    """See that a report may be written in the place of what is there.
+
+    Args:
+        found: the report as JSON; where that is ours, so is what lies beside it.
+        others: the files that are written with it.
+
+    Raises:
+        AffectstreamError: one of the files is there, and not ours.
+    """
+    there = next((path for path in (found, *others) if path.exists()), None)
+    if there is None:
+        return
+    try:
+        ours = _COMMAND in found.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        ours = False
+    if not ours:
+        raise AffectstreamError(f"{there} exists and is no report of ours; name another --out")
 
 
 def write_whole(path: Path, text: str) -> Path:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import msgspec
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.folders import write_whole
+from affectstream.show.picture_file import save_picture
+from affectstream_tools.jobs.folders import check_reports, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,10 +65,11 @@ class ReportFile(Generic[Report]):
         Raises:
             AffectstreamError: they cannot be written.
         """
-        found = json.dumps(report.to_dict(), indent=1) + "\n"
+        found, page = folder / f"{self.name}.json", folder / f"{self.name}.md"
+        check_reports(found, page)
         return [
-            write_whole(folder / f"{self.name}.json", found),
-            write_whole(folder / f"{self.name}.md", self.page(report)),
+            write_whole(found, json.dumps(report.to_dict(), indent=1) + "\n"),
+            write_whole(page, self.page(report)),
         ]
 
     def load(self, folder: Path) -> Report:
@@ -114,11 +116,11 @@ def write_picture(path: Path, figure: Figure, dpi: int) -> Path:
     """Write a figure as a PNG of ``dpi`` pixels an inch; return its path.
 
     Raises:
-        AffectstreamError: it cannot be written.
+        AffectstreamError: it cannot be written, or something else is there already.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=dpi)
+        save_picture(figure, path, dpi=dpi)
     except OSError as error:
         raise AffectstreamError(
             f"{path} cannot be written ({error.strerror}); choose another folder"

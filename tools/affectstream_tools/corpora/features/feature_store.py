@@ -111,7 +111,7 @@ class FeatureStore:
 
     def clear_left_overs(self) -> None:
         """Remove what writers that were killed an hour ago and more have left."""
-        for path in self.folder.glob("*/*.tmp"):
+        for path in self.folder.glob("*/*.[0-9]*.tmp"):
             try:
                 if path.stat().st_mtime < time.time() - _LEFT_OVER_S:
                     path.unlink()

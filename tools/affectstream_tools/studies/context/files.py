@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.folders import write_whole
+from affectstream_tools.jobs.folders import check_reports, write_whole
 from affectstream_tools.jobs.saved_reports import NoReportError, markdown_table
 from affectstream_tools.studies.context.report import (
     ContextReport,
@@ -41,6 +41,7 @@ def save_context_report(report: ContextReport, folder: Path) -> list[Path]:
             f"{report['cost']['peak_mib']:.0f} MiB each.",
         ]
     )
+    check_reports(*(folder / f"{stem}.{suffix}" for suffix in ("json", "md", "png")))
     return [
         write_whole(folder / f"{stem}.json", json.dumps(report, indent=1) + "\n"),
         write_whole(folder / f"{stem}.md", text + "\n"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from affectstream.errors import AffectstreamError
-from affectstream_tools.jobs.folders import write_whole
+from affectstream_tools.jobs.folders import check_reports, write_whole
 from affectstream_tools.jobs.saved_reports import NoReportError
 from affectstream_tools.studies.tables.compared import best_confusions, compare_rows
 from affectstream_tools.studies.tables.costs import costs_as_markdown
@@ -37,6 +37,8 @@ def save_table_report(reports: Sequence[TableReport], folder: Path) -> list[Path
     kept = {**_read(folder), **{report.table: report for report in reports}}
     ordered = [kept[table] for table in TITLES if table in kept]
     whole = json.dumps({report.table: asdict(report) for report in ordered}, indent=1)
+    beside = [folder / f"{report.table}.{suffix}" for report in reports for suffix in ("md", "csv")]
+    check_reports(folder / _FILE, folder / "costs.md", *beside)
     written = [write_whole(folder / _FILE, whole)]
     for report in reports:
         pictures = list(_draw(report, folder))
