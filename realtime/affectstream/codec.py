@@ -2,7 +2,7 @@
 
 Knows: the three frames of a message, the version of the wire, and the limits of what is accepted.
 Refuses to know: sockets, what sequence numbers mean, and what to do about a bad message: it raises,
-and whoever called it counts.
+and its caller counts.
 
 Nothing is ever unpickled: a header is a MessagePack map of bounded size and depth, checked field
 by field into a frozen struct, and a payload is raw little-endian numbers.

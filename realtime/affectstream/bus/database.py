@@ -1,7 +1,7 @@
 """An SQLite file that holds a journal: transactions, and what can go wrong with a disk.
 
 Knows: write-ahead mode, who may open the file, and how SQLite's errors read in plain words.
-Refuses to know: what is kept in it (``journal``, and whoever else makes tables).
+Refuses to know: what is kept in it (``journal``, and others that make tables).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class NoHubError(BusError):
 
 
 class AddressInUseError(BusError):
-    """Somebody has the port, or has not let go of it yet."""
+    """The port is in use, or was let go of only just now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,5 +126,5 @@ class Gatekeeper:
         return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode, found.st_uid
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Answer no more questions: from now on ZeroMQ lets nobody in."""
         self.socket.close(linger=0)

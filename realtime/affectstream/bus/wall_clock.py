@@ -12,8 +12,8 @@ import time
 class WallClock:
     """Nanoseconds since 1970 that never run backwards.
 
-    A clock that nobody sets is anchored to wall time once, so an adjustment of the system's clock
-    cannot make the stream's time jump.
+    A clock that is never set is anchored to wall time once, so an adjustment of the system's clock
+    cannot make a stream's time jump.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,9 @@ class WallClock:
 
 
 def _running_ns() -> int:
-    """Return a clock that nobody sets and that goes on while the machine sleeps.
+    """Read a clock that is never set and that goes on while the machine is suspended.
 
-    Linux's ``CLOCK_MONOTONIC`` stands still in a suspended machine: whoever stamps by it is behind
-    everybody else from then on.
+    Linux's ``CLOCK_MONOTONIC`` stands still then, and would be behind other hosts ever after.
     """
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

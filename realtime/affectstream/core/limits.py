@@ -25,9 +25,9 @@ class PeerLimits:
         frames: of one request or answer.
         strikes: faults that are suffered at once.
         strikes_forgiven_per_s: faults that are suffered in the long run.
-        block_ns, longest_block_ns: the first block, and the longest.
-        forget_ns: so long without a block, and the next one is a first one again.
-        silent_ns: so long unpublished, and a stream is anybody's.
+        block_ns, longest_block_ns: how long the first block lasts, and the longest.
+        forget_ns: after so long without a block the next one is a first one again.
+        silent_ns: a stream that was not published for so long may be taken by another peer.
     """
 
     messages_per_s: float = 5_000.0
