@@ -74,7 +74,7 @@ def test_it_outlives_its_process_and_its_numbers_go_on(path: Path) -> None:
         keep(first, message, 0)
         keep(first, opened("mic.ben"), seq)
     keep(first, progress(9, "mic.ben"), 0)
-    first._database.close()  # killed
+    first._opened.close()  # killed
     second = Journal(path)
     assert second.epoch == first.epoch
     assert second.position == 5
@@ -92,7 +92,7 @@ def test_it_outlives_its_process_and_its_numbers_go_on(path: Path) -> None:
 def test_nobody_else_may_read_it(journal: Journal, path: Path) -> None:
     keep(journal, opened("mic.ann"), 0)
     modes = [file.stat().st_mode & 0o777 for file in path.parent.iterdir()]
-    assert len(modes) == 2  # the write-ahead log too
+    assert len(modes) == 3  # the write-ahead log and the lock too
     assert set(modes) == {0o600}
 
 
@@ -184,16 +184,18 @@ def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
 
 FULL = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from affectstream.bus.database import JournalError
 from affectstream.bus.journal import Journal
-journal = Journal(Path(sys.argv[1]))
-journal.execute("PRAGMA max_page_count = 60")
 kept = 0
 try:
-    while True:
-        journal.keep("emotion/s/fusion", kept, [b"", b"x" * 900, b""])
-        kept += 1
+    with closing(Journal(Path(sys.argv[1]))) as journal:
+        journal.before_commit = lambda: journal.meta("count", 0)
+        journal.execute("PRAGMA max_page_count = 60")
+        while True:
+            journal.keep("emotion/s/fusion", kept, [b"", b"x" * 900, b""])
+            kept += 1
 except JournalError as error:
     print(kept, error)
 """
@@ -211,6 +213,85 @@ def test_a_full_disk_is_said_and_what_was_kept_is_kept(path: Path) -> None:
     journal.close()
 
 
+def test_after_an_error_nothing_is_written_and_the_error_is_said_again(path: Path) -> None:
+    journal = Journal(path)
+    keep(journal, transcript("u0", "x"), 0)
+    with pytest.raises(JournalError, match="no such table: nowhere"):
+        journal.execute("DELETE FROM nowhere")
+    for _ in range(2):
+        with pytest.raises(JournalError, match="no such table: nowhere"):
+            keep(journal, transcript("u1", "x"), 1)
+    journal.close()
+    assert said(Journal(path).find(transcript("u", "x").topic, 0, 9)) == [
+        (transcript("u", "x").topic, 0)
+    ]
+
+
+def write_over(path: Path, other: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(other.read_bytes())
+
+
+def delete_the_log(path: Path, other: Path) -> None:
+    path.with_name(path.name + "-wal").unlink()
+
+
+TAKINGS = {
+    "deleted": (lambda path, other: path.unlink(), 0),
+    "moved": (lambda path, other: path.rename(path.with_name("elsewhere")), 0),
+    "replaced": (lambda path, other: other.replace(path), 50),
+    "written over": (write_over, 50),
+    "emptied": (lambda path, other: os.truncate(path, 0), 0),
+    "its log deleted": (delete_the_log, 9),
+}
+"""How a journal is taken away, and how many messages are at its path afterwards."""
+
+
+@pytest.mark.parametrize("how", TAKINGS)
+def test_one_that_is_taken_away_is_noticed_and_the_path_stays_taken(path: Path, how: str) -> None:
+    other, topic = path.with_name("other.journal"), transcript("u", "x").topic
+    for at, count in ((other, 50), (path, 9)):
+        journal = Journal(at)
+        for seq in range(count):
+            keep(journal, transcript("u", "x" * 900), seq)
+        if at == other:
+            journal.close()
+    journal.check_in_place()
+    take, left = TAKINGS[how]
+    take(path, other)
+    with pytest.raises(JournalError, match="in use by another process; stop it, or choose"):
+        Journal(path)
+    for _ in range(2):
+        with pytest.raises(JournalError, match="deleted, moved or replaced while it was in use"):
+            keep(journal, transcript("u", "x"), 9)
+    with pytest.raises(JournalError, match="deleted, moved or replaced while it was in use"):
+        journal.check_in_place()
+    journal.close()
+    assert len(messages_at(path, topic)) == left
+    if how == "moved":
+        assert len(messages_at(path.with_name("elsewhere"), topic)) == 9
+
+
+def messages_at(path: Path, topic: str) -> list[tuple[str, int]]:
+    with closing(Journal(path)) as journal:
+        return said(journal.find(topic, 0, 100))
+
+
+def test_the_path_is_free_again_once_the_first_has_let_go(path: Path) -> None:
+    journal = Journal(path)
+    path.unlink()
+    with pytest.raises(JournalError, match="was deleted"):
+        journal.close()
+    Journal(path).close()
+
+
+def test_a_link_to_one_that_is_in_use_is_refused(journal: Journal, path: Path) -> None:
+    link = path.with_name("link")
+    link.symlink_to(path)
+    with pytest.raises(JournalError, match="in use by another process"):
+        Journal(link)
+
+
 def test_a_journal_that_cannot_be_written_is_said(path: Path) -> None:
     Journal(path).close()
     journal = Journal(path)
@@ -218,7 +299,7 @@ def test_a_journal_that_cannot_be_written_is_said(path: Path) -> None:
     journal.execute("PRAGMA query_only = 1")
     with pytest.raises(JournalError, match="choose a folder that can be written"):
         keep(journal, transcript("u", "x"), 0)
-    journal._database.close()
+    journal._opened.close()
 
 
 @pytest.mark.parametrize("kind", ["database", "letter"])

@@ -34,7 +34,7 @@ def started(address: str, path: Path, *, regenerated: bool = False) -> tuple[Out
 
 def killed(outlet: Outlet, journal: Journal) -> None:
     outlet.close(linger_ms=0)  # whatever was not sent yet is lost
-    journal._database.close()
+    journal._opened.close()
 
 
 def reader(stack: ExitStack, address: str, *prefixes: str, **options: object) -> Inlet:

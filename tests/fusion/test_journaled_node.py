@@ -44,7 +44,7 @@ class Publisher:
             raise KilledError
 
     def die(self) -> None:
-        self.journal._database.close()  # without a commit, as the system does it
+        self.journal._opened.close()  # without a commit, as the system does it
 
 
 def numbered(messages: Iterable[Message]) -> list[Message]:

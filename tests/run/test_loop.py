@@ -213,7 +213,10 @@ def test_a_stop_ends_the_loop_within_300_ms(address: str) -> None:
     assert took_s < 0.3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", ENDS)
 def test_signals_stop_and_the_previous_handlers_come_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with stop_when_told() as stopping:
@@ -221,6 +224,17 @@ def test_signals_stop_and_the_previous_handlers_come_back(number: signal.Signals
         signal.raise_signal(number)
         assert stopping()
     assert signal.getsignal(number) is before
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_when_told() as stopping:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stopping()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 WORKER = """
@@ -241,8 +255,9 @@ with stop_when_told() as stopping:
 """
 
 
+@pytest.mark.parametrize("number", ENDS)
 def test_a_signal_to_a_worker_s_process_makes_it_say_its_last_words(
-    address: str, monkeypatch: pytest.MonkeyPatch
+    address: str, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     worker = subprocess.Popen([sys.executable, "-c", WORKER, address])
@@ -250,7 +265,7 @@ def test_a_signal_to_a_worker_s_process_makes_it_say_its_last_words(
     got: list[Message] = []
     try:
         serve_until(lambda: len(got) == 1, inlets=[(inlet, got)])
-        worker.send_signal(signal.SIGTERM)
+        worker.send_signal(number)
         started = time.monotonic()
         serve_until(lambda: len(got) == 2, inlets=[(inlet, got)])
         assert worker.wait(timeout=DEADLINE_S) == 0

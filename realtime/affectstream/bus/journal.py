@@ -70,7 +70,7 @@ class Journal(JournalDatabase):
         try:
             self._take_up()
         except BaseException:
-            self._database.close()
+            self._opened.close()
             raise
 
     def _take_up(self) -> None:

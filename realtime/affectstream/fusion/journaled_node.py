@@ -128,7 +128,12 @@ class JournaledNode:
         return unpublished + said
 
     def wake(self, now_ns: int) -> Iterator[Message]:
-        """Step what is due; what a dialogue says is published before its state is saved."""
+        """Step what is due; what a dialogue says is published before its state is saved.
+
+        Raises:
+            JournalError: the journal is no longer in its place, or cannot be written.
+        """
+        self._journal.check_in_place()
         yield from self._begin_turn()
         due = self._node.due(now_ns)
         for name in due:

@@ -34,12 +34,16 @@ def parent_gone() -> bool:
 
 @contextmanager
 def stop_when_told() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether SIGINT or SIGTERM has come, or the parent has ended."""
+    """Yield a function that says whether a signal to end has come, or the parent has ended.
+
+    Such are SIGINT (Ctrl-C), SIGTERM, and SIGHUP (the terminal was closed) unless it is ignored, as
+    ``nohup`` has it.
+    """
     signalled = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: signalled.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, lambda *_: signalled.set()) for number in numbers}
     try:
         yield lambda: signalled.is_set() or parent_gone()
     finally:
