@@ -104,10 +104,15 @@ def test_a_name_that_is_no_unicode_is_said_too(tmp_path: Path) -> None:
 def test_a_log_and_a_defect_are_printable_lines_too(tmp_path: Path) -> None:
     said = json.dumps("\x1b[2J anna\naffectstream: forged")
     program = (
-        "import logging\n"
+        "import logging, threading\n"
         "from affectstream.commands.entry import run_command_line\n"
         "def app():\n"
         f"    logging.getLogger('x').warning('dropped %s', {said})\n"
+        "    thread = threading.Thread(target=fail)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "    fail()\n"
+        "def fail():\n"
         f"    raise RuntimeError({said})\n"
         "run_command_line(app, 'affectstream')\n"
     )
@@ -119,4 +124,4 @@ def test_a_log_and_a_defect_are_printable_lines_too(tmp_path: Path) -> None:
     assert shown_safely(done.stderr)
     lines = done.stderr.splitlines()
     assert lines[0] == r"affectstream: dropped \x1b[2J anna affectstream: forged"
-    assert "RuntimeError" in done.stderr
+    assert sum(line.startswith("RuntimeError: ") for line in lines) == 2

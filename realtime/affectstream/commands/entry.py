@@ -10,6 +10,7 @@ import errno
 import io
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -61,6 +62,7 @@ def run_command_line(app: Callable[[], object], name: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal has every letter
+    threading.excepthook = _say_defect_of_thread
     try:
         app()
     except ModuleNotFoundError as error:
@@ -72,7 +74,13 @@ def run_command_line(app: Callable[[], object], name: str) -> None:
         _end(*_traceback(error))
 
 
-def _traceback(error: Exception) -> list[str]:
+def _say_defect_of_thread(defect: threading.ExceptHookArgs) -> None:
+    if defect.exc_value is not None:
+        for line in _traceback(defect.exc_value):
+            say(line, to_error=True)
+
+
+def _traceback(error: BaseException) -> list[str]:
     return "".join(traceback.format_exception(error)).splitlines()
 
 
