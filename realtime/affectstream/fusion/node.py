@@ -11,7 +11,7 @@ import heapq
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,8 +19,8 @@ import msgspec
 
 from affectstream.core.dialogue.aligned import Change
 from affectstream.core.dialogue.emotions import Stamp
+from affectstream.core.dialogue.isolated_steps import IsolatedSteps
 from affectstream.core.dialogue.model import ContextModel
-from affectstream.core.dialogue.step import ContextStep
 from affectstream.core.dialogue.watermark import MAX_STREAMS
 from affectstream.errors import brief
 from affectstream.fusion.evidence import (
@@ -260,22 +260,20 @@ class FusionNode:
                 yield msgspec.structs.replace(gap, source=NODE_SOURCE)
             session.aligner.gaps.clear()
         began = self._stopwatch()
-        steps, said = self._begin_steps([s for s in sessions if s.name in self.sessions])
-        yield from said
+        steps = IsolatedSteps([each.context for each in self._still_open(sessions)], self._model)
         for session in self._still_open(sessions):
-            step, stamp = steps[session.name], self._stamp(session, now_ns, began)
-            yield from self._guarded(session, partial(step.say_first, session.context, stamp))
-        yield from self._revise(steps)
+            stamp = self._stamp(session, now_ns, began)
+            yield from steps.say_first(session.context, stamp)
+        steps.revise()
         for session in self._still_open(sessions):
-            step, stamp = steps[session.name], self._stamp(session, now_ns, began)
-            yield from self._guarded(session, partial(step.say_rest, session.context, stamp))
-            if session.closing and session.name in self.sessions:
+            yield from steps.say_rest(session.context, self._stamp(session, now_ns, began))
+            if session.context in steps.failures:
+                yield from self._set_aside(session, steps.failures[session.context])
+            elif session.closing:
                 yield from self._end(session, now_ns)
 
     def _still_open(self, sessions: Sequence[DialogueSession]) -> list[DialogueSession]:
         return [each for each in sessions if self.sessions.get(each.name) is each]
-
-    # One dialogue's failure is no other's.
 
     def _guarded(
         self, session: DialogueSession, do: Callable[[], Iterable[Message]]
@@ -285,39 +283,6 @@ class FusionNode:
             return list(do())
         except Exception as error:  # noqa: BLE001 - whatever it is, the other dialogues go on
             return self._set_aside(session, error)
-
-    def _begin_steps(
-        self, sessions: Sequence[DialogueSession]
-    ) -> tuple[dict[str, ContextStep], list[Message]]:
-        """Compute what is new as one batch, or one by one where that fails."""
-        try:
-            step = ContextStep([session.context for session in sessions], self._model)
-            return {session.name: step for session in sessions}, []
-        except Exception as error:  # noqa: BLE001 - which of them it is shows one by one
-            if len(sessions) == 1:
-                return {}, self._set_aside(sessions[0], error)
-        steps: dict[str, ContextStep] = {}
-        said: list[Message] = []
-        for session in sessions:
-            own, lost = self._begin_steps([session])
-            steps |= own
-            said += lost
-        return steps, said
-
-    def _revise(self, steps: Mapping[str, ContextStep]) -> list[Message]:
-        try:
-            for step in set(steps.values()):
-                step.revise()
-            return []
-        except Exception:  # noqa: BLE001 - which of them it is shows one by one
-            sessions = [self.sessions[name] for name in steps if name in self.sessions]
-            return [
-                message
-                for session in sessions
-                for message in self._guarded(
-                    session, partial(steps[session.name].revise_alone, session.context)
-                )
-            ]
 
     def _set_aside(self, session: DialogueSession, error: Exception) -> list[Message]:
         """Close a dialogue that fails, and say so; until it is forgotten nothing of it is heard."""

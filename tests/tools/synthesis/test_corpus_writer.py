@@ -32,7 +32,7 @@ from affectstream_tools.commands.app import lab
 from affectstream_tools.synthesis.ceilings import ceilings
 from affectstream_tools.synthesis.corpus_writer import write_corpus
 from affectstream_tools.synthesis.dialogue_model import MISSING, CueChannel, DialogueModel
-from affectstream_tools.synthesis.rendered_words import CUE_WORDS, FILLERS, say
+from affectstream_tools.synthesis.rendered_words import CUE_WORDS, FILLERS, render_words
 from affectstream_tools.synthesis.truth import Truth, is_synthetic, read_truth
 
 SIZE = {"sessions": 2, "dialogues_per_session": 4, "utterances": 10}
@@ -204,7 +204,10 @@ def test_word_vectors_tell_the_words_cues(data_folder: Path) -> None:
     rng = np.random.default_rng(0)
     cues = np.arange(800) % 4
     rows = [
-        np.mean([vectors[w] for w in say(cue, rng).lower()[:-1].split() if w in vectors], axis=0)
+        np.mean(
+            [vectors[w] for w in render_words(cue, rng).lower()[:-1].split() if w in vectors],
+            axis=0,
+        )
         for cue in cues
     ]
     told = LinearDiscriminantAnalysis().fit(rows[:400], cues[:400]).predict(rows[400:])

@@ -36,7 +36,7 @@ from affectstream_tools.synthesis.iemocap_files import (
 )
 from affectstream_tools.synthesis.rendered_motion import ShownTurn, move
 from affectstream_tools.synthesis.rendered_voice import draw_voice, mix, render_voice
-from affectstream_tools.synthesis.rendered_words import say
+from affectstream_tools.synthesis.rendered_words import render_words
 from affectstream_tools.synthesis.truth import Truth, write_truth
 
 _README = """\
@@ -207,7 +207,7 @@ def _said(task: _Task, rng: np.random.Generator) -> WrittenDialogue:
             end_s=end_s,
             emotion=_LABELS[emotion],
             scales=(0.0, 0.0, 0.0),
-            text=None if words == MISSING else say(words, rng),
+            text=None if words == MISSING else render_words(words, rng),
         )
         lines.append(_judged(line, int(emotion), rng))
     return WrittenDialogue(task.name, tuple(lines), woman_left=bool(rng.integers(2)))

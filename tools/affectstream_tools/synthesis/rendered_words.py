@@ -24,7 +24,7 @@ FILLERS = tuple(_ANYBODYS.split())
 """Words that are said with every cue alike."""
 
 
-def say(cue: int, rng: np.random.Generator) -> str:
+def render_words(cue: int, rng: np.random.Generator) -> str:
     """Return a sentence that shows ``cue``, 0..3."""
     common, rare = CUE_WORDS[cue][:_COMMON], CUE_WORDS[cue][_COMMON:]
     own = [*rng.choice(common, 2, replace=False), rng.choice(rare)]

@@ -115,16 +115,9 @@ class ContextStep:
             del self._new[newest]
         return emotions
 
-    def revise(self) -> None:
-        """Estimate what sees news in the open windows."""
-        self._revise(self._stale)
-
-    def revise_alone(self, dialogue: DialogueContext) -> tuple[Emotion, ...]:
-        """Estimate what sees news in one dialogue's window; say nothing yet."""
-        self._revise([each for each in self._stale if each[0] is dialogue])
-        return ()
-
-    def _revise(self, stale: Sequence[tuple[DialogueContext, int]]) -> None:
+    def revise(self, only: DialogueContext | None = None) -> None:
+        """Estimate what sees news in the open windows, of all dialogues or of one."""
+        stale = [each for each in self._stale if only is None or each[0] is only]
         jobs = [(d, window) for d, first in stale for window in d.windows(first)]
         if not jobs:
             return
