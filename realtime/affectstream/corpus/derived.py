@@ -7,6 +7,7 @@ Refuses to know: recordings (the set has none), models, and what is done with th
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from affectstream.corpus.dialogues import (
     dialogue_order,
 )
 from affectstream.errors import brief
+from affectstream.sources.text_files import table_number, table_rows
 from affectstream.timebase import seconds_to_ns
 
 _LONGEST_DIALOGUE_S = 86_400.0
@@ -105,8 +107,7 @@ def _statistics(path: Path) -> NDArray[np.float32]:
 
 def _table(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as table:
-            return list(csv.DictReader(table))
+        return table_rows(path)
     except (OSError, ValueError, csv.Error) as error:
         raise CorpusError(
             f"{path} is no table of utterances ({brief(error)}); copy it again from the same source"
@@ -115,15 +116,16 @@ def _table(path: Path) -> list[dict[str, str]]:
 
 def _derived_utterance(row: dict[str, str], statistics: NDArray[np.float32]) -> CorpusUtterance:
     def scale(name: str) -> float:
-        return min(5.0, max(1.0, float(row[name])))
+        value = table_number(row[name])
+        return value if math.isnan(value) else min(5.0, max(1.0, value))
 
     _check_row(row, len(statistics))
     return CorpusUtterance(
         id=row["id"],
         dialogue=row["dialog"],
         speaker=row["speaker"],
-        start_ns=seconds_to_ns(float(row["start"])),
-        end_ns=seconds_to_ns(float(row["end"])),
+        start_ns=seconds_to_ns(table_number(row["start"])),
+        end_ns=seconds_to_ns(table_number(row["end"])),
         emotion=row["emotion"],
         valence=scale("valence"),
         activation=scale("activation"),
@@ -146,6 +148,6 @@ def _check_row(row: dict[str, str], statistics: int) -> None:
         raise ValueError(f"{len(row['text'])} characters of text")
     if not 0 <= int(row["row"]) < statistics:
         raise ValueError(f"there is no row {brief(row['row'], 60)} of statistics")
-    start_s, end_s = float(row["start"]), float(row["end"])
+    start_s, end_s = table_number(row["start"]), table_number(row["end"])
     if not 0 <= start_s <= end_s <= _LONGEST_DIALOGUE_S:
         raise ValueError(f"it lasts from {start_s} s to {end_s} s")

@@ -23,6 +23,7 @@ from pathlib import Path
 from affectstream.corpus.dialogues import Vote
 from affectstream.errors import brief
 from affectstream.messages import Word
+from affectstream.sources.text_files import text_encoding
 from affectstream.timebase import NS_PER_MS
 
 _NUMBER = r"([-+]?\d+(?:\.\d*)?)"
@@ -212,11 +213,11 @@ def _lines(path: Path | None, warnings: list[str]) -> Iterator[tuple[int, str]]:
     if path is None:
         return
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding=text_encoding(path), errors="replace")
     except OSError as error:
         warnings.append(f"{path} cannot be read ({error.strerror})")
         return
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if len(line) > _LONGEST_LINE:
             warnings.append(f"{path}, line {number}: {len(line)} characters: it is left out")
             continue

@@ -17,7 +17,7 @@ from affectstream.bus import Hub, Inlet
 from affectstream.codec import decode, encode
 from affectstream.data import demo_folder
 from affectstream.messages import Gap, Message, Mocap, Progress, StreamClosed, StreamOpened
-from affectstream.sources.mocap.files import BadRow, MocapFile, MocapRow
+from affectstream.sources.mocap.files import MocapFile
 from affectstream.sources.mocap.formats import MocapError
 from affectstream.sources.mocap.frames import (
     MocapFrame,
@@ -25,6 +25,7 @@ from affectstream.sources.mocap.frames import (
     MocapRecording,
     MocapTimeline,
 )
+from affectstream.sources.mocap.rows import BadRow, MocapRow
 from affectstream.sources.mocap.stream import MocapPosition, MocapStream
 from affectstream.sources.mocap.worker import MocapReplay, run_mocap
 from affectstream.timebase import NS_PER_MS, NS_PER_S

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from affectstream.corpus.dialogues import CorpusError
+from affectstream.sources.text_files import table_rows
 from affectstream_tools.corpora.sentences import UNKNOWN_EMOTION, Sentence
 
 _PARTS = ("train", "dev", "test")
@@ -21,14 +21,13 @@ def read_emobank(folder: Path) -> list[Sentence]:
     if not path.is_file():
         raise CorpusError(f"{path} is missing; EmoBank is one table, emobank.csv")
     sentences = []
-    with path.open(newline="", encoding="utf-8") as table:
-        for line, row in enumerate(csv.DictReader(table), 2):
-            try:
-                scales = (float(row["V"]), float(row["A"]), float(row["D"]))
-                part = _PARTS[_PARTS.index(row["split"])]
-                sentences.append(Sentence(row["text"], UNKNOWN_EMOTION, scales, part))
-            except (KeyError, ValueError, TypeError) as error:
-                raise CorpusError(
-                    f"{path}, line {line} is no sentence ({error}); copy the table again"
-                ) from error
+    for line, row in enumerate(table_rows(path), 2):
+        try:
+            scales = (float(row["V"]), float(row["A"]), float(row["D"]))
+            part = _PARTS[_PARTS.index(row["split"])]
+            sentences.append(Sentence(row["text"], UNKNOWN_EMOTION, scales, part))
+        except (KeyError, ValueError, TypeError) as error:
+            raise CorpusError(
+                f"{path}, line {line} is no sentence ({error}); copy the table again"
+            ) from error
     return sentences

@@ -6,11 +6,12 @@ emotions, and a table ``labels.csv``.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from affectstream.sources.text_files import table_rows
 
 CLIP_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
 OTHER_EMOTION = "other"
@@ -82,11 +83,7 @@ def label_of(word: str) -> str | None:
 
 
 def _listed(table: Path) -> list[LabelledClip]:
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"file", "emotion"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{table} needs the columns file and emotion, and may have speaker")
-        rows = list(reader)
+    rows = table_rows(table, ("file", "emotion"))
     missing = [row["file"] for row in rows if not (table.parent / row["file"]).is_file()]
     if missing or not rows:
         raise ValueError(

@@ -5,12 +5,12 @@ Its audio and video are not read.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from pathlib import Path
 
 from affectstream.corpus.dialogues import Corpus, CorpusDialogue, CorpusError, CorpusUtterance
+from affectstream.sources.text_files import table_rows
 from affectstream.timebase import NS_PER_S
 
 _EMOTIONS = {
@@ -65,16 +65,13 @@ def _table(path: Path, problems: list[str]) -> list[CorpusDialogue]:
         return []
     rows: dict[str, list[tuple[int, CorpusUtterance]]] = defaultdict(list)
     part = path.name.partition("_")[0]
-    with path.open(newline="", encoding="utf-8") as table:
-        for line, row in enumerate(csv.DictReader(table), 2):
-            try:
-                turn, utterance = _utterance(part, row)
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
-                problems.append(
-                    f"{path}, line {line} is no utterance ({error}); copy the table again"
-                )
-                continue
-            rows[utterance.dialogue].append((turn, utterance))
+    for line, row in enumerate(table_rows(path), 2):
+        try:
+            turn, utterance = _utterance(part, row)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            problems.append(f"{path}, line {line} is no utterance ({error}); copy the table again")
+            continue
+        rows[utterance.dialogue].append((turn, utterance))
     return [
         CorpusDialogue(name, 0, tuple(u for _, u in sorted(said, key=lambda item: item[0])))
         for name, said in rows.items()

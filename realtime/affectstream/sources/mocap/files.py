@@ -7,67 +7,46 @@ Refuses to know: which columns a format has (``formats``), event time, pace, and
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from affectstream.errors import brief
+from affectstream.sources.mocap.faces import FaceFollower
 from affectstream.sources.mocap.formats import (
     MocapError,
     MocapFormat,
     MocapLayout,
     read_format,
 )
+from affectstream.sources.mocap.rows import BadRow, MocapRow
+from affectstream.sources.text_files import table_number, text_encoding
 
 _LONGEST_LINE = 1 << 16
 _ROWS_TO_MEASURE = 100  # for the frame rate, where the format does not say it
 _ROWS_TO_JUDGE = 200  # before so many, bad rows do not end the reading
 _HIGHEST_RATE_HZ = 10_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class MocapRow:
-    """One frame as the file has it.
-
-    Attributes:
-        line: number of the line, from 1.
-        frame: the file's own frame number.
-        time_s: the file's own time.
-        values: float32, shape (channels,); NaN where the tracker lost a coordinate.
-        tracked: False where the tracker says that it failed in this frame.
-        missing: names of the joined files that lack this frame; their values are NaN.
-    """
-
-    line: int
-    frame: int
-    time_s: float
-    values: NDArray[np.float32]
-    tracked: bool = True
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that cannot be read; ``problem`` says why and names file and line."""
-
-    line: int
-    problem: str
+UNKNOWN_RATE_HZ = 30.0
+"""Frames per second, where a file does not say it and its times do not either: a webcam's."""
 
 
 class MocapFile:
     """One open file. Iterating yields its rows, without loading the whole file.
 
-    Of an OpenFace file with several faces, the rows of face 0 are read. Iterating raises
-    ``MocapError`` if more than half of the rows read so far are bad, from the 200th row on and at
-    the end.
+    Of an OpenFace file with several faces, the rows of one person are read: of the face that is
+    there most often in the first 100 rows, and then of the same person by whatever number.
+    Iterating raises ``MocapError`` if more than half of the rows read so far are bad, from the
+    200th row on and at the end.
 
     Attributes:
+        layout: what the values are.
+        assumed_rate_hz: where all times of the file are the same, the frames per second by which
+            its rows get other ones; else None.
         rows, bad_rows: counts of what was read so far.
 
     Raises:
@@ -81,7 +60,8 @@ class MocapFile:
         self._line = 0
         try:
             # Bytes that are not UTF-8 make a bad row; they do not end the reading.
-            self._file: TextIO = path.open(encoding="utf-8", errors="replace", newline=None)
+            encoding = text_encoding(path)
+            self._file: TextIO = path.open(encoding=encoding, errors="replace", newline=None)
         except OSError as error:
             raise MocapError(
                 f"{path} cannot be opened ({error.strerror}); name a file of motion capture"
@@ -90,8 +70,11 @@ class MocapFile:
             self._ahead: deque[str] = deque()
             self._format = self._read_header()
             self.layout = self._format.layout
-            if self.layout.rate_hz == 0.0:
-                self.layout = self._with_measured_rate()
+            self.assumed_rate_hz: float | None = None
+            self._first_frame = 0
+            self._faces: FaceFollower | None = None
+            if self._format.face is not None or self.layout.rate_hz == 0.0:
+                self._look_ahead()
         except BaseException:
             self._file.close()
             raise
@@ -118,16 +101,25 @@ class MocapFile:
             if not line.strip():
                 continue
             row = self._parse(line)
-            if row is None:
-                continue
             self.rows += 1
             if isinstance(row, BadRow):
                 self.bad_rows += 1
                 first_problem = first_problem or row.problem
                 if self.rows >= _ROWS_TO_JUDGE:
                     self._judge(first_problem)
-            yield row
+                yield row
+            elif self._faces is None:
+                yield self._timed(row)
+            else:
+                yield from map(self._timed, self._faces.receive(row))
+        if self._faces is not None:
+            yield from map(self._timed, self._faces.close())
         self._judge(first_problem)
+
+    def _timed(self, row: MocapRow) -> MocapRow:
+        if self.assumed_rate_hz is None:
+            return row
+        return replace(row, time_s=(row.frame - self._first_frame) / self.assumed_rate_hz)
 
     def _judge(self, first_problem: str) -> None:
         if 2 * self.bad_rows > self.rows:
@@ -155,44 +147,60 @@ class MocapFile:
             self._ahead.append(second)
         return found
 
-    def _with_measured_rate(self) -> MocapLayout:
-        """Return the layout with the frame rate of the first 100 rows.
-
-        It is measured over all of them because single times may be rounded.
-        """
+    def _look_ahead(self) -> None:
+        """Find the frame rate and the face to follow from the first 100 rows."""
         known, self._ahead = self._ahead, deque()
         while len(known) < _ROWS_TO_MEASURE and (line := self._next_line()):
             known.append(line)
         self._ahead = known
         parsed = [self._parse(line) for line in self._ahead]
         rows = [row for row in parsed if isinstance(row, MocapRow)]
-        rate_hz = 0.0
-        if rows and rows[-1].time_s > rows[0].time_s and rows[-1].frame > rows[0].frame:
-            span_s = rows[-1].time_s - rows[0].time_s
-            frames = rows[-1].frame - rows[0].frame
-            if frames <= _HIGHEST_RATE_HZ * span_s:  # else the times or frame numbers are wrong
-                rate_hz = round(frames / span_s, 1)
         layout = self._format.layout
-        return MocapLayout(layout.name, layout.channels, layout.units, rate_hz)
+        if len(rows) > 1 and len({row.time_s for row in rows}) == 1 and _count_up(rows):
+            self.assumed_rate_hz, self._first_frame = UNKNOWN_RATE_HZ, rows[0].frame
+        rate_hz = self.assumed_rate_hz or _rate_hz(rows)
+        self.layout = MocapLayout(layout.name, layout.channels, layout.units, rate_hz)
+        if self._format.face is not None and rows:
+            counts = Counter(row.face for row in rows if row.tracked) or Counter((rows[0].face,))
+            face = min(counts, key=lambda number: (-counts[number], number))
+            self._faces = FaceFollower(layout.channels, face, str(self.path))
 
-    def _parse(self, line: str) -> MocapRow | BadRow | None:
-        """Return the row; None for one of another face than face 0."""
+    def _parse(self, line: str) -> MocapRow | BadRow:
         form = self._format
-        fields = line.split(form.separator)
+        fields = line.rstrip("\r\n").split(form.separator)
+        while len(fields) > form.columns and not fields[-1].strip():
+            fields.pop()
         if len(fields) != form.columns:
             return self._bad(f"expected {form.columns} columns, found {len(fields)}")
         try:
-            if form.face is not None and int(float(fields[form.face])) != 0:
-                return None
-            frame, time_s = int(float(fields[form.frame])), float(fields[form.time])
-            tracked = form.success is None or float(fields[form.success]) > 0
+            face = 0 if form.face is None else int(table_number(fields[form.face]))
+            frame, time_s = int(table_number(fields[form.frame])), table_number(fields[form.time])
+            tracked = form.success is None or table_number(fields[form.success]) > 0
             with np.errstate(over="ignore"):  # too large for float32 becomes infinite: see below
-                values = np.array([float(f) for f in fields[form.first_value :]], np.float32)
+                values = np.array(list(map(table_number, fields[form.first_value :])), np.float32)
         except (ValueError, OverflowError) as error:
             return self._bad(f"expected numbers, found something else ({brief(error, 60)})")
         if not math.isfinite(time_s) or np.isinf(values).any():
             return self._bad("expected finite numbers, found infinity or no time")
-        return MocapRow(self._line, frame, time_s, values, tracked)
+        return MocapRow(self._line, frame, time_s, values, tracked, face=face)
 
     def _bad(self, problem: str) -> BadRow:
         return BadRow(self._line, f"{self.path}, line {self._line}: {problem}")
+
+
+def _rate_hz(rows: list[MocapRow]) -> float:
+    """Return the frame rate; 0 where the rows do not say it.
+
+    It is measured over all of them because single times may be rounded.
+    """
+    if not rows or rows[-1].time_s <= rows[0].time_s or rows[-1].frame <= rows[0].frame:
+        return 0.0
+    span_s, frames = rows[-1].time_s - rows[0].time_s, rows[-1].frame - rows[0].frame
+    if frames > _HIGHEST_RATE_HZ * span_s:  # the times or frame numbers are wrong
+        return 0.0
+    return round(frames / span_s, 1)
+
+
+def _count_up(rows: list[MocapRow]) -> bool:
+    frames = [row.frame for row in rows]
+    return frames == sorted(frames) and frames[-1] - frames[0] < _ROWS_TO_MEASURE**2

@@ -7,7 +7,8 @@ Refuses to know: the rows below.
 IEMOCAP's files have a line of names (``Frame# Time CH1 CH2 ...``, one name per marker), a line of
 axes (``X Y Z X Y Z ...``) and then rows of numbers separated by spaces, at 120 frames a second.
 OpenFace's files have one line of names (``frame, timestamp, confidence, success, ...``) and rows
-of numbers separated by commas. Where ``success`` is 0, the tracker failed.
+of numbers separated by commas; by semicolons or tabs where a spreadsheet wrote them. Where
+``success`` is 0, the tracker failed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from affectstream.errors import SourceError, brief
+from affectstream.sources.text_files import column_names, column_separator
 
 IEMOCAP_RATE_HZ = 120.0
 MAX_MOCAP_CHANNELS = 1_000
@@ -79,8 +81,9 @@ def read_format(path: Path, first: str, second: str) -> MocapFormat:
     Raises:
         MocapError: they are of neither format.
     """
-    if "," in first:
-        return _checked(path, _openface_format(path, first))
+    separator = column_separator(first)  # some copies of IEMOCAP's files have tabs
+    if separator in (",", ";") or (separator == "\t" and "timestamp" in first):
+        return _checked(path, _openface_format(path, first, separator))
     found = _checked(path, _iemocap_format(path, first))
     words = second.split()
     if words and _is_number(words[0]):
@@ -145,8 +148,8 @@ def _marker_channels(markers: list[str], width: int) -> tuple[str, ...]:
     return tuple(f"{marker}.{axis}" for marker in markers for axis in _AXES)
 
 
-def _openface_format(path: Path, header: str) -> MocapFormat:
-    names = [name.strip() for name in header.split(",")]
+def _openface_format(path: Path, header: str, separator: str) -> MocapFormat:
+    names = column_names(header, separator)
     for needed in ("frame", "timestamp", "success"):
         if needed not in names:
             raise MocapError(
@@ -164,7 +167,7 @@ def _openface_format(path: Path, header: str) -> MocapFormat:
     layout = MocapLayout("openface", channels, tuple(map(_openface_unit, channels)), 0.0)
     return MocapFormat(
         layout,
-        ",",
+        separator,
         len(names),
         frame=names.index("frame"),
         time=names.index("timestamp"),

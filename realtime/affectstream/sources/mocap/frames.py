@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affectstream.sources.mocap.files import BadRow, MocapFile, MocapRow
+from affectstream.sources.mocap.files import UNKNOWN_RATE_HZ, MocapFile
 from affectstream.sources.mocap.formats import MocapError, MocapLayout
+from affectstream.sources.mocap.rows import BadRow, MocapRow
 from affectstream.timebase import NS_PER_S, seconds_to_ns
 
 _TOLERANCE_NS = NS_PER_S
 """How far a frame's time may lie from where its number puts it."""
-
-_UNKNOWN_RATE_HZ = 30.0  # taken where a file's rate could not be measured
 
 LONGEST_RECORDING_S = 21_600.0
 """Later times count as wrong; a replay would wait for them for hours."""
@@ -114,8 +113,8 @@ class MocapTimeline:
     """
 
     def __init__(self, rate_hz: float) -> None:
-        self._period_ns = round(NS_PER_S / (rate_hz or _UNKNOWN_RATE_HZ))
-        self._losses = _Losses(limit=max(1, round(rate_hz or _UNKNOWN_RATE_HZ)))
+        self._period_ns = round(NS_PER_S / (rate_hz or UNKNOWN_RATE_HZ))
+        self._losses = _Losses(limit=max(1, round(rate_hz or UNKNOWN_RATE_HZ)))
         self._frame: int | None = None
         self._raw_ns = 0
         self._stamp_ns = 0
@@ -219,6 +218,10 @@ class MocapRecording:
         Raises:
             MocapError: as for ``rows``.
         """
+        for file in self._files:
+            if file.assumed_rate_hz is not None:
+                reason = f"no times in the file, {file.assumed_rate_hz:g} frames a second assumed"
+                yield MocapLoss("stamp", 1, reason, 0, 0)
         timeline = MocapTimeline(self.layout.rate_hz)
         for row in self.rows():
             yield from timeline.receive(row)
