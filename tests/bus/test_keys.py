@@ -13,6 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from affectstream.bus.keys import (
+    MAX_FILE_BYTES,
     Peer,
     SecurityError,
     allow,
@@ -92,6 +93,17 @@ def test_a_folder_that_others_can_look_into_is_refused(folder: Path, mode: int) 
     folder.chmod(mode)
     with pytest.raises(SecurityError, match="chmod 700"):
         open_keys(folder)
+
+
+def test_a_list_as_large_as_may_be_is_read_and_a_larger_one_refused(folder: Path) -> None:
+    path = folder / "allowed"
+    path.touch(mode=0o600)
+    path.write_text("#" * (MAX_FILE_BYTES - 1) + "\n")
+    assert read_allowed(folder) == []
+    with path.open("a") as file:
+        file.write("\n")
+    with pytest.raises(SecurityError, match="is larger than any list of keys; see what it is"):
+        read_allowed(folder)
 
 
 def test_files_of_somebody_else_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,27 @@ def test_a_good_run_makes_up_for_the_failures_before_it() -> None:
     assert waits_s(scene, 2, run_s=31) == [0.25, 0.25]
 
 
+def test_a_good_run_makes_up_for_failures_though_it_ends_by_being_killed() -> None:
+    scene = Scene(replace(POLICY, failures=100))
+    assert waits_s(scene, 3, run_s=1) == [0.25, 0.5, 1]
+    scene.run(31)
+    assert scene.run(POLICY.silent_ns / S, beats=False) == [Kill("mic")]
+    assert scene.fail(status=-9) == [
+        Say("mic: was silent for 10 s; it is started again in 0.25 s")
+    ]
+
+
+@pytest.mark.parametrize(("short_ns", "wait"), [(0, "0.25 s"), (1, "0.5 s")])
+def test_a_run_is_good_exactly_when_it_was_heard_for_so_long(short_ns: int, wait: str) -> None:
+    scene = Scene()
+    scene.fail()
+    scene.run(1, beats=False)
+    scene.decider.heard("mic", scene.now_ns)  # now it runs
+    scene.now_ns += POLICY.good_ns - short_ns
+    scene.decider.heard("mic", scene.now_ns)
+    assert scene.fail() == [Say(f"mic: no device; it is started again in {wait}")]
+
+
 def test_one_that_flaps_is_given_up_with_its_own_last_words() -> None:
     scene = Scene()
     waits_s(scene, 4, run_s=1)

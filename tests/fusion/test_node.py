@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from affectstream.core.dialogue.aligner import (
@@ -176,6 +177,17 @@ def test_when_every_stream_has_closed_the_dialogue_is_final_and_freed() -> None:
     assert driver.machine.sessions == {}
 
 
+def test_of_too_many_streams_as_many_are_known_as_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_module, "MAX_STREAMS", 2)
+    driver = node()
+    driver.give(opened("mic.anna"), opened("mic.bert"), opened("mic.carl"))
+    assert driver.machine.sessions["s1"].open == {"mic.anna", "mic.bert"}
+    driver.give(closed("mic.anna"))
+    assert "s1" in driver.machine.sessions
+    driver.give(closed("mic.bert"))  # the dialogue ends with those that are known
+    assert driver.machine.sessions == {}
+
+
 def test_a_stream_that_closes_and_opens_again_at_once_keeps_its_dialogue() -> None:
     driver = node()
     driver.give(opened())
@@ -343,6 +355,26 @@ def test_deadlines_of_a_driven_dialogue_lie_on_its_own_clock() -> None:
         tick(1000 + TRANSCRIPT_WAIT_NS), transcript("u0", "late"), tick(2000 + TRANSCRIPT_WAIT_NS)
     )
     assert [gap.lost for gap in of(said, Gap)] == ["transcript"]
+
+
+def test_the_clock_of_a_driven_dialogue_does_not_run_backwards() -> None:
+    driver = node()
+    driven(driver)
+    answers = of(driver.give(tick(1_000), tick(500), tick(2_000)), Progress)
+    assert [answer.watermark_ns for answer in answers] == [1_000, 1_000, 2_000]
+
+
+@pytest.mark.parametrize("drives_clock", [False, True])
+def test_the_time_on_the_wire_is_said_where_both_clocks_are_one(drives_clock: bool) -> None:
+    driver = node()
+    if drives_clock:
+        driven(driver)
+    else:
+        begin(driver)
+    pieces = [msgspec.structs.replace(m, sent_ns=S - 5 * MS) for m in whole("u0", 0, 100)]
+    said = driver.give(*pieces, *([tick(100)] if drives_clock else []))
+    (emotion,) = emotions(said)
+    assert emotion.latency_ms.get("wire") == (None if drives_clock else 5.0)
 
 
 def test_silence_means_nothing_in_a_driven_dialogue() -> None:

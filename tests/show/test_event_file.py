@@ -38,6 +38,17 @@ def test_what_was_written_is_where_the_next_one_goes_on(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_latest_number_of_a_topic_counts_in_whatever_order_its_lines_are(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.jsonl"
+    with EventFile(path) as file:
+        for seq in (0, 5, 1):
+            file.append(numbered(seq, seq))
+    with EventFile(path) as file:
+        assert file.positions == {7: {"emotion/s1/fusion": 6}}
+
+
 def test_what_was_cut_short_is_cut_off_at_any_byte(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     with EventFile(path) as file:

@@ -396,6 +396,29 @@ def test_outlets_that_are_not_heard_of_any_more_are_forgotten_and_counted() -> N
     assert reader.counts["outlets forgotten"] == 5
 
 
+def test_an_outlet_that_is_heard_of_is_not_the_one_that_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reassembler, "MAX_OUTLETS", 3)
+    reader = Reassembler(("",), from_start=True)
+    for epoch in (1, 2, 3, 1, 4):
+        reader.receive(FakeOutlet(epoch=epoch).publish(transcript(0)), 0)
+    assert sorted(reader.positions) == [1, 3, 4]
+
+
+def test_a_page_of_history_with_messages_of_other_outlets_brings_none_of_them() -> None:
+    outlet, reader = FakeOutlet(), Reassembler(("transcript/",), from_start=True)
+    own = outlet.publish(transcript(0))
+    reader.receive(own, 0)
+    (asked,) = reader.requests()
+    assert isinstance(asked, AskHistory)
+    forged = [
+        FakeOutlet(epoch=epoch).publish(transcript(0, source="mic.eve"))
+        for epoch in (EPOCH - 1, EPOCH + 1)
+    ]
+    assert reader.history(EPOCH, asked.position, [forged[0], own, forged[1]], None, 0) == [own]
+
+
 # Any loss, duplication and reordering
 
 PREFIXES = ("stream.", "transcript/", "progress/")

@@ -341,6 +341,19 @@ def test_what_a_dead_worker_left_open_is_named_when_its_stream_begins_anew() -> 
     assert len(gaps(driver)) == 1
 
 
+def test_what_a_dead_worker_left_open_is_over_and_its_name_may_be_used_again() -> None:
+    driver = aligner(stall_ns=None)
+    driver.give(replace(opened("mic.anna"), epoch=1))
+    driver.give(replace(started("u0", 0), epoch=1), transcript("u0", "I am", final=False))
+    driver.give(replace(opened("mic.anna"), epoch=2))
+    assert driver.until(S + 4 * PARTIAL_NS) == []  # it has no partial any more
+    driver.give(transcript("u0", "I am late"))
+    assert gaps(driver)[1:] == ["it came after u0 was complete"]
+    driver.give(replace(ended("u0", 2 * S, 3 * S), epoch=2))
+    assert ids(driver.machine.close(driver.now_ns)) == [("u0", True)]
+    assert len(gaps(driver)) == 2  # it is named once
+
+
 def test_what_a_dead_worker_had_ended_goes_on() -> None:
     driver = aligner()
     driver.give(replace(opened("mic.anna"), epoch=1), started("u0", 0), ended("u0", 0, 100))
