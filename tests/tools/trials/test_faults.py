@@ -27,6 +27,10 @@ from affectstream_tools.trials.faults.injection import Deaths, Replay, play_dist
 from affectstream_tools.trials.faults.report import FAULT_REPORT, Disturbed, FaultReport
 from derived_copy import write_derived
 
+DIALOGUES = ("Ses01F_impro01", "Ses02M_script01_1")
+LONGEST_S = 100.0
+"""A test waits for a process no longer; it is ended itself soon after."""
+
 
 def event(utterance: str, revision: int, seq: int, **changed: Any) -> dict[str, Any]:
     return {
@@ -90,13 +94,24 @@ def test_a_line_that_is_not_ended_is_not_read(tmp_path: Path) -> None:
     assert read_events(path) == [WHOLE[0]]
 
 
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_derived(tmp_path_factory.mktemp("corpus"), utterances=12)
+
+
+@pytest.fixture(scope="module")
+def expected(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is told of two dialogues when nobody dies."""
+    folder = tmp_path_factory.mktemp("whole")
+    deaths = Deaths(random.Random(0), 0)
+    return play_disturbed(Replay(corpus, DIALOGUES), folder, deaths, lambda role: None)
+
+
 @pytest.mark.parametrize("hub_alone", [False, True])
-def test_a_replay_whose_processes_die_tells_the_same(tmp_path: Path, hub_alone: bool) -> None:
-    corpus = write_derived(tmp_path / "corpus", utterances=12)
-    replay = Replay(corpus, ("Ses01F_impro01", "Ses02M_script01_1"), hub_alone=hub_alone)
-    expected = play_disturbed(
-        replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None
-    )
+def test_a_replay_whose_processes_die_tells_the_same(
+    corpus: Path, expected: list[dict[str, Any]], tmp_path: Path, hub_alone: bool
+) -> None:
+    replay = Replay(corpus, DIALOGUES, hub_alone=hub_alone)
     deaths = Deaths(random.Random(3 + hub_alone), 5, mean_wait_s=0.25)
     died: list[str] = []
     found = play_disturbed(replay, tmp_path / "disturbed", deaths, died.append)
@@ -133,12 +148,9 @@ def affectstream(*arguments: object, limit_kib: int = 0) -> subprocess.Popen[byt
     return subprocess.Popen(command, stderr=subprocess.PIPE)
 
 
-def test_a_node_whose_disk_is_full_says_so_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    corpus = write_derived(tmp_path / "corpus", utterances=12)
-    replay = Replay(corpus, ("Ses01F_impro01", "Ses02M_script01_1"))
-    expected = play_disturbed(
-        replay, tmp_path / "whole", Deaths(random.Random(0), 0), lambda role: None
-    )
+def test_a_node_whose_disk_is_full_says_so_and_the_next_one_goes_on(
+    corpus: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
     where = ("--address", free_address())
     fusion = ("fusion", *where, "--checkpoint", "replay", "--journal", tmp_path / "node.journal")
     events = tmp_path / "events.jsonl"
@@ -149,12 +161,12 @@ def test_a_node_whose_disk_is_full_says_so_and_the_next_one_goes_on(tmp_path: Pa
         stack.callback(lambda: [process.kill() or process.communicate() for process in running])
         full = affectstream(*fusion, "--no-hub", limit_kib=600)
         running.append(full)
-        words = full.communicate(timeout=60)[1].decode()
+        words = full.communicate(timeout=LONGEST_S)[1].decode()
         assert full.returncode == 1
         assert words.count("\n") == 1
         assert f"affectstream: the journal {tmp_path / 'node.journal'} cannot be written" in words
         running.append(affectstream(*fusion, "--no-hub"))
-        assert player.wait(timeout=60) == 0
+        assert player.wait(timeout=LONGEST_S) == 0
         wait_for(lambda: len(closed_dialogues(read_events(events))) == 2)
     comparison = compare_events(expected, read_events(events))
     assert (comparison.lost, comparison.doubled, comparison.revisions_changed) == (0, 0, 0)
@@ -162,7 +174,7 @@ def test_a_node_whose_disk_is_full_says_so_and_the_next_one_goes_on(tmp_path: Pa
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 30.0
+    end_s = time.monotonic() + LONGEST_S
     while not condition():
         assert time.monotonic() < end_s
         time.sleep(0.05)
