@@ -30,7 +30,8 @@ from affectstream.messages import (
     Transcript,
 )
 
-DEADLINE_S = 40.0
+DEADLINE_S = 90.0
+"""So long is waited for what must come, however busy the machine is."""
 SPAWN = multiprocessing.get_context("spawn")
 
 

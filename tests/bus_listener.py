@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from affectstream.bus import Inlet
 from affectstream.messages import Message
+from bus_helpers import DEADLINE_S
 
 M = TypeVar("M", bound=Message)
 
@@ -19,7 +20,7 @@ class Listener:
         self._inlet = Inlet(address, [""], from_start=True)
         self.messages: list[Message] = []
 
-    def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = DEADLINE_S) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"waited {seconds} s; last: {self.messages[-3:]}"

@@ -20,7 +20,8 @@ from affectstream.messages import Emotion, Message
 from affectstream.run.processes import Processes, free_address
 
 ROOT = Path(__file__).parents[1]
-DEADLINE_S = 40.0
+DEADLINE_S = 90.0
+"""So long is waited for what must come, however busy the machine is."""
 PYTHON = (sys.executable, "-u", "-W", "error")
 
 

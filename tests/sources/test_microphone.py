@@ -25,6 +25,7 @@ from affectstream.messages import (
 )
 from affectstream.run.processes import free_address
 from affectstream_tools.bench.microphone.virtual import VirtualMicrophone, missing_packages
+from bus_helpers import DEADLINE_S
 from bus_listener import Listener
 from conftest import lacks
 from espeak import Espeak
@@ -60,7 +61,7 @@ def session(microphone: VirtualMicrophone, *workers: tuple[str, ...]) -> Iterato
         finally:
             for process in processes:
                 process.send_signal(signal.SIGTERM)
-            errors = [process.communicate(timeout=10)[1] for process in processes]
+            errors = [process.communicate(timeout=DEADLINE_S)[1] for process in processes]
             listener.close()
         assert [process.returncode for process in processes] == [0] * len(processes), errors
 
@@ -100,7 +101,7 @@ def speak(
     ended = len(listener.of(UtteranceEnded))
     start_ns = time.time_ns()
     player = microphone.play(samples)
-    listener.until(lambda: len(listener.of(UtteranceEnded)) > ended, 15)
+    listener.until(lambda: len(listener.of(UtteranceEnded)) > ended)
     listener.until(lambda: player.poll() is not None)
     return start_ns, time.time_ns()
 
@@ -123,7 +124,7 @@ def test_speech_is_transcribed_with_true_word_times(
     virtual_microphone: VirtualMicrophone, espeak: Espeak
 ) -> None:
     with session(virtual_microphone, (MICROPHONE,), (TRANSCRIBER, str(MODEL))) as (listener, _):
-        listener.until(lambda: len(listener.of(Audio)) > 10, 20)
+        listener.until(lambda: len(listener.of(Audio)) > 10)
         for text in ("i am so happy today", "please do not leave me", "why are you so sad"):
             spoken = espeak.say(text)
             count = len(finals(listener))
@@ -147,7 +148,7 @@ def test_a_lost_device_is_said_and_comes_back_in_its_true_place(
 ) -> None:
     spoken = espeak.say("i am very sad today")
     with session(virtual_microphone, (MICROPHONE,)) as (listener, _):
-        listener.until(lambda: len(listener.of(Audio)) > 10, 20)
+        listener.until(lambda: len(listener.of(Audio)) > 10)
         unplugged_ns = time.time_ns()
         virtual_microphone.unplug()
         try:
@@ -159,7 +160,7 @@ def test_a_lost_device_is_said_and_comes_back_in_its_true_place(
         plugged_ns = time.time_ns()
         assert waiting > unplugged_ns + 500_000_000  # others need not wait for a lost device
         before = len(listener.of(Audio))
-        listener.until(lambda: len(listener.of(Audio)) > before + 10, 20)
+        listener.until(lambda: len(listener.of(Audio)) > before + 10)
         played = speak(virtual_microphone, listener, np.pad(spoken.samples // 2, 4_000))
         begins, lost = (gap for gap in listener.of(Gap) if gap.reason != "clock")
         assert (begins.reason, begins.count, begins.end_ns) == ("device lost", 0, None)
@@ -183,7 +184,7 @@ def test_a_clip_is_found_within_200_ms(
     clip = data_folder / "ravdess16k" / "Actor_01" / "03-01-01-01-01-01-01.flac"
     samples, _ = soundfile.read(clip, dtype="int16")
     with session(virtual_microphone, (MICROPHONE,)) as (listener, processes):
-        listener.until(lambda: len(listener.of(Audio)) > 10, 20)
+        listener.until(lambda: len(listener.of(Audio)) > 10)
         speak(virtual_microphone, listener, samples)
         start_ns, sound = recorded(listener)
         begin_ns = start_ns + find(samples, sound) * 1_000_000_000 // RATE_HZ
@@ -210,7 +211,7 @@ def speech_bounds_s(samples: NDArray[np.int16]) -> tuple[float, float]:
 def test_raw_audio_can_be_kept_here(virtual_microphone: VirtualMicrophone, espeak: Espeak) -> None:
     private = MICROPHONE.replace('speaker="anna",', 'speaker="anna", publish_audio=False,')
     with session(virtual_microphone, (private,)) as (listener, _):
-        listener.until(lambda: len(listener.of(Progress)) > 5, 20)
+        listener.until(lambda: len(listener.of(Progress)) > 5)
         speak(virtual_microphone, listener, espeak.say("i am so happy today").samples)
         assert not listener.of(Audio)
     assert listener.of(UtteranceEnded)
@@ -219,7 +220,7 @@ def test_raw_audio_can_be_kept_here(virtual_microphone: VirtualMicrophone, espea
 def test_a_device_that_does_not_exist_is_named(virtual_microphone: VirtualMicrophone) -> None:
     wrong = MICROPHONE.replace('speaker="anna",', 'speaker="anna", device="no such thing",')
     process = virtual_microphone.python(wrong, free_address())
-    error = process.communicate(timeout=20)[1]
+    error = process.communicate(timeout=DEADLINE_S)[1]
     assert "there is no one input device 'no such thing'; choose one of these" in error
 
 
@@ -254,7 +255,7 @@ def test_the_default_input_is_followed_and_a_hanging_server_does_not_keep_the_wo
         warm = microphone.keep_warm()
         try:
             with session(microphone, (MICROPHONE,)) as (listener, (worker,)):
-                listener.until(lambda: len(listener.of(Audio)) > 10, 20)
+                listener.until(lambda: len(listener.of(Audio)) > 10)
                 microphone.set_default("headset")
                 listener.until(lambda: len(changes(listener)) == 2)
                 begins, lost = changes(listener)
@@ -273,15 +274,15 @@ def test_a_device_that_is_not_there_is_an_error_unless_it_is_waited_for() -> Non
         lacks(f"the packages {' '.join(missing)}")
     with VirtualMicrophone("late", rate_hz=RATE_HZ) as microphone:
         refused = microphone.python(MICROPHONE, free_address())
-        error = refused.communicate(timeout=20)[1]
+        error = refused.communicate(timeout=DEADLINE_S)[1]
         assert refused.returncode == 1
         assert "the default input device cannot be opened" in error
         assert "plug a microphone in" in error
         waiting = MICROPHONE.replace('speaker="anna",', 'speaker="anna", wait=True,')
         with session(microphone, (waiting,)) as (listener, _):
-            listener.until(lambda: bool(listener.of(Gap)), 20)
+            listener.until(lambda: bool(listener.of(Gap)))
             microphone.add_input("late")
-            listener.until(lambda: len(listener.of(Audio)) > 3, 20)
+            listener.until(lambda: len(listener.of(Audio)) > 3)
             begins, lost = listener.of(Gap)[:2]
             assert (begins.count, begins.end_ns) == (0, None)
             assert begins.start_ns == lost.start_ns
