@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from tempfile import TemporaryFile
 import pytest
 
 from affectstream.bus import Hub, measure_clock_offset
+from affectstream.run import processes as processes_module
 from affectstream.run.processes import MAX_WORDS, Child, ProcessError, Processes, free_address
 from command_lines import DEADLINE_S, mentions, run, started, wait_until
 from hostile import HOSTILE
@@ -83,9 +85,19 @@ def test_a_child_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPat
         began = time.monotonic()
         processes.stop()
         assert time.monotonic() - began < SOON_S
-        assert child.returncode == -signal.SIGKILL
+        assert child.wait(DEADLINE_S) == -signal.SIGKILL
         assert not Path(f"/proc/{pid}").exists()
         child.stdout.close()
+
+
+def test_one_that_the_system_buries_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "STOP_S", 0.0)
+    monkeypatch.setattr(processes_module, "KILLED_S", 0.0)
+    with Processes() as processes:
+        pid = processes.start("hub", "hub", "--address", free_address())
+        processes.stop()
+    gc.collect()  # it would be a warning here
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
 
 
 def test_a_child_that_is_suspended_ends_too() -> None:

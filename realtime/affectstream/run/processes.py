@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -227,6 +228,8 @@ class Processes:
         _wait(living, KILLED_S)
         for child in children:
             child.close()
+            if child.alive:  # killed, and the system takes its time
+                threading.Thread(target=child.process.wait, daemon=True).start()
         self._children = [child for child in self._children if child not in children]
 
     def __enter__(self) -> Self:
