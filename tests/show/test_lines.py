@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from affectstream.messages import Transcript
-from affectstream.show.lines import PrintableFormatter, say, say_json
+from affectstream.show.lines import PrintableFormatter, print_json, print_line
 from hostile import HOSTILE, shown_safely
 
 
 @pytest.mark.parametrize("words", HOSTILE)
 def test_a_line_is_one_printable_line(words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    say(words)
-    say(words, to_error=True)
+    print_line(words)
+    print_line(words, to_error=True)
     out, err = capsys.readouterr()
     assert out == err
     assert out.count("\n") == 1
@@ -31,7 +31,7 @@ def test_json_has_the_same_values_and_nothing_that_a_terminal_obeys(
         session=words, source="a", utterance="u", speaker=words, engine="e", text=words,
         start_ns=0, end_ns=1, final=True,
     )  # fmt: skip
-    say_json(message)
+    print_json(message)
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert shown_safely(out)

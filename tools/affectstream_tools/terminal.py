@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from affectstream.show.lines import say
+from affectstream.show.lines import print_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -78,5 +78,5 @@ def print_table(
 
 def fail(message: str, *, status: int = 2) -> NoReturn:
     """Say in one sentence why the command ends here, and end it."""
-    say(f"affectstream-lab: {message}", to_error=True)
+    print_line(f"affectstream-lab: {message}", to_error=True)
     raise typer.Exit(status)

@@ -29,7 +29,7 @@ from rich.text import Text
 from affectstream.errors import AffectstreamError, UsageError, brief, printable
 from affectstream.messages import Emotion
 from affectstream.show.console import PrintableConsole
-from affectstream.show.lines import say_json, say_no_more
+from affectstream.show.lines import drop_output, print_json
 from affectstream.show.picture_file import check_picture
 from affectstream.show.wording import NOTICE, clock, event_line, label
 
@@ -92,7 +92,7 @@ def run_analysis(plan: AnalysisPlan, console: Console) -> bool:
             try:
                 writer.write(analysis)
             except BrokenPipeError:  # pictures may still be wanted
-                say_no_more()
+                drop_output()
             for gap in analysis.gaps:
                 console.print(event_line(gap), style="red", soft_wrap=True)
             complete = _say_silence(analysis, plan, console) and complete
@@ -240,7 +240,7 @@ class _Writer:
         for emotion in analysis.emotions:
             record = record_of(analysis, emotion)
             if self._output == "json":
-                say_json(record)
+                print_json(record)
             elif self._output == "csv":
                 self._write_csv(record | {"modalities": "+".join(emotion.modalities)})
         self._stream.flush()

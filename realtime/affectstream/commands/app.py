@@ -34,7 +34,7 @@ from affectstream.commands.options import (
 from affectstream.commands.workers import add_workers
 from affectstream.core.address import DEFAULT_ADDRESS
 from affectstream.errors import UsageError
-from affectstream.show.lines import say_json
+from affectstream.show.lines import print_json
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -260,7 +260,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _say_json(summary: dict[str, object], as_json: bool) -> None:
     if as_json:
-        say_json(summary)
+        print_json(summary)
 
 
 def main() -> None:

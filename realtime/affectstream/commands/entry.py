@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from affectstream.commands.extras import explain_missing
 from affectstream.errors import AffectstreamError
-from affectstream.show.lines import PrintableFormatter, say, say_no_more
+from affectstream.show.lines import PrintableFormatter, drop_output, print_line
 
 
 class OutputError(AffectstreamError):
@@ -77,7 +77,7 @@ def run_command_line(app: Callable[[], object], name: str) -> None:
 def _say_defect_of_thread(defect: threading.ExceptHookArgs) -> None:
     if defect.exc_value is not None:
         for line in _traceback(defect.exc_value):
-            say(line, to_error=True)
+            print_line(line, to_error=True)
 
 
 def _traceback(error: BaseException) -> list[str]:
@@ -85,7 +85,7 @@ def _traceback(error: BaseException) -> list[str]:
 
 
 def _end(*lines: str) -> NoReturn:
-    say_no_more()
+    drop_output()
     for line in lines:
-        say(line, to_error=True)
+        print_line(line, to_error=True)
     raise SystemExit(1)

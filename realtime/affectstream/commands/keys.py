@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from affectstream.commands.options import AsJson
-from affectstream.show.lines import say, say_json
+from affectstream.show.lines import print_json, print_line
 
 keys_app = typer.Typer(
     help="Keys for hubs that other machines can reach.", no_args_is_help=True, rich_markup_mode=None
@@ -38,14 +38,14 @@ def new(keys: Folder = None, hub: HubKey = None, as_json: AsJson = False) -> Non
     made = new_keys(_folder(keys), hub)
     public = made.public.decode()
     if as_json:
-        say_json({"folder": str(made.folder), "public": public})
+        print_json({"folder": str(made.folder), "public": public})
         return
-    say(public)
+    print_line(public)
     if hub is None:
         said = f"on another host: affectstream keys new --hub '{public}'"
     else:
         said = f"on the hub's host: affectstream keys allow NAME '{public}'"
-    say(f"made in {made.folder}; {said}", to_error=True)
+    print_line(f"made in {made.folder}; {said}", to_error=True)
 
 
 @keys_app.command()
@@ -58,12 +58,12 @@ def show(keys: Folder = None, as_json: AsJson = False) -> None:
     public, hub = found.public.decode(), found.hub.decode()
     if as_json:
         allowed = [{"name": p.name, "key": p.key.decode(), "role": p.role} for p in peers]
-        say_json({"public": public, "hub": hub, "allowed": allowed})
+        print_json({"public": public, "hub": hub, "allowed": allowed})
         return
-    say(f"this host  {public}")
-    say(f"its hub    {'this host' if hub == public else hub}")
+    print_line(f"this host  {public}")
+    print_line(f"its hub    {'this host' if hub == public else hub}")
     for peer in peers:
-        say(f"lets in    {peer.key.decode()}  {peer.name}  ({peer.role})")
+        print_line(f"lets in    {peer.key.decode()}  {peer.name}  ({peer.role})")
 
 
 @keys_app.command()
@@ -96,7 +96,7 @@ def revoke_peer(
     from affectstream.bus.keys import revoke
 
     peer = revoke(_folder(keys), who)
-    say(f"{peer.name} is revoked", to_error=True)
+    print_line(f"{peer.name} is revoked", to_error=True)
 
 
 def _folder(keys: Path | None) -> Path:

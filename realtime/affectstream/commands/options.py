@@ -12,7 +12,7 @@ import typer
 
 from affectstream import __version__
 from affectstream.errors import UsageError
-from affectstream.show.lines import say
+from affectstream.show.lines import print_line
 
 if TYPE_CHECKING:
     from affectstream.bus import Endpoint
@@ -55,7 +55,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON.
 
 def _print_version(asked: bool) -> None:
     if asked:
-        say(f"affectstream {__version__}")
+        print_line(f"affectstream {__version__}")
         raise typer.Exit
 
 

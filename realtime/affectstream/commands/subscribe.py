@@ -13,7 +13,7 @@ from affectstream.client import Event, EventReader
 from affectstream.run.leash import stop_when_told
 from affectstream.run.loop import run_listener
 from affectstream.show.event_file import EventFile
-from affectstream.show.lines import say, say_json, say_no_more
+from affectstream.show.lines import drop_output, print_json, print_line
 from affectstream.show.wording import NOTICE, event_line
 
 
@@ -42,20 +42,20 @@ def print_events(
         BusError: ``address`` is not an address, or the hub refuses us.
         UsageError: ``since`` without a session.
     """
-    write = say_json if json_lines else _print_line
+    write = print_json if json_lines else _print_line
     with (
         stop_when_told() as stopping,
         closing(EventReader(address, session, since=since)) as reader,
     ):
         if not json_lines:
-            say(NOTICE, to_error=True)
+            print_line(NOTICE, to_error=True)
         try:
             run_listener(reader, on_message=write, stopping=stopping)
         except BrokenPipeError:  # nobody wants more, which is no error
-            say_no_more()
+            drop_output()
 
 
 def _print_line(event: Event) -> None:
     words = event_line(event)
     if words is not None:
-        say(words)
+        print_line(words)

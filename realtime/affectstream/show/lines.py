@@ -26,7 +26,7 @@ class PrintableFormatter(logging.Formatter):
         return brief(super().format(record), _MAX_RECORD)
 
 
-def say(words: str, *, to_error: bool = False) -> None:
+def print_line(words: str, *, to_error: bool = False) -> None:
     """Print one line.
 
     Raises:
@@ -37,7 +37,7 @@ def say(words: str, *, to_error: bool = False) -> None:
     stream.flush()
 
 
-def say_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Print a value as one line of JSON, in which what cannot be printed is escaped.
 
     Raises:
@@ -50,7 +50,7 @@ def say_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def say_no_more() -> None:
+def drop_output() -> None:
     """Send what is still to be printed nowhere, where the reader has gone: Python tries at its end.
 
     Standard output, standard error, or both.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affectstream.commands.options import AsJson
-from affectstream.show.lines import say
+from affectstream.show.lines import print_line
 from affectstream_tools.commands.options import REPORTS, Out, Saved, Workers
 from affectstream_tools.jobs.command_line import command_line
 from affectstream_tools.terminal import fail, print_table, progress_bar
@@ -80,7 +80,7 @@ def _again(path: Path) -> None:
 
     failure = load_failure(path)
     said = run_again(failure, TARGETS[failure.target].make())
-    say(f"{failure.target}: {said}; it was {failure.error}")
+    print_line(f"{failure.target}: {said}; it was {failure.error}")
 
 
 def _compute(
@@ -122,4 +122,4 @@ def _print(report: FuzzReport) -> None:
     print_table(table.title, table.headings, table.rows, table.remarks, width=110)
     for failure in report.failures:
         said = f"{failure.target} {failure.number}: {failure.error} ({failure.where})"
-        say(said, to_error=True)
+        print_line(said, to_error=True)
