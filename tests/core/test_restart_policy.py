@@ -99,9 +99,7 @@ def test_a_good_run_makes_up_for_failures_though_it_ends_by_being_killed() -> No
     assert waits_s(scene, 3, run_s=1) == [0.25, 0.5, 1]
     scene.run(31)
     assert scene.run(POLICY.silent_ns / S, beats=False) == [Kill("mic")]
-    assert scene.fail(status=-9) == [
-        Say("mic: was silent for 10 s; it is started again in 0.25 s")
-    ]
+    assert scene.fail(status=-9) == [Say("mic: was silent for 10 s; it is started again in 0.25 s")]
 
 
 @pytest.mark.parametrize(("short_ns", "wait"), [(0, "0.25 s"), (1, "0.5 s")])

@@ -185,7 +185,7 @@ class MessageMaker:
             **self._span(),
             revision=random.choice((0, 1, 7, 2**62 - 1)),
             status=random.choice(_STATUSES),
-            categorical={"x": 1.0} if random.random() < 0.1 else {"anger": random.random(), "x": 1.0},
+            categorical={"x": 1.0} | ({"anger": random.random()} if random.random() < 0.9 else {}),
             dimensional={"valence": Dimension(mean=3.0, levels=(0.0, 1.0, 0.5))},
             modalities={"text": 0.5},
             model=ModelIdentity(id="fuzz", sha256="0" * 64),
