@@ -24,6 +24,7 @@ from affectstream.bus.sockets import bind_all, close
 from affectstream.client import Subscriber
 from affectstream.commands import doctor
 from affectstream.core.limits import PeerLimits
+from affectstream.core.peers import PeerGuard
 from affectstream.messages import Gap, Message, Transcript
 from affectstream.run.processes import free_address
 from bus_helpers import (
@@ -477,6 +478,22 @@ def test_what_is_too_large_too_deep_or_no_message_does_not_pass_and_its_sender_i
     reasons = {gap.reason for gap in of_kind(got, Gap)}
     assert reasons == {"it is no message (too large)", "it is no message (frames)"}
     assert "from foe: it is no message (too large)" in caplog.text
+
+
+def test_each_peer_s_subscriptions_are_seen_though_another_has_the_same(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str | None, bytes]] = []
+    judge = PeerGuard.subscription
+
+    def watched(self: PeerGuard, name: str | None, frame: bytes, now_ns: int) -> str | None:
+        seen.append((name, frame))
+        return judge(self, name, frame, now_ns)
+
+    monkeypatch.setattr(PeerGuard, "subscription", watched)
+    for name in ("first", "second"):
+        guarded.raw("subscribe", guarded.peer(name).keys).subscribe(b"emotion/")
+        wait_until(lambda name=name: (name, b"\1emotion/") in seen, f"{name}'s subscription")
 
 
 def test_nobody_speaks_for_anothers_stream(guarded: Guarded) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from affectstream.bus import journal as journal_module
 from affectstream.bus.database import JournalError
 from affectstream.bus.journal import MAX_RECALLED, Journal
 from affectstream.codec import decode, encode
@@ -110,6 +111,22 @@ def test_the_oldest_makes_room_and_the_file_does_not_grow(path: Path) -> None:
     journal.close()
     journal = Journal(path, max_bytes=100_000)
     assert journal.recall().heads == {topic: 8_000}
+    journal.close()
+
+
+@pytest.mark.parametrize("count", [3, 4, 7])
+def test_of_too_many_topics_the_numbers_of_those_used_last_go_on(
+    path: Path, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "MAX_HEADS", 3)
+    journal = Journal(path)
+    topics = [opened(f"mic.{number}").topic for number in range(count)]
+    for number in [*range(count), 0]:  # the first is used once more
+        head = journal.recall().heads.get(topics[number], 0)
+        keep(journal, opened(f"mic.{number}"), head)
+    journal.close()
+    journal = Journal(path)
+    assert journal.recall().heads == {topics[0]: 2, topics[-2]: 1, topics[-1]: 1}
     journal.close()
 
 

@@ -197,6 +197,73 @@ def test_a_node_that_is_stopped_leaves_its_dialogues_for_the_next(tmp_path: Path
     journal.close()
 
 
+def test_a_node_that_is_stopped_has_saved_its_dialogues(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    half_a_dialogue(path, save=True)
+    model = FakeModel()
+    _, node, journal = reopened(path, model)
+    assert list(node.sessions) == ["s1"]
+    assert (model.encoded, model.advanced, model.batches) == (0, 0, 0)  # nothing is computed again
+    journal.close()
+
+
+def happened_bytes(journal: Journal) -> int:
+    """How much is kept of what happened since the dialogue was saved."""
+    return sum(
+        sum(len(part) for part in (topic.encode(), header, payload))
+        if topic is not None
+        else journaled_node._STEP_BYTES
+        for topic, header, payload in journal.select("SELECT topic, header, payload FROM happened")
+    )
+
+
+def saved_bytes(journal: Journal) -> int:
+    ((state,),) = list(journal.select("SELECT state FROM dialogues"))
+    return len(state or b"")
+
+
+@pytest.mark.parametrize("estimates", [1, 3, 7])
+def test_a_dialogue_is_saved_while_it_goes_on_after_so_many_estimates(
+    tmp_path: Path, estimates: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journaled_node, "SAVE_AFTER_ESTIMATES", estimates)
+    journal, model = Journal(tmp_path / "journal"), FakeModel()
+    machine = JournaledNode(FusionNode(model, 2, lambda: 0), model, journal, S)
+    since = saves = 0
+    for number, message in enumerate(numbered(live_dialogue(10))[:-2]):
+        now_ns = S + number * 20 * MS
+        said = [*machine.receive(message, now_ns), *machine.wake(now_ns)]
+        since += sum(isinstance(m, Emotion) for m in said)
+        assert (happened_bytes(journal) == 0) == (since >= estimates)
+        if since >= estimates:
+            since, saves = 0, saves + 1
+    assert saves > 0
+    journal.close()
+
+
+def test_a_dialogue_is_saved_while_it_goes_on_after_as_much_as_a_save_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journaled_node, "SAVE_AFTER_BYTES", 1_000)
+    journal, model = Journal(tmp_path / "journal"), FakeModel()
+    machine = JournaledNode(FusionNode(model, 2, lambda: 0), model, journal, S)
+    saves, before, state_bytes = 0, 0, 0
+    for number, message in enumerate(numbered(live_dialogue(12))[:-2]):
+        now_ns = S + number * 20 * MS
+        list(machine.receive(message, now_ns))
+        list(machine.wake(now_ns))
+        enough = max(1_000, state_bytes)
+        since = happened_bytes(journal)
+        if since == 0:
+            told = sum(len(part) for part in encode(message))
+            assert before + told + journaled_node._STEP_BYTES >= enough
+            saves, state_bytes = saves + 1, saved_bytes(journal)
+        assert since < enough
+        before = since
+    assert saves >= 2
+    journal.close()
+
+
 def test_a_journal_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     half_a_dialogue(path, save=True)
