@@ -53,6 +53,15 @@ def test_the_demo_plays_to_its_end(shown: subprocess.CompletedProcess[str]) -> N
     assert summary["gaps"] == 0
 
 
+def test_the_demo_plays_as_fast_as_it_can() -> None:
+    done = run("demo", "--speed", "max", "--json", "--address", free_address(), seconds=90)
+    assert done.returncode == 0, done.stderr
+    no_traceback(done.stderr)
+    summary = json.loads(done.stdout)
+    assert (summary["finals"], summary["gaps"]) == (12, 0)
+    assert not any(summary["restarts"].values())
+
+
 def test_every_process_of_the_demo_is_small(shown: subprocess.CompletedProcess[str]) -> None:
     sizes = json.loads(shown.stdout)["memory_mib"]
     assert sizes["fusion"] < 400

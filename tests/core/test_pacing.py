@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectstream.core.pacing import Pacer, parse_speed
+from affectstream.core.pacing import Pacer, parse_speed, speed_text
 from affectstream.errors import UsageError
 
 S = 1_000_000_000
@@ -63,3 +63,8 @@ def test_speeds_are_read_from_text() -> None:
 def test_text_that_is_no_speed_is_refused_with_a_remedy(text: str) -> None:
     with pytest.raises(UsageError, match="a number above 0, or max"):
         parse_speed(text)
+
+
+@pytest.mark.parametrize("text", ["max", "1.0", "0.25", "1000000.0"])
+def test_a_speed_is_written_as_it_is_read(text: str) -> None:
+    assert speed_text(parse_speed(text)) == text

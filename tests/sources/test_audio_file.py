@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from affectstream.bus import Hub
 from affectstream.core.capture.audio import AudioLost, Captured, CapturedAudio
-from affectstream.errors import SourceError
+from affectstream.errors import SourceError, UsageError
 from affectstream.messages import Audio, StreamClosed, UtteranceEnded
 from affectstream.run.processes import free_address
 from affectstream.sources.audio_file import AudioFile, run_audio_file
+from affectstream.sources.microphone import run_microphone
 from affectstream.sources.resampling import TimelineResampler
 from affectstream_tools.bench.microphone.virtual import write_samples
 from bus_listener import Listener
@@ -207,6 +209,21 @@ def test_a_hole_is_said_at_16_khz_and_the_next_run_lies_behind_it() -> None:
     assert len(joined([*before, *hole[:-1]])) == 8_000
     assert hole[-1] == AudioLost(8_000, 16_000, 8_000, "overflow")
     assert after[0].first_sample == 16_000
+
+
+@pytest.mark.parametrize("worker", ["recording", "microphone"])
+def test_what_is_wrong_is_said_without_a_hub(tmp_path: Path, worker: str) -> None:
+    path = write_samples(tmp_path / "a.wav", tone(0.1, 16_000))
+    begin = partial(run_audio_file, path) if worker == "recording" else run_microphone
+    asked: list[int] = []
+
+    def stopping() -> bool:
+        asked.append(1)
+        return len(asked) > 20
+
+    with pytest.raises(UsageError, match="'ear' is no voice detector"):
+        begin(address=free_address(), session="s1", speaker="anna", vad="ear", stopping=stopping)
+    assert not asked, "the hub was waited for"
 
 
 def test_the_worker_publishes_a_recording(tmp_path: Path, espeak) -> None:

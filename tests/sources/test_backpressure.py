@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from affectstream.core.capture.audio import CapturedAudio
-from affectstream.messages import Gap, Message, Progress, StreamClosed
+from affectstream.messages import Gap, Message, Progress, StreamClosed, StreamOpened
 from affectstream.sources import backpressure
 from affectstream.sources.backpressure import BackpressuredInput, BackpressuredStream
 
@@ -114,6 +115,46 @@ def test_a_listener_that_falls_silent_is_named_and_left_behind() -> None:
     assert play(stream, recording, 100) == 20
     assert play(stream, recording, 1, backpressure.LISTENER_WAIT_NS - 1) == 0
     assert play(stream, recording, 100, backpressure.LISTENER_WAIT_NS) == 100
+
+
+def opened(source: str) -> StreamOpened:
+    return StreamOpened(session="s", source=source, modality="mocap")
+
+
+def in_step(*peers: str) -> tuple[BackpressuredStream, BackpressuredInput]:
+    stream = BackpressuredStream(Microphone(), "s", "mic.you", peers=dict.fromkeys(peers))
+    return stream, BackpressuredInput(Endless(), stream)
+
+
+def test_streams_in_step_begin_when_all_have_opened_and_none_runs_ahead() -> None:
+    stream, recording = in_step("face.you", "mic.ben")
+    assert play(stream, recording, 10) == 0
+    stream.receive(opened("face.you"), 0)
+    assert play(stream, recording, 10) == 0
+    stream.receive(opened("mic.ben"), 0)
+    assert play(stream, recording, 10) == 2
+    stream.receive(progress("face.you", 30), 0)
+    assert play(stream, recording, 10) == 0, "the slower one is waited for"
+    stream.receive(progress("mic.ben", 3), 0)
+    assert play(stream, recording, 10) == 3
+    for peer in ("face.you", "mic.ben"):
+        stream.receive(StreamClosed(session="s", source=peer, reason="test"), 0)
+    assert play(stream, recording, 100) == 100
+
+
+def test_a_stream_in_step_that_never_comes_is_named_and_left_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream, recording = in_step("face.you")
+    assert play(stream, recording, 10) == 0
+    assert play(stream, recording, 10, backpressure.LISTENER_WAIT_NS) == 10
+    assert "nothing comes of face.you" in caplog.text
+
+
+def test_a_stream_whose_name_only_begins_alike_is_none_of_those_in_step() -> None:
+    stream, recording = in_step("face.you")
+    stream.receive(opened("face.yourself"), 0)
+    assert play(stream, recording, 10) == 0
 
 
 def test_other_messages_and_the_end_pass() -> None:

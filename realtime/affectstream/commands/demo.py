@@ -17,6 +17,7 @@ from rich.console import Console
 
 from affectstream.bus import Endpoint, Inlet
 from affectstream.bus.wall_clock import WallClock
+from affectstream.core.pacing import speed_text
 from affectstream.core.restart_policy import RestartPolicy
 from affectstream.data import demo_folder, tiny_vosk_model
 from affectstream.messages import Message, StreamClosed, StreamOpened
@@ -124,16 +125,22 @@ def _start_bundled(
 ) -> None:
     folder = demo_folder()
     script = json.loads((folder / "dialogue.json").read_text(encoding="utf-8"))
-    pace = ("--start-ns", str(begins[0]), "--speed", str(begins[1]))
+    pace = ("--start-ns", str(begins[0]), "--speed", speed_text(begins[1]))
     session = ("--session", DEMO_SESSION)
     model = ("--vosk-model", str(vosk_model))
     processes.start("transcript", "transcribe", *where, *session, *model, policy=ALWAYS_RESTARTED)
+    names = [speaker["name"] for speaker in script["speakers"]]
+    streams = [f"{kind}.{name}" for kind in ("mic", "face") for name in names]
+    in_step = {own: [word for other in streams if other != own for word in ("--in-step", other)]
+               for own in streams}  # fmt: skip
     for speaker in script["speakers"]:
         name, channel = speaker["name"], str(speaker["channel"])
         who = ("--speaker", name, *where, *session, *pace)
         processes.start(f"microphone {name}", "play", str(folder / "dialogue.wav"),
-                        "--channel", channel, "--vad", vad, *who, again=("--resume",))  # fmt: skip
+                        "--channel", channel, "--vad", vad, *who,
+                        *in_step[f"mic.{name}"], again=("--resume",))  # fmt: skip
         processes.start(f"mocap {name}", "mocap", str(folder / speaker["mocap"]), *who,
+                        *in_step[f"face.{name}"],
                         again=("--resume",))  # fmt: skip
 
 

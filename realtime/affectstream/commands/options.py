@@ -41,6 +41,13 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Skip what lies before now, after a restart.")
 ]
 Speed = Annotated[str, typer.Option(help="Event seconds per second, or max.")]
+InStep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--in-step",
+        help="With --speed max: another stream played at once, such as face.anna; repeatable.",
+    ),
+]
 Checkpoint = Annotated[str, typer.Option(help="Weights: live, live-sentences, replay, or a file.")]
 VoskModel = Annotated[
     Path | None,

@@ -15,6 +15,7 @@ import typer
 from affectstream.commands.options import (
     Address,
     Checkpoint,
+    InStep,
     KeysFolder,
     LookAhead,
     Resume,
@@ -115,6 +116,7 @@ def play(
     speed: Speed = "1",
     resume: Resume = False,
     vad: VoiceDetectorOption = "webrtc",
+    in_step: InStep = None,
 ) -> None:
     """Run a microphone worker whose microphone is a recording, at its own pace."""
     from affectstream.core.pacing import parse_speed
@@ -131,6 +133,7 @@ def play(
             start_ns=start_ns,
             resume=resume,
             vad=vad,
+            in_step=in_step or (),
             stopping=stopping,
         )
 
@@ -162,6 +165,7 @@ def mocap(
     start_ns: StartNs = None,
     speed: Speed = "1",
     resume: Resume = False,
+    in_step: InStep = None,
 ) -> None:
     """Run a motion-capture worker that plays recordings at their own pace."""
     from affectstream.core.pacing import parse_speed
@@ -176,6 +180,7 @@ def mocap(
             start_ns=start_ns,
             speed=parse_speed(speed),
             resume=resume,
+            in_step=in_step or (),
             stopping=stopping,
         )
 

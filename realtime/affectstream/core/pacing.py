@@ -62,3 +62,8 @@ def parse_speed(text: str) -> float:
     if not 0 < speed < math.inf:
         raise UsageError(f"{text!r} is not a speed; write a number above 0, or max")
     return speed
+
+
+def speed_text(speed: float) -> str:
+    """Return the text that ``parse_speed`` reads as this speed."""
+    return "max" if math.isinf(speed) else str(speed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from affectstream.sources.decoders import (
     open_decoder,
 )
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.sources.speech import speech_segmenter, take_at
+from affectstream.sources.speech import speech_segmenter, take_at, voice_activity
 from affectstream.timebase import NS_PER_MS, NS_PER_S, samples_to_ns
 
 _log = logging.getLogger(__name__)
@@ -196,6 +196,7 @@ def run_audio_file(
     start_ns: int | None = None,
     resume: bool = False,
     vad: str = "webrtc",
+    in_step: Sequence[str] = (),
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
     """Publish a recording as the stream ``mic.SPEAKER`` until its end or ``stopping()``.
@@ -206,22 +207,38 @@ def run_audio_file(
             None is now. A start in the future is waited for.
         resume: an earlier worker began to play it at ``start_ns``; go on where it would be by now.
         vad: the voice detector, one of ``speech.DETECTORS``.
+        in_step: with ``math.inf``, the other streams of the dialogue that are played at once.
 
     Raises:
-        SourceError: the file cannot be played.
+        SourceError: the file cannot be played, or the detector's library is missing.
+        UsageError: there is no such detector. Both are raised before the hub is waited for.
     """
-    recording = AudioFile(path, channel=channel, speed=speed, resume=resume)
     paced = not math.isinf(speed)
-    with closing(recording), HubClock(address) as clock:
-        clock.wait(stopping)
-        recording.not_before_ns = start_ns = clock.now_ns() if start_ns is None else start_ns
-        take = take_at(clock.now_ns()) if resume and paced else ""
-        segmenter = speech_segmenter(
-            session=session, speaker=speaker, start_ns=start_ns, clock_id="file", vad=vad, take=take
-        )
-        if paced:
-            run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)
-            return
-        run_with_backpressure(
-            segmenter, recording, session, f"mic.{speaker}", address, clock=clock, stopping=stopping
-        )
+    recording = AudioFile(path, channel=channel, speed=speed, resume=resume)
+    with closing(recording):
+        activity = voice_activity(vad)
+        with HubClock(address) as clock:
+            clock.wait(stopping)
+            recording.not_before_ns = start_ns = clock.now_ns() if start_ns is None else start_ns
+            take = take_at(clock.now_ns()) if resume and paced else ""
+            segmenter = speech_segmenter(
+                session=session,
+                speaker=speaker,
+                start_ns=start_ns,
+                clock_id="file",
+                vad=activity,
+                take=take,
+            )
+            if paced:
+                run(segmenter, address=address, inputs=[recording], clock=clock, stopping=stopping)
+                return
+            run_with_backpressure(
+                segmenter,
+                recording,
+                session,
+                f"mic.{speaker}",
+                address,
+                in_step=in_step,
+                clock=clock,
+                stopping=stopping,
+            )

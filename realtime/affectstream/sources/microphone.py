@@ -31,7 +31,7 @@ from affectstream.run.loop import run
 from affectstream.sources import devices
 from affectstream.sources.device_keeper import DeviceKeeper, Opened
 from affectstream.sources.resampling import TimelineResampler
-from affectstream.sources.speech import speech_segmenter, take_at
+from affectstream.sources.speech import speech_segmenter, take_at, voice_activity
 
 _log = logging.getLogger(__name__)
 
@@ -265,8 +265,10 @@ def run_microphone(
 
     Raises:
         SourceError: the device or a library is missing.
+        UsageError: there is no such detector.
     """
-    if not wait:  # an error of the device is shown at once, not only when the hub is there
+    activity = voice_activity(vad)  # what is wrong is said at once, not only when the hub is there
+    if not wait:
         devices.open_device(devices.resolve(device), lambda *_: None).close()
     with HubClock(address) as clock:
         clock.wait(stopping)
@@ -277,7 +279,7 @@ def run_microphone(
             start_ns=start_ns,
             clock_id="wall",
             publish_audio=publish_audio,
-            vad=vad,
+            vad=activity,
             take=take_at(start_ns),
         )
         microphone = Microphone(

@@ -25,7 +25,7 @@ def speech_segmenter(
     start_ns: int,
     clock_id: str,
     publish_audio: bool = True,
-    vad: str = "webrtc",
+    vad: str | VoiceActivity = "webrtc",
     take: str = "",
 ) -> UtteranceSegmenter:
     """Return the machine of the stream ``mic.SPEAKER``: audio in, utterances and descriptors out.
@@ -34,7 +34,7 @@ def speech_segmenter(
         start_ns: event time of sample 0.
         clock_id: what stamps the audio, for ``stream.opened``.
         publish_audio: whether it publishes the audio as well.
-        vad: one of ``DETECTORS``.
+        vad: one of ``DETECTORS``, or what ``voice_activity`` returned.
         take: part of the utterances' names, see ``take_at``; empty where they shall be the same
             every time the stream is made.
 
@@ -43,7 +43,7 @@ def speech_segmenter(
         UsageError: there is no such detector.
     """
     return UtteranceSegmenter(
-        voice_activity(vad).classify,
+        (voice_activity(vad) if isinstance(vad, str) else vad).classify,
         session=session,
         source=f"mic.{speaker}",
         speaker=speaker,

@@ -14,6 +14,7 @@ from pathlib import Path
 from affectstream.bus import Endpoint, HubClock
 from affectstream.core.pacing import Pacer
 from affectstream.run.loop import run
+from affectstream.sources.backpressure import run_with_backpressure
 from affectstream.sources.mocap.formats import MocapError
 from affectstream.sources.mocap.frames import MocapFrame, MocapLoss, MocapRecording
 from affectstream.sources.mocap.stream import (
@@ -146,6 +147,7 @@ def run_mocap(
     start_ns: int | None = None,
     speed: float = 1.0,
     resume: bool = False,
+    in_step: Sequence[str] = (),
     stopping: Callable[[], bool] = lambda: False,
 ) -> MocapStream:
     """Publish a recording as the stream ``face.SPEAKER`` until its end or ``stopping()``.
@@ -155,6 +157,7 @@ def run_mocap(
         start_ns: event time of the recording's time 0, the same for all recordings of one
             dialogue; None is now. A start in the future is waited for.
         speed, resume: as for ``MocapReplay``.
+        in_step: with ``math.inf``, the other streams of the dialogue that are played at once.
 
     Returns:
         The machine, for its counts.
@@ -171,7 +174,15 @@ def run_mocap(
             recording.layout, session=session, source=source, speaker=speaker, start_ns=start_ns
         )
         replay = MocapReplay(recording, speed, not_before_ns=start_ns, resume=resume)
-        run(machine, address=address, inputs=[replay], clock=clock, stopping=stopping)
+        if in_step and math.isinf(speed):
+            run_with_backpressure(
+                *(machine, replay, session, source, address),
+                in_step=in_step,
+                clock=clock,
+                stopping=stopping,
+            )
+        else:
+            run(machine, address=address, inputs=[replay], clock=clock, stopping=stopping)
     if machine.failure is not None:
         raise MocapError(machine.failure)
     return machine
