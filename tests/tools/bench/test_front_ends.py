@@ -104,6 +104,13 @@ def test_clips_are_spread_over_the_folder_until_there_is_enough(tmp_path: Path) 
     assert len(read_clips(str(tmp_path), 1e6)) == 10
 
 
+def test_a_clip_of_float_samples_is_as_loud_as_it_was_recorded(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.wav", np.full(16_000, 0.25), 16_000, subtype="FLOAT")
+    (clip,) = read_clips(str(tmp_path), 0.5)
+    assert clip.tolist() == [8_192] * 16_000
+
+
 def test_without_a_folder_the_demo_speaks() -> None:
     (clip,) = read_clips(None, 70.0)
     assert len(clip) == 70 * 16_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from affectstream.data import demo_folder
 from affectstream.errors import AffectstreamError
+from affectstream.sources.decoders import open_decoder
 from affectstream.timebase import SAMPLE_RATE_HZ
 
 ClipSamples = NDArray[np.int16]
@@ -54,19 +56,15 @@ def _spread(paths: list[Path]) -> list[Path]:
 
 def read_speech_clip(path: Path) -> ClipSamples:
     """Return the first channel, int16; raises ``AffectstreamError`` where it cannot be used."""
-    try:
-        import soundfile
-    except ImportError as error:
-        raise AffectstreamError(
-            "soundfile is not installed; pip install 'affectstream[lab]'"
-        ) from error
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AffectstreamError(f"{path} cannot be read: {error}; take it out") from error
-    if rate_hz != SAMPLE_RATE_HZ:
-        raise AffectstreamError(f"{path} is at {rate_hz} Hz; name recordings at 16000 Hz")
-    return np.ascontiguousarray(samples[:, 0])
+    with closing(open_decoder(path)) as decoder:
+        if decoder.rate_hz != SAMPLE_RATE_HZ:
+            raise AffectstreamError(
+                f"{path} is at {decoder.rate_hz} Hz; name recordings at {SAMPLE_RATE_HZ} Hz"
+            )
+        blocks = [np.zeros(0, np.int16)]
+        while len(block := decoder.read(SAMPLE_RATE_HZ)):
+            blocks.append(block[:, 0])
+    return np.concatenate(blocks)
 
 
 def _demo(seconds: float) -> list[ClipSamples]:

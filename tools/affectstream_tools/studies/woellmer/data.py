@@ -9,7 +9,6 @@ label, but a stream could not do it: it does not know a speaker's later utteranc
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +23,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from affectstream.corpus.derived import read_derived
 from affectstream.corpus.dialogues import CorpusDialogue, CorpusError
 from affectstream.features.text import words_of
+from affectstream.sources.text_files import table_rows
 from affectstream_tools.corpora.speaker_statistics import speaker_normalised
 from affectstream_tools.corpora.word_vectors import read_glove
 
@@ -136,8 +136,7 @@ def _ngrams(text: str) -> list[str]:
 def _sentence_embeddings(path: Path, table: Path) -> dict[str, FoldArray]:
     try:
         rows = np.load(path, allow_pickle=False)
-        with table.open(newline="", encoding="utf-8") as lines:
-            ids = [row["id"] for row in csv.DictReader(lines)]
+        ids = [row["id"] for row in table_rows(table)]
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path} cannot be read ({error}); make it again") from error
     if rows.ndim != 2 or len(rows) != len(ids):
