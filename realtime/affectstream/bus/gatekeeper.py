@@ -123,6 +123,8 @@ class Gatekeeper:
             found = os.stat(self._keys.folder / "allowed")
         except FileNotFoundError:
             return None
+        except OSError as error:  # a loop of links, a file in the folder's place, a disk that fails
+            return (error.errno or 0,)
         return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode, found.st_uid
 
     def close(self) -> None:

@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 
 import zmq
 
-from affectstream.bus.endpoint import AddressInUseError, Endpoint
+from affectstream.bus.endpoint import Endpoint
 from affectstream.bus.gatekeeper import Gatekeeper
 from affectstream.bus.handshakes import failure_name, failures
+from affectstream.bus.kept_claims import read_claims, write_claims
 from affectstream.bus.keys import HUB_NAME, Keys
 from affectstream.bus.outlet import Outlet
 from affectstream.bus.sockets import bind_all, close
@@ -39,6 +40,8 @@ FORWARDED_AT_ONCE = 100
 TICK_NS = 100 * NS_PER_MS
 SAY_NS = 1 * NS_PER_S
 REBIND_S = 5.0
+KEEP_CLAIMS_NS = 5 * NS_PER_S
+"""Whose streams are whose is written down at most so often."""
 
 
 class GuardedForwarder:
@@ -47,6 +50,9 @@ class GuardedForwarder:
     Args:
         endpoint: has keys, and those are the hub's own.
         counts: where refusals and drops are counted, by reason.
+
+    Attributes:
+        turns: how often the sockets were looked at; it stands still when the hub does.
     """
 
     def __init__(
@@ -61,10 +67,12 @@ class GuardedForwarder:
         self._counts = counts
         self._now = WallClock().now_ns
         self._guard = PeerGuard(limits, exempt=HUB_NAME)
+        self._guard.claims.recall(read_claims(keys.folder), self._now())
+        self.turns = 0
         self._gate = Gatekeeper(
             context, keys, counts, lambda name: self._guard.is_blocked(name, self._now())
         )
-        self._tick_ns = self._say_ns = 0
+        self._tick_ns = self._say_ns = self._keep_ns = 0
         self._out, self._in, self._router = self._bind()
 
     def _bind(self) -> list[zmq.Socket[bytes]]:
@@ -80,6 +88,7 @@ class GuardedForwarder:
         try:
             poller = self._poller()
             while True:
+                self.turns += 1
                 ready = dict(poller.poll(TICK_NS // NS_PER_MS))
                 self._serve(ready)
                 self._tick(outlet)
@@ -132,6 +141,10 @@ class GuardedForwarder:
         if now_ns >= self._say_ns and self._guard.losses:
             self._say_ns = now_ns + SAY_NS
             self._say_losses(outlet)
+        if now_ns >= self._keep_ns and self._guard.claims.are_new:
+            self._keep_ns = now_ns + KEEP_CLAIMS_NS
+            self._guard.claims.are_new = False
+            write_claims(self._keys.folder, self._guard.claims.kept())
 
     def _must_cut(self) -> bool:
         """Log who was revoked or blocked since the last call; return whether anybody was."""
@@ -209,10 +222,11 @@ class GuardedForwarder:
         while True:
             try:
                 self._out, self._in, self._router = self._bind()
-            except AddressInUseError as error:  # ZeroMQ lets go of a port in its own time
+            except BusError as error:  # ZeroMQ lets go of a port in its own time
                 if time.monotonic() > late:
                     _log.error("the hub cannot come back: %s", error)
                     late += REBIND_S
+                self._gate.answer()  # a connection that waits for it would hold its port for ever
                 time.sleep(0.002)
             else:
                 return

@@ -9,9 +9,11 @@ not wait for the machine that may run in the same process.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -25,8 +27,22 @@ from affectstream.bus.wall_clock import WallClock
 from affectstream.codec import unpack_map
 from affectstream.core.address import DEFAULT_ADDRESS, ports
 from affectstream.core.limits import PeerLimits
-from affectstream.errors import BusError
+from affectstream.errors import BusError, brief
 from affectstream.timebase import ClockProbe, best_probe
+
+_log = logging.getLogger(__name__)
+
+STILL_S = 10.0
+"""A hub that has not looked at its sockets for so long forwards nothing."""
+
+CLOSING_S = 5.0
+"""How long the hub's threads may take to let go of their sockets."""
+
+LOOKED_S = 0.5
+"""Between two looks at the hub at most this much counts as time in which it stood still.
+
+Both may have been suspended.
+"""
 
 
 class Hub:
@@ -50,6 +66,9 @@ class Hub:
         self.address = endpoint.address
         self.counts: Counter[str] = Counter()
         """Who was refused and what was dropped, by reason; empty without keys."""
+        self._failures: list[Exception] = []
+        self._forwarder: GuardedForwarder | None = None
+        self._turns, self._looked_s, self._still_s = 0, time.monotonic(), 0.0
         self._context = zmq.Context(io_threads=1)
         try:
             self._threads = self._guarded(endpoint, limits) if endpoint.keys else self._open()
@@ -62,8 +81,8 @@ class Hub:
     def _open(self) -> list[threading.Thread]:
         backend, frontend, router = bind_all(self._context, Endpoint(self.address))
         return [
-            threading.Thread(target=_forward, args=(frontend, backend), daemon=True),
-            threading.Thread(target=_switch, args=(router,), daemon=True),
+            self._thread(lambda: _forward(frontend, backend)),
+            self._thread(lambda: _switch(router)),
         ]
 
     def _guarded(self, endpoint: Endpoint, limits: PeerLimits | None) -> list[threading.Thread]:
@@ -74,14 +93,49 @@ class Hub:
                 f"the keys in {keys.folder} trust another hub; run that one, or remove "
                 f"{keys.folder / 'hub.key'}"
             )
-        forwarder = GuardedForwarder(
+        self._forwarder = GuardedForwarder(
             self._context, endpoint, keys, limits or PeerLimits(), self.counts
         )
-        return [threading.Thread(target=forwarder.run, daemon=True)]
+        return [self._thread(self._forwarder.run)]
+
+    def _thread(self, work: Callable[[], None]) -> threading.Thread:
+        """Return a thread that does ``work``, and leaves a word for ``check`` if it fails."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 whatever it is, its owner must know
+                _log.error("the hub has failed: %s", brief(repr(error)))
+                self._failures.append(error)
+
+        return threading.Thread(target=run, daemon=True)
+
+    def check(self) -> None:
+        """Make sure that the hub works: its owner is alive only as long as this raises nothing.
+
+        Raises:
+            BusError: a thread of the hub has ended, or has stood still for ``STILL_S``.
+        """
+        if self._failures:
+            said = brief(self._failures[0])
+            raise BusError(f"the hub has failed: {said}; start it again") from self._failures[0]
+        if not all(thread.is_alive() for thread in self._threads):
+            raise BusError("the hub has stopped; start it again")
+        now_s = time.monotonic()
+        if self._forwarder is not None:  # without keys it forwards in C, and ends or works
+            stands = self._forwarder.turns == self._turns
+            waited_s = min(now_s - self._looked_s, LOOKED_S)
+            self._still_s = self._still_s + waited_s if stands else 0.0
+            self._turns = self._forwarder.turns
+        self._looked_s = now_s
+        if self._still_s > STILL_S:
+            raise BusError(f"the hub has stood still for {STILL_S:g} s; start it again")
 
     def close(self) -> None:
         """Stop forwarding and free the ports."""
-        self._context.term()
+        ending = threading.Thread(target=self._context.term, daemon=True)
+        ending.start()
+        ending.join(CLOSING_S)  # it waits for ever for a thread that hangs
         for thread in self._threads:
             thread.join(timeout=1.0)
 
@@ -113,6 +167,8 @@ def _switch(router: zmq.Socket[bytes]) -> None:
         while True:
             switch(router, router.recv_multipart(), clock.now_ns)
     except zmq.ContextTerminated:
+        pass
+    finally:
         router.close()
 
 

@@ -1,12 +1,13 @@
 """Keys: who this host is, which hub it trusts, and whom its own hub lets in.
 
-Knows: a folder of three small files, how they are written, and who may read them.
+Knows: a folder of small files, how they are written, and who may read them.
 Refuses to know: sockets; ``sockets`` shows the keys, and ``gatekeeper`` asks the list.
 
 ==============  ==========================================================================
 ``secret.key``  this host's secret key; its public key follows from it
 ``hub.key``     the public key of the hub that this host connects to; without it, its own
 ``allowed``     whom a hub with these keys lets in: a line each, ``NAME KEY both|publish|subscribe``
+``claims``      whose streams were whose when the hub ran last (``kept_claims``)
 ==============  ==========================================================================
 
 Keys are Curve25519 keys in Z85, 40 printable characters, as every binding of ZeroMQ takes them.
@@ -157,6 +158,8 @@ def read_allowed(folder: Path) -> list[Peer]:
         lines = _read(path).splitlines()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise SecurityError(f"{path} cannot be read: {error.strerror}; see what it is") from error
     peers = []
     for number, line in enumerate(lines, 1):
         words = line.split()
@@ -252,11 +255,15 @@ def _checked_role(role: str) -> Role:
 def _read(path: Path) -> str:
     """Return a small file's text; its mode is checked on the open file, so nobody can swap it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait
     except PermissionError as error:
         raise SecurityError(f"{path} belongs to somebody else; make keys of your own") from error
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise SecurityError(f"{path} is not a file; see what it is")
     with open(descriptor, "rb") as file:
-        _check_private(path, os.fstat(descriptor))
+        _check_private(path, found)
         text = file.read(MAX_FILE_BYTES + 1)
     if len(text) > MAX_FILE_BYTES:
         raise SecurityError(f"{path} is larger than any list of keys; see what it is")

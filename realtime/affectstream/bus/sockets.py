@@ -7,6 +7,7 @@ Refuses to know: what is sent, and who is let in (``gatekeeper``).
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import zmq
 
@@ -199,6 +200,9 @@ def close(socket: zmq.Socket[bytes], linger_ms: int = 0) -> None:
     """
     if not socket.closed:
         monitor = socket.get_monitor_socket()
+        with suppress(zmq.ContextTerminated):  # its thread waits for nobody any more
+            # Or ZeroMQ's thread waits for ever when it reports to a monitor that is closed.
+            socket.disable_monitor()
         socket.close(linger=linger_ms)
         monitor.close(linger=0)
 

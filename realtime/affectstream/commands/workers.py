@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +30,9 @@ from affectstream.commands.options import (
 )
 from affectstream.core.address import DEFAULT_ADDRESS
 
+if TYPE_CHECKING:
+    from affectstream.bus import Hub
+
 
 def add_workers(app: typer.Typer) -> None:
     """Give ``app`` the commands of this module."""
@@ -42,8 +45,8 @@ def hub(address: Address = DEFAULT_ADDRESS, keys: KeysFolder = None) -> None:
     from affectstream.bus import Hub
     from affectstream.run.loop import run_listener
 
-    with _stopping() as stopping, Hub(endpoint_of(address, keys)):
-        run_listener(stopping=stopping)
+    with _stopping() as stopping, Hub(endpoint_of(address, keys)) as forwarding:
+        run_listener(stopping=_told_or_failed(stopping, forwarding))
 
 
 def fusion(
@@ -71,10 +74,10 @@ def fusion(
     gc.collect()
     gc.freeze()  # torch and the weights stay; searching them for garbage would stop the node
     with ExitStack() as stack:
-        if with_hub:
-            stack.enter_context(Hub(endpoint))
+        hubs = [stack.enter_context(Hub(endpoint))] if with_hub else []
         node = FusionNode(model, waited_for)
-        run_fusion(node, model, endpoint, journal, stack.enter_context(_stopping()))
+        stopping = _told_or_failed(stack.enter_context(_stopping()), *hubs)
+        run_fusion(node, model, endpoint, journal, stopping)
 
 
 def microphone(
@@ -183,6 +186,17 @@ def mocap(
             in_step=in_step or (),
             stopping=stopping,
         )
+
+
+def _told_or_failed(told: Callable[[], bool], *hubs: Hub) -> Callable[[], bool]:
+    """Return ``told``, which ends this process with an error as soon as a hub in it has failed."""
+
+    def stopping() -> bool:
+        for hub in hubs:
+            hub.check()
+        return told()
+
+    return stopping
 
 
 def _stopping() -> AbstractContextManager[Callable[[], bool]]:

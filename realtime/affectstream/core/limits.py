@@ -28,6 +28,8 @@ class PeerLimits:
         block_ns, longest_block_ns: how long the first block lasts, and the longest.
         forget_ns: after so long without a block the next one is a first one again.
         silent_ns: a stream that was not published for so long may be taken by another peer.
+        outlet_silent_ns: the same of an outlet (epoch). Its owner may be started again with its
+            journal, so this is longer.
     """
 
     messages_per_s: float = 5_000.0
@@ -44,6 +46,7 @@ class PeerLimits:
     longest_block_ns: int = 600 * NS_PER_S
     forget_ns: int = 3_600 * NS_PER_S
     silent_ns: int = 10 * NS_PER_S
+    outlet_silent_ns: int = 3_600 * NS_PER_S
 
 
 class TokenBucket:

@@ -8,25 +8,28 @@ Rules:
 1. A peer has a name: that of its key on the hub's list. All of its connections count together.
 2. What is over a limit, is no message, or speaks for another peer's stream is dropped, counted
    and named. Each such fault is a strike; a peer with ``strikes`` of them in short order is
-   blocked.
+   blocked. A conflict about a stream or an outlet is a strike only against a peer that uses a
+   stream which is named for its owner: of others nobody can say which of the two is right.
 3. A block lasts ``block_ns``, and twice as long each time, until the peer was not blocked for
    ``forget_ns``.
 4. A stream (session and source) belongs to the peer that publishes it until that peer has not
-   published it for ``silent_ns``; an outlet (epoch) belongs to the peer that first published under
-   it.
-5. The bytes of an answer count for the peer that asked, not for the outlet that answers.
+   published it for ``silent_ns``, an outlet (epoch) for ``outlet_silent_ns``; see ``claims``.
+5. The bytes of an answer count for the peer that asked, not for the outlet that answers. What
+   nobody asked for counts for who sent it, and so does what is longer than an answer may be.
 6. The hub's own key is above all this: whoever has it is the hub.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from affectstream.codec import MAX_TOPIC_BYTES, DecodeError, read_header
+from affectstream.codec import MAX_PAYLOAD_BYTES, MAX_TOPIC_BYTES, DecodeError, read_header
+from affectstream.core.claims import Claims, is_named_for
 from affectstream.core.limits import PeerLimits, TokenBucket
+from affectstream.core.open_requests import OpenRequests
 from affectstream.timebase import NS_PER_S
 
 HUB_SESSION = "hub"
@@ -34,6 +37,9 @@ HUB_SESSION = "hub"
 
 MAX_LOSSES = 256
 """Kinds of loss that are told apart between two reports; the rest is counted together."""
+
+MAX_ANSWER_BYTES = 2 * MAX_PAYLOAD_BYTES
+"""So much of an answer counts for the peer that asked."""
 
 _NAMES = re.compile(r"[^/\s]{1,120}/[^/\s]{1,120}")
 
@@ -64,7 +70,6 @@ class _Peer:
     strikes: TokenBucket
     blocked_until_ns: int = 0
     blocks: int = 0
-    names: OrderedDict[str, int] = field(default_factory=OrderedDict)
     subscriptions: int = 0
 
 
@@ -77,6 +82,7 @@ class PeerGuard:
     Attributes:
         losses: what was dropped, and how often, since the caller last cleared it.
         blocks: who was blocked since the caller last cleared it.
+        claims: whose each stream and each outlet is.
     """
 
     def __init__(self, limits: PeerLimits, exempt: str) -> None:
@@ -85,22 +91,25 @@ class PeerGuard:
         self._limits = limits
         self._exempt = exempt
         self._peers: dict[str, _Peer] = {}
-        self._owners: dict[str, str] = {}
-        self._askers: OrderedDict[bytes, str] = OrderedDict()
+        self.claims = Claims(limits.names, above=exempt)
+        self._requests = OpenRequests(limits.names)
         self._subscribers: dict[bytes, Counter[str]] = {}
 
     def publication(self, name: str, frames: Sequence[bytes], now_ns: int) -> str | None:
         """Judge a message that ``name`` publishes: topic, header, payload."""
         peer = self._peer(name)
         if name == self._exempt:
-            self._malformed(name, peer, frames, now_ns)  # so that its streams belong to it
+            self._judge_message(name, frames, now_ns)  # so that its streams belong to it
             return None
         size = sum(map(len, frames))
-        fault = self._over_rate(peer, size, now_ns) or self._malformed(name, peer, frames, now_ns)
+        fault, is_strike = self._over_rate(peer, size, now_ns), True
+        if fault is None:
+            fault, is_strike = self._judge_message(name, frames, now_ns)
         if fault is not None:
             kind, _, stream = frames[0][:MAX_TOPIC_BYTES].decode(errors="replace").partition("/")
             named = kind.isprintable() and _is_stream(stream)
-            self._drop(name, peer, f"{kind} of {stream}" if named else "messages", fault, now_ns)
+            lost = f"{kind} of {stream}" if named else "messages"
+            self._drop(name, peer, lost, fault, now_ns, is_strike)
         return fault
 
     def request(self, name: str, frames: Sequence[bytes], now_ns: int) -> str | None:
@@ -108,23 +117,24 @@ class PeerGuard:
         identity, to = frames[0], frames[1] if len(frames) > 1 else b""
         peer = self._peer(name)
         size = sum(map(len, frames))
-        outlet = f"epoch {identity.decode(errors='replace')}"
-        if self._owners.get(outlet) == name:
-            if asker := self._peers.get(self._askers.get(to, "")):
-                asker.bytes.charge(size)
-            return None
+        owner = self.claims.owner_of(_outlet(identity.decode(errors="replace")))
+        if owner == name and len(frames) <= self._limits.frames:
+            asker = self._requests.answered(to, identity)
+            if asker is not None:
+                self._peer(asker).bytes.charge(min(size, MAX_ANSWER_BYTES))
+                if name != self._exempt:
+                    peer.bytes.charge(max(0, size - MAX_ANSWER_BYTES))
+                return None
         fault = None
         if name != self._exempt:
             fault = self._over_request_rate(peer, frames, size, now_ns)
-        if outlet in self._owners:
-            fault = f"it answers as an outlet of {self._owners[outlet]}"
+        if owner not in (None, name):
+            fault = f"it answers as an outlet of {owner}"
         if fault is not None:
-            self._drop(name, peer, "requests", fault, now_ns)
+            self._drop(name, peer, "requests", fault, now_ns, is_strike=True)
             return fault
-        self._askers[identity] = name
-        self._askers.move_to_end(identity)
-        if len(self._askers) > self._limits.names:
-            self._askers.popitem(last=False)
+        if to:  # and not the hub itself, which answers at once
+            self._requests.note(name, identity, to)
         return None
 
     def subscription(self, name: str | None, frame: bytes, now_ns: int) -> str | None:
@@ -200,52 +210,44 @@ class PeerGuard:
             return f"more than {limits.bytes_per_s:g} bytes a second"
         return None
 
-    def _malformed(
-        self, name: str, peer: _Peer, frames: Sequence[bytes], now_ns: int
-    ) -> str | None:
+    def _judge_message(
+        self, name: str, frames: Sequence[bytes], now_ns: int
+    ) -> tuple[str | None, bool]:
+        """Return what is wrong with a message, and whether that is a strike."""
         try:
             header = read_header(frames)
         except DecodeError as error:
-            return f"it is no message ({error.reason})"
+            return f"it is no message ({error.reason})", True
         stream = f"{header.get('session')}/{header.get('source')}"
         if frames[0] != f"{header.get('kind')}/{stream}".encode():
-            return "its topic is not its header's"
+            return "its topic is not its header's", True
         if not _is_stream(stream):
-            return "its session or source is no name"
+            return "its session or source is no name", True
         if header.get("session") == HUB_SESSION and name != self._exempt:
-            return f"the session {HUB_SESSION} is the hub's"
-        outlet = f"epoch {header.get('epoch')}"
-        if not self._claim(name, peer, outlet, now_ns, None):
-            return f"its epoch belongs to {self._owners[outlet]}"
-        if not self._claim(name, peer, stream, now_ns, self._limits.silent_ns):
-            return f"{stream} belongs to {self._owners[stream]}"
-        return None
+            return f"the session {HUB_SESSION} is the hub's", True
+        return self._claim(name, _outlet(header.get("epoch")), stream, now_ns)
 
-    def _claim(
-        self, name: str, peer: _Peer, thing: str, now_ns: int, silent_ns: int | None
-    ) -> bool:
-        """Return whether ``thing`` belongs to ``name``, or does from now on."""
-        owner = self._owners.get(thing, name)
-        if owner != name:
-            used_ns = self._peers[owner].names[thing]
-            lives = silent_ns is None or now_ns - used_ns < silent_ns
-            if lives and name != self._exempt:
-                return False
-            del self._peers[owner].names[thing]
-        self._owners[thing] = name
-        peer.names[thing] = now_ns
-        peer.names.move_to_end(thing)
-        if len(peer.names) > self._limits.names:  # a peer pushes out its own names alone
-            oldest, _ = peer.names.popitem(last=False)
-            del self._owners[oldest]
-        return True
+    def _claim(self, name: str, outlet: str, stream: str, now_ns: int) -> tuple[str | None, bool]:
+        """Claim an outlet and a stream, both or neither; return as ``_judge_message`` does."""
+        claims, limits = self.claims, self._limits
+        if not claims.may_use(name, outlet, now_ns, limits.outlet_silent_ns):
+            return f"its epoch belongs to {claims.owner_of(outlet)}", False
+        if not claims.may_use(name, stream, now_ns, limits.silent_ns):
+            owner = str(claims.owner_of(stream))
+            is_strike = is_named_for(stream, owner) and not is_named_for(stream, name)
+            return f"{stream} belongs to {owner}", is_strike
+        claims.use(name, outlet, now_ns)
+        claims.use(name, stream, now_ns)
+        return None, False
 
-    def _drop(self, name: str, peer: _Peer, lost: str, reason: str, now_ns: int) -> None:
+    def _drop(
+        self, name: str, peer: _Peer, lost: str, reason: str, now_ns: int, is_strike: bool
+    ) -> None:
         loss = Loss(name, lost, reason)
         if loss not in self.losses and len(self.losses) >= MAX_LOSSES:
             loss = Loss(name, "messages", "of many kinds, for many reasons")
         self.losses[loss] += 1
-        if peer.blocked_until_ns <= now_ns and not peer.strikes.take(1, now_ns):
+        if is_strike and peer.blocked_until_ns <= now_ns and not peer.strikes.take(1, now_ns):
             self._block(name, peer, reason, now_ns)
 
     def _block(self, name: str, peer: _Peer, reason: str, now_ns: int) -> None:
@@ -269,6 +271,11 @@ class PeerGuard:
             del holders[holder]
         if not holders:
             del self._subscribers[prefix]
+
+
+def _outlet(epoch: object) -> str:
+    """Return under which name an outlet is claimed; no stream can have it."""
+    return f"epoch {epoch}"
 
 
 def _is_stream(text: str) -> bool:
