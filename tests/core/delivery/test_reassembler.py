@@ -391,32 +391,39 @@ def test_memory_stays_bounded_while_an_outlet_does_not_answer_and_nothing_is_los
 def test_outlets_that_are_not_heard_of_any_more_are_forgotten_and_counted() -> None:
     reader = Reassembler(("",), from_start=True)
     for epoch in range(reassembler.MAX_OUTLETS + 5):
-        reader.receive(FakeOutlet(epoch=epoch).publish(transcript(0)), 0)
+        outlet = FakeOutlet(epoch=epoch)
+        reader.receive(outlet.publish(transcript(0)), 0)
+        settle(outlet, reader)
     assert len(reader._outlets) == reassembler.MAX_OUTLETS
     assert reader.counts["outlets forgotten"] == 5
 
 
-def test_an_outlet_that_is_heard_of_is_not_the_one_that_is_forgotten(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(reassembler, "MAX_OUTLETS", 3)
-    reader = Reassembler(("",), from_start=True)
-    for epoch in (1, 2, 3, 1, 4):
+@pytest.mark.parametrize("from_start", [True, False])
+def test_outlets_that_somebody_made_up_push_out_none_that_answers(from_start: bool) -> None:
+    outlet, reader = FakeOutlet(), Reassembler(("",), from_start=from_start)
+    got = []
+    for number in range(31):
+        got += reader.receive(outlet.publish(transcript(number)), 0)
+        got += settle(outlet, reader)
+    for epoch in range(1_000, 2_100):
         reader.receive(FakeOutlet(epoch=epoch).publish(transcript(0)), 0)
-    assert sorted(reader.positions) == [1, 3, 4]
+    assert len(reader._outlets) == reassembler.MAX_STRANGERS + 1
+    reader.requests()
+    last = outlet.publish(transcript(31))
+    assert reader.receive(last, 0) == [last]
+    assert reader.requests() == []
 
 
-def test_a_page_of_history_with_messages_of_other_outlets_brings_none_of_them() -> None:
-    outlet, reader = FakeOutlet(), Reassembler(("transcript/",), from_start=True)
-    own = outlet.publish(transcript(0))
-    reader.receive(own, 0)
-    (asked,) = reader.requests()
-    assert isinstance(asked, AskHistory)
-    forged = [
-        FakeOutlet(epoch=epoch).publish(transcript(0, source="mic.eve"))
-        for epoch in (EPOCH - 1, EPOCH + 1)
-    ]
-    assert reader.history(EPOCH, asked.position, [forged[0], own, forged[1]], None, 0) == [own]
+def test_a_reader_that_was_there_before_takes_what_it_knew_for_no_stranger() -> None:
+    outlet = FakeOutlet()
+    heard = [outlet.publish(transcript(number)) for number in range(31)]
+    reader = Reassembler(("",), from_start=True, positions={EPOCH: {TOPIC: 31}})
+    for epoch in range(1_000, 2_100):
+        reader.receive(FakeOutlet(epoch=epoch).publish(transcript(0)), 0)
+    reader.requests()
+    last = outlet.publish(transcript(31))
+    assert reader.receive(last, 0) + settle(outlet, reader) == [last]
+    assert heard[-1].seq == 30
 
 
 # Any loss, duplication and reordering

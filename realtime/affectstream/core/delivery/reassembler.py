@@ -35,6 +35,9 @@ from affectstream.core.delivery.retention import matches
 from affectstream.messages import MESSAGE_KINDS, Gap, Message
 
 MAX_OUTLETS = 1_024
+"""Outlets that have answered; beyond it the one that was not heard for longest is forgotten."""
+MAX_STRANGERS = 256
+"""Outlets that have not answered yet: they push out one another, and none that has answered."""
 MAX_SEEN = 512
 """Topics that a request names as seen; of other topics, what comes twice is dropped."""
 
@@ -75,6 +78,7 @@ class Reassembler:
             (epoch, KnownOutlet(OrderedDict(topics), is_met=True, history_at=0))
             for epoch, topics in (positions or {}).items()
         )
+        self._strangers: OrderedDict[int, None] = OrderedDict()
         self._requests: list[Request] = []
 
     @property
@@ -103,8 +107,7 @@ class Reassembler:
         outlet = self._outlets.get(epoch)
         if outlet is None or outlet.asked != Resend(epoch, topic, first, last):
             return []
-        outlet.retry.answered(now_ns)
-        outlet.asked = None
+        self._answered(epoch, outlet, now_ns)
         by_seq = {m.seq: m for m in found if m.epoch == epoch and m.topic == topic}
         items = with_losses(topic, first, last, by_seq)
         self.counts["resent"] += sum(not isinstance(item, Lost) for item in items)
@@ -124,8 +127,7 @@ class Reassembler:
         asked = outlet.asked if outlet is not None else None
         if outlet is None or not isinstance(asked, AskHistory) or asked.position != position:
             return []
-        outlet.asked = None
-        outlet.retry.answered(now_ns)
+        self._answered(epoch, outlet, now_ns)
         outlet.earlier.extend(m for m in found if m.epoch == epoch)
         onward = next_position is not None and next_position > position
         outlet.history_at = next_position if onward else None
@@ -143,8 +145,7 @@ class Reassembler:
         outlet = self._outlets.get(epoch)
         if outlet is None or outlet.is_met:
             return []
-        outlet.asked = None
-        outlet.retry.answered(now_ns)
+        self._answered(epoch, outlet, now_ns)
         outlet.take_state(heads)
         expected = outlet.expected
         state = [m for m in messages if m.epoch == epoch and m.seq < expected.get(m.topic, 0)]
@@ -186,12 +187,28 @@ class Reassembler:
                 outlet.expected.update(self._since)
             else:
                 self._ask(outlet, AskState(epoch, self._prefixes), now_ns)
-            if len(self._outlets) > MAX_OUTLETS:
-                _, forgotten = self._outlets.popitem(last=False)
-                self.counts["outlets forgotten"] += 1
-                self.counts["lost"] += len(forgotten.held) + len(forgotten.earlier)
+            self._strangers[epoch] = None
+            if len(self._strangers) > MAX_STRANGERS:
+                self._forget(next(iter(self._strangers)))
         self._outlets.move_to_end(epoch)
+        if epoch in self._strangers:
+            self._strangers.move_to_end(epoch)
         return outlet
+
+    def _answered(self, epoch: int, outlet: KnownOutlet, now_ns: int) -> None:
+        """Note an answer: whoever can answer is no mere number that somebody made up."""
+        outlet.asked = None
+        outlet.retry.answered(now_ns)
+        if epoch in self._strangers:
+            del self._strangers[epoch]
+            if len(self._outlets) - len(self._strangers) > MAX_OUTLETS:
+                self._forget(next(e for e in self._outlets if e not in self._strangers))
+
+    def _forget(self, epoch: int) -> None:
+        outlet = self._outlets.pop(epoch)
+        self._strangers.pop(epoch, None)
+        self.counts["outlets forgotten"] += 1
+        self.counts["lost"] += len(outlet.held) + len(outlet.earlier)
 
     def _ask(self, outlet: KnownOutlet, request: Request, now_ns: int) -> None:
         outlet.asked = request
