@@ -232,6 +232,30 @@ def test_a_hole_is_asked_for_again_and_then_given_up_as_one_gap() -> None:
     assert reader.next_wake_ns() is None
 
 
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize("kept", [0, 1, 777])
+def test_a_hole_of_any_length_is_one_gap_and_what_is_left_of_it_is_passed_on(
+    kept: int, in_order: bool
+) -> None:
+    outlet = FakeOutlet(1 << 24)
+    reader = Reassembler(("transcript/",), from_start=True, in_order=in_order)
+    got = reader.receive(outlet.publish(transcript(0)), 0) + settle(outlet, reader)
+    outlet.heads[TOPIC] = (1 << 62) - 1 - kept  # what it forgot, or never had
+    last = [outlet.publish(transcript(number)) for number in range(kept)]
+    beat = outlet.publish(progress(5))
+    got = reader.receive(beat, 0)
+    requests = 0
+    while asked := reader.requests():
+        requests += len(asked)
+        for request in asked:
+            got += outlet.answer(request, reader, 0)
+    (gap,) = of_kind(got, Gap)
+    assert gap.count == (1 << 62) - 2 - kept
+    assert [m for m in got if m is not gap] == last
+    assert requests < 80
+    assert reader.next_wake_ns() is None
+
+
 def test_an_outlet_that_the_hub_no_longer_knows_is_given_up_sooner() -> None:
     outlet, reader = followed()
     messages = [outlet.publish(transcript(number)) for number in range(1, 3)]

@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from affectstream.core.delivery.hole_search import HoleSearch
 from affectstream.core.delivery.requests import Request
 from affectstream.core.delivery.retention import matches
 from affectstream.core.delivery.retry import RetryTimer
@@ -54,6 +55,8 @@ class KnownOutlet:
         history_at: position of the page of history that is to be asked for next.
         history_of: prefixes of that history; None is all that the reader subscribed to.
         filled: the last hole for which a history was asked: topic and first number.
+        hole: what is being asked for by number.
+        search: where a long hole ends that is no longer there from its beginning.
         is_silent: it did not answer; what is missing now is not asked for.
     """
 
@@ -68,6 +71,8 @@ class KnownOutlet:
     history_at: int | None = None
     history_of: tuple[str, ...] | None = None
     filled: tuple[str, int] | None = None
+    hole: Hole | None = None
+    search: HoleSearch | None = None
     is_silent: bool = False
 
     @property

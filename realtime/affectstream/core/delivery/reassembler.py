@@ -29,6 +29,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from affectstream.core.delivery import retention
+from affectstream.core.delivery.hole_search import HoleSearch
 from affectstream.core.delivery.known_outlet import Hole, KnownOutlet, Lost, with_losses
 from affectstream.core.delivery.requests import AskHistory, AskState, Request, Resend
 from affectstream.core.delivery.retention import matches
@@ -109,10 +110,40 @@ class Reassembler:
             return []
         self._answered(epoch, outlet, now_ns)
         by_seq = {m.seq: m for m in found if m.epoch == epoch and m.topic == topic}
+        lowest = min((seq for seq in by_seq if first <= seq <= last), default=None)
+        if self._searches(epoch, outlet, (first, last), lowest, now_ns):
+            return self._drain(epoch, now_ns)
         items = with_losses(topic, first, last, by_seq)
         self.counts["resent"] += sum(not isinstance(item, Lost) for item in items)
         outlet.earlier.extendleft(reversed(items))
         return self._drain(epoch, now_ns)
+
+    def _searches(
+        self,
+        epoch: int,
+        outlet: KnownOutlet,
+        page: tuple[int, int],
+        lowest: int | None,
+        now_ns: int,
+    ) -> bool:
+        """Return whether an answer served to find out how much of a long hole is lost."""
+        hole, search = outlet.hole, outlet.search
+        if hole is None:
+            return False
+        if search is None:
+            if lowest is not None or page[1] >= hole.last:
+                return False
+            search = outlet.search = HoleSearch(hole.last, lost_to=page[1])
+        else:
+            search.note(*page, lowest)
+        if search.is_over():
+            outlet.search = outlet.hole = None
+            reason = "no longer in the outlet's ring"
+            outlet.earlier.appendleft(Lost(hole.topic, hole.first, search.lost_to, reason))
+        else:
+            page = search.next_page(retention.RESENT_AT_ONCE)
+            self._ask(outlet, Resend(epoch, hole.topic, *page), now_ns)
+        return True
 
     def history(
         self,
@@ -269,6 +300,7 @@ class Reassembler:
             outlet.filled, outlet.history_at = (topic, first), 0
             outlet.history_of = self._of_session(topic.split("/")[1])
         else:
+            outlet.hole, outlet.search = hole, None
             last = min(last, first + retention.RESENT_AT_ONCE - 1)
             self._ask(outlet, Resend(epoch, topic, first, last), now_ns)
 
@@ -286,6 +318,7 @@ class Reassembler:
         if isinstance(asked, AskState):
             outlet.follow_from_here()
         outlet.history_at, outlet.history_of = None, None
+        outlet.hole, outlet.search = None, None
         outlet.is_silent = True  # what waits now is not asked for: one wait is enough
         delivered = self._drain(epoch, now_ns)
         outlet.is_silent = False
