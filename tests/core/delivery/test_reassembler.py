@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -436,6 +437,21 @@ def test_outlets_that_somebody_made_up_push_out_none_that_answers(from_start: bo
     last = outlet.publish(transcript(31))
     assert reader.receive(last, 0) == [last]
     assert reader.requests() == []
+
+
+def test_what_is_held_of_outlets_that_never_answer_is_bounded_for_all_of_them_together() -> None:
+    reader = Reassembler(("",), from_start=True)
+    for epoch in range(1_000, 1_000 + 3 * reassembler.MAX_STRANGERS):
+        outlet = FakeOutlet(epoch=epoch)
+        for number in range(30):
+            message = msgspec.structs.replace(transcript(number), text="x" * 16_000)
+            reader.receive(outlet.publish(message), 0)
+    held = sum(outlet.held_bytes for outlet in reader._outlets.values())
+    most = reassembler.MAX_STRANGERS * (reassembler.STRANGER_BYTES + 20_000)
+    assert held <= most
+    reader._requests = [r for r in reader._requests if r.epoch == outlet.epoch]
+    got = settle(outlet, reader)
+    assert [m.seq for m in got if m.epoch == outlet.epoch] == list(range(30))
 
 
 def test_a_reader_that_was_there_before_takes_what_it_knew_for_no_stranger() -> None:

@@ -13,6 +13,15 @@ from affectstream.core.delivery.published import PublishedStreams
 from affectstream.core.delivery.retention import MAX_PREFIXES, LastState, MessageStore
 from affectstream.messages import Message
 
+MAX_STATE_MESSAGES = 5_000
+"""The most messages in a state: three frames each, and the hub passes on 16,384."""
+
+MAX_STATE_BYTES = 4 * 1024 * 1024
+MAX_STATE_HEADS_BYTES = 3 * 1024 * 1024
+"""Readers take 4 MiB of heads; of topics that are left out they ask from the beginning."""
+
+_HEAD_BYTES = 16
+
 
 class OutletAnswers:
     """Answers from what an outlet keeps.
@@ -38,8 +47,8 @@ class OutletAnswers:
             return self._history(prefixes, request["position"], request.get("seen", {}))
         if request["op"] == "state":
             answer = {"op": "state", "epoch": self._store.epoch}
-            found = map(encode, self._state.messages(prefixes))
-            return _frames(answer | {"heads": self._streams.heads(prefixes)}, found)
+            heads = _latest_heads(self._streams.heads(prefixes))
+            return _frames(answer | {"heads": heads}, _latest(self._state.messages(prefixes)))
         raise ValueError(f"no such request: {request['op']!r}")
 
     def _resend(self, topic: str, first: object, last: object) -> list[bytes]:
@@ -71,6 +80,31 @@ class OutletAnswers:
 
     def _is_stored(self, message: Message) -> bool:
         return self._store.holds(message.topic, message.seq)
+
+
+def _latest_heads(heads: dict[str, int]) -> dict[str, int]:
+    """Return the heads of the streams that came last, as many as a reader takes."""
+    kept: dict[str, int] = {}
+    size = 0
+    for topic, head in reversed(heads.items()):
+        size += len(topic.encode()) + _HEAD_BYTES
+        if size > MAX_STATE_HEADS_BYTES:
+            break
+        kept[topic] = head
+    return kept
+
+
+def _latest(messages: list[Message]) -> list[list[bytes]]:
+    """Return the frames of the latest messages, as many as a reader takes, the oldest first."""
+    kept: list[list[bytes]] = []
+    size = 0
+    for message in reversed(messages[-MAX_STATE_MESSAGES:]):
+        frames = encode(message)
+        size += sum(map(len, frames))
+        if size > MAX_STATE_BYTES:
+            break
+        kept.append(frames)
+    return kept[::-1]
 
 
 def _frames(answer: dict[str, object], found: Iterable[list[bytes]]) -> list[bytes]:

@@ -6,19 +6,25 @@ Refuses to know: when something is passed on, and what is asked for (``reassembl
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from affectstream.core.delivery.hole_search import HoleSearch
 from affectstream.core.delivery.requests import Request
-from affectstream.core.delivery.retention import matches
+from affectstream.core.delivery.retention import KEPT_BYTES, matches
 from affectstream.core.delivery.retry import RetryTimer
-from affectstream.messages import MESSAGE_KINDS, Audio, Matrix, Message, Progress
+from affectstream.messages import MESSAGE_KINDS, Message, Progress
 
 MAX_HELD = 20_000
 MAX_HELD_BYTES = 32 * 1024 * 1024
 MAX_TOPICS = 65_536
+
+_ITEM_BYTES = 40
+"""What Python needs for each item of a list, beside a text's own bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class KnownOutlet:
     def hold(self, message: Message) -> None:
         """Keep a message until it may be passed on."""
         self.held.append(message)
-        self.held_bytes += _payload_bytes(message)
+        self.held_bytes += held_bytes(message)
 
     def let_one_go(self, message: Message) -> None:
         """Note a message for which there is no place, so that it can be asked for later."""
@@ -96,7 +102,7 @@ class KnownOutlet:
         """Take the first item off ``earlier`` or ``held``."""
         item = queue.popleft()
         if queue is self.held and not isinstance(item, Lost):
-            self.held_bytes -= _payload_bytes(item)
+            self.held_bytes -= held_bytes(item)
 
     def expect(self, topic: str, seq: int) -> None:
         """Note the number of a topic's next message."""
@@ -154,5 +160,20 @@ def with_losses(
     return items
 
 
-def _payload_bytes(message: Message) -> int:
-    return len(message.payload) if isinstance(message, Audio | Matrix) else 0
+def held_bytes(message: Message) -> int:
+    """Return about how many bytes of memory a message takes: its header and its payload."""
+    return KEPT_BYTES + sum(_bytes_of(getattr(message, n)) for n in message.__struct_fields__)
+
+
+def _bytes_of(value: object) -> int:
+    if isinstance(value, str):
+        return sys.getsizeof(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_ITEM_BYTES + _bytes_of(k) + _bytes_of(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return sum(_ITEM_BYTES + _bytes_of(item) for item in value)
+    if isinstance(value, msgspec.Struct):
+        return sum(_ITEM_BYTES + _bytes_of(getattr(value, n)) for n in value.__struct_fields__)
+    return 0  # a number, which KEPT_BYTES covers

@@ -39,6 +39,8 @@ MAX_OUTLETS = 1_024
 """Outlets that have answered; beyond it the one that was not heard for longest is forgotten."""
 MAX_STRANGERS = 256
 """Outlets that have not answered yet: they push out one another, and none that has answered."""
+STRANGER_BYTES = 256 * 1024
+"""So much is held of each of them; what comes beyond it is asked for later."""
 MAX_SEEN = 512
 """Topics that a request names as seen; of other topics, what comes twice is dropped."""
 
@@ -94,7 +96,8 @@ class Reassembler:
         """Take a message in; return those that can be passed on now."""
         outlet = self._meet(message.epoch, now_ns)
         outlet.retry.heard(now_ns)
-        if outlet.is_full:
+        is_stranger = message.epoch in self._strangers
+        if outlet.is_full or (is_stranger and outlet.held_bytes >= STRANGER_BYTES):
             self.counts["let go"] += 1
             outlet.let_one_go(message)
             return []
