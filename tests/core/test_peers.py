@@ -229,6 +229,16 @@ def test_a_peer_that_takes_too_many_names_loses_its_own() -> None:
     assert len(found.claims) <= 2 + 10 + 1
 
 
+def test_a_peer_that_begins_anew_all_the_time_is_not_passed_on_as_hundreds_of_outlets() -> None:
+    found = guard()
+    passed = sum(
+        found.publication("greedy", message("mic.greedy", epoch), NOW + epoch * S // 1_000) is None
+        for epoch in range(1, 1_101)
+    )
+    assert passed == 257  # in 1.1 s
+    assert [block.peer for block in found.blocks] == ["greedy"]
+
+
 def test_the_hub_itself_is_above_this_and_takes_what_is_its_own() -> None:
     found = guard(messages_per_s=1, burst_s=1, requests_per_s=0, request_burst=0)
     assert found.publication("laptop", message("fusion", 1), NOW) is None

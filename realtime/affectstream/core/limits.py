@@ -22,6 +22,8 @@ class PeerLimits:
         request_burst: so many requests may come at once.
         subscriptions: at the same time.
         names: streams and epochs that belong to it; the longest unused are given up.
+        outlets_per_s: new outlets (epochs) in the long run; every reader keeps and asks each.
+        outlets: new outlets at once.
         frames: of one request or answer.
         strikes: faults that are suffered at once.
         strikes_forgiven_per_s: faults that are suffered in the long run.
@@ -39,6 +41,8 @@ class PeerLimits:
     request_burst: float = 2_000.0
     subscriptions: int = 1_000
     names: int = 8_192
+    outlets_per_s: float = 1.0
+    outlets: float = 256.0
     frames: int = 16_384
     strikes: float = 100.0
     strikes_forgiven_per_s: float = 10.0

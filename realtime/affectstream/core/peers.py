@@ -67,6 +67,7 @@ class _Peer:
     messages: TokenBucket
     bytes: TokenBucket
     requests: TokenBucket
+    outlets: TokenBucket
     strikes: TokenBucket
     blocked_until_ns: int = 0
     blocks: int = 0
@@ -183,6 +184,7 @@ class PeerGuard:
                 TokenBucket(limits.messages_per_s, limits.messages_per_s * limits.burst_s),
                 TokenBucket(limits.bytes_per_s, limits.bytes_per_s * limits.burst_s),
                 TokenBucket(limits.requests_per_s, limits.request_burst),
+                TokenBucket(limits.outlets_per_s, limits.outlets),
                 TokenBucket(limits.strikes_forgiven_per_s, limits.strikes),
             )
         return peer
@@ -236,6 +238,9 @@ class PeerGuard:
             owner = str(claims.owner_of(stream))
             is_strike = is_named_for(stream, owner) and not is_named_for(stream, name)
             return f"{stream} belongs to {owner}", is_strike
+        is_new = claims.owner_of(outlet) != name and name != self._exempt
+        if is_new and not self._peer(name).outlets.take(1, now_ns):
+            return f"more than {limits.outlets:g} new epochs at once", True
         claims.use(name, outlet, now_ns)
         claims.use(name, stream, now_ns)
         return None, False
