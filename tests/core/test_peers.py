@@ -304,3 +304,17 @@ def test_what_was_lost_is_bounded_whatever_is_sent(monkeypatch: pytest.MonkeyPat
         found.publication("flood", message(f"mic.{number}"), NOW)
     assert len(found.losses) <= 11
     assert sum(found.losses.values()) == 199
+
+
+def test_what_is_said_of_one_peer_is_limited_and_counted_whole() -> None:
+    found = guard(strikes=1e9)
+    found.publication("other", [b"junk"], NOW)
+    lines, counted = 0, 0
+    for second in range(100):
+        for number in range(20):
+            found.publication("loud", message(f"a b{number}"), NOW + second * S)
+        said = found.take_losses(NOW + second * S)
+        lines += len(said)
+        counted += sum(count for _, count in said)
+    assert lines <= 20 + 100 + 1
+    assert counted + sum(found.losses.values()) == 2_001

@@ -190,7 +190,7 @@ class GuardedForwarder:
 
     def _say_losses(self, outlet: Outlet) -> None:
         """Name who had what dropped, in the log and on the bus."""
-        for loss, count in self._guard.losses.items():
+        for loss, count in self._guard.take_losses(self._now()):
             self._counts[f"dropped: {loss.peer}"] += count
             _log.warning("dropped %d %s from %s: %s", count, loss.lost, loss.peer, loss.reason)
             outlet.publish(
@@ -203,7 +203,6 @@ class GuardedForwarder:
                     reason=loss.reason[:400],
                 )
             )
-        self._guard.losses.clear()
 
     def _count(self, name: str) -> None:
         if not name:

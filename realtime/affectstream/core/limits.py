@@ -24,6 +24,8 @@ class PeerLimits:
         names: streams and epochs that belong to it; the longest unused are given up.
         outlets_per_s: new outlets (epochs) in the long run; every reader keeps and asks each.
         outlets: new outlets at once.
+        losses_said_per_s, losses_said: lines of the log, and gaps, about what it lost: in the long
+            run, and at once.
         frames: of one request or answer.
         strikes: faults that are suffered at once.
         strikes_forgiven_per_s: faults that are suffered in the long run.
@@ -43,6 +45,8 @@ class PeerLimits:
     names: int = 8_192
     outlets_per_s: float = 1.0
     outlets: float = 256.0
+    losses_said_per_s: float = 1.0
+    losses_said: float = 20.0
     frames: int = 16_384
     strikes: float = 100.0
     strikes_forgiven_per_s: float = 10.0

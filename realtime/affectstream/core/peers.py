@@ -68,6 +68,7 @@ class _Peer:
     bytes: TokenBucket
     requests: TokenBucket
     outlets: TokenBucket
+    said: TokenBucket
     strikes: TokenBucket
     blocked_until_ns: int = 0
     blocks: int = 0
@@ -81,7 +82,7 @@ class PeerGuard:
         exempt: the peer that may do everything.
 
     Attributes:
-        losses: what was dropped, and how often, since the caller last cleared it.
+        losses: what was dropped, and how often, and has not been said; see ``take_losses``.
         blocks: who was blocked since the caller last cleared it.
         claims: whose each stream and each outlet is.
     """
@@ -171,6 +172,16 @@ class PeerGuard:
         for peer in self._peers.values():
             peer.subscriptions = 0
 
+    def take_losses(self, now_ns: int) -> list[tuple[Loss, int]]:
+        """Return what is to be said now of ``losses``, and take it off.
+
+        Of each peer so much is said as the limits allow; the rest is counted until later.
+        """
+        said = [e for e in self.losses.items() if self._peer(e[0].peer).said.take(1, now_ns)]
+        for loss, _ in said:
+            del self.losses[loss]
+        return said
+
     def is_blocked(self, name: str, now_ns: int) -> bool:
         """Return whether ``name`` is blocked now."""
         peer = self._peers.get(name)
@@ -185,6 +196,7 @@ class PeerGuard:
                 TokenBucket(limits.bytes_per_s, limits.bytes_per_s * limits.burst_s),
                 TokenBucket(limits.requests_per_s, limits.request_burst),
                 TokenBucket(limits.outlets_per_s, limits.outlets),
+                TokenBucket(limits.losses_said_per_s, limits.losses_said),
                 TokenBucket(limits.strikes_forgiven_per_s, limits.strikes),
             )
         return peer
