@@ -122,3 +122,24 @@ def test_a_line_that_did_not_fit_on_the_disk_is_taken_back(tmp_path: Path) -> No
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
             signal.signal(signal.SIGXFSZ, handler)
     assert path.read_bytes() == b""
+
+
+def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with EventFile(path) as first:
+        first.append(numbered(1, 0))
+        with pytest.raises(UsageError, match=r"another process writes events to .* already"):
+            EventFile(path)
+        first.append(numbered(2, 1))
+    with EventFile(path) as second:
+        second.append(numbered(3, 2))
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_one_that_is_deleted_is_noticed_before_the_next_event(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with EventFile(path) as file:
+        file.append(numbered(1, 0))
+        path.unlink()
+        with pytest.raises(UsageError, match="was deleted while events were written to it"):
+            file.append(numbered(2, 1))

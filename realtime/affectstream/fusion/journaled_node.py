@@ -15,16 +15,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from affectstream.bus import Endpoint, HubClock
 from affectstream.bus.database import JournalError
 from affectstream.bus.journal import Journal
+from affectstream.bus.outlet import RING_BYTES
+from affectstream.core.delivery.retention import MessageStore, Ring
 from affectstream.core.dialogue.model import JournaledModel
 from affectstream.core.dialogue.snapshot import decode_snapshot, encode_snapshot
 from affectstream.fusion.dialogue_journal import DialogueJournal, Kept
 from affectstream.fusion.node import NODE_PREFIXES, FusionNode
+from affectstream.fusion.ownership import DialogueMachine, OwnedDialogues
 from affectstream.fusion.session import NODE_SOURCE, DialogueSession
 from affectstream.messages import Emotion, Gap, Message, Progress, StreamClosed
 from affectstream.run.loop import run
@@ -158,6 +161,11 @@ class JournaledNode:
         self._journal.commit()
         return []
 
+    def abandon(self, session: str) -> None:
+        """Let go of a dialogue without a word: another node has it."""
+        self._node.abandon(session)
+        self._touched.add(session)
+
     def _begin_turn(self) -> list[Message]:
         """Return what must be published first. All that was returned before is published by now."""
         unpublished, self._unpublished = self._unpublished, []
@@ -208,19 +216,23 @@ def run_fusion(
     Raises:
         JournalError: the journal cannot be used, now or at some time; what was published is in it.
     """
-    if journal is None:
-        run(node, address=address, prefixes=NODE_PREFIXES, stopping=stopping)
-        return
-    with closing(Journal(journal)) as kept, HubClock(address) as clock:
+    with ExitStack() as stack:
+        kept = None if journal is None else stack.enter_context(closing(Journal(journal)))
+        clock = stack.enter_context(HubClock(address))
         if not clock.wait(stopping):
             return
-        machine = JournaledNode(node, model, kept, clock.now_ns())
+        machine: DialogueMachine = node
+        positions = None
+        if kept is not None:
+            machine = journaled = JournaledNode(node, model, kept, clock.now_ns())
+            positions = journaled.positions
+        ring: MessageStore = kept or Ring(RING_BYTES)
         run(
-            machine,
+            OwnedDialogues(machine, ring.epoch, node.sessions, clock.now_ns()),
             address=address,
             prefixes=NODE_PREFIXES,
-            positions=machine.positions,
-            ring=kept,
+            positions=positions,
+            ring=ring,
             clock=clock,
             stopping=stopping,
         )

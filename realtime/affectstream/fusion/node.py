@@ -60,7 +60,7 @@ NODE_PREFIXES = (
 MAX_SESSIONS = 1_024
 """Dialogues that may be open at once."""
 
-_BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
+BEGINNINGS = (StreamOpened, UtteranceStarted, UtteranceEnded, Observation)
 """Messages that open a dialogue which is not open yet."""
 
 
@@ -107,7 +107,7 @@ class FusionNode:
         said: list[Message] = []
         session = self.sessions.get(message.session)
         if session is None:
-            if not isinstance(message, _BEGINNINGS):
+            if not isinstance(message, BEGINNINGS):
                 return self._without_dialogue(message)
             session = self._begin(message.session, now_ns, said)
             if session is None:
@@ -249,6 +249,10 @@ class FusionNode:
         for session in self.sessions.values():
             session.closing = True
         return list(self._step(list(self.sessions.values()), now_ns))
+
+    def abandon(self, session: str) -> None:
+        """Let go of a dialogue without a word: another node has it."""
+        self.sessions.pop(session, None)
 
     def _step(self, sessions: Sequence[DialogueSession], now_ns: int) -> Iterator[Message]:
         """Align, compute and say: first estimates before revisions of others."""

@@ -16,6 +16,8 @@ from affectstream.core.dialogue.snapshot import DialogueSnapshot
 from affectstream.timebase import NS_PER_S
 
 NODE_SOURCE = "fusion"
+CLAIM_SOURCE = "claim.fusion"
+"""The stream by which a node says that it would have a dialogue; see ``ownership``."""
 IDLE_NS = 600 * NS_PER_S
 """A dialogue that was not heard of for so long is closed."""
 

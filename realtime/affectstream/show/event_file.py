@@ -10,7 +10,9 @@ and left as it is.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import fcntl
+import os
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
@@ -42,7 +44,8 @@ class EventFile:
         positions: where to go on: epoch -> topic -> the first ``seq`` that the file lacks.
 
     Raises:
-        UsageError: the file cannot be written, or holds lines that are not events.
+        UsageError: the file cannot be written, holds lines that are not events, or is written by
+            another process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,9 +54,17 @@ class EventFile:
         try:
             if path.exists() and not path.is_file():
                 raise UsageError(f"{path} cannot be written (no file); choose another file")
-            self._end = self._read() if path.exists() else 0
-            self._file = path.open("ab", buffering=0)  # a killed process leaves nothing in a buffer
-            self._file.truncate(self._end)
+            with ExitStack() as opened:
+                # Unbuffered: a killed process leaves nothing in a buffer.
+                self._file = opened.enter_context(path.open("ab", buffering=0))
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._end = self._read()
+                self._file.truncate(self._end)
+                opened.pop_all()
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another process writes events to {path} already; stop it, or choose another file"
+            ) from error
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written ({error.strerror}); choose another file"
@@ -91,8 +102,14 @@ class EventFile:
         """Write an event.
 
         Raises:
-            UsageError: it cannot be written, for example because the disk is full.
+            UsageError: it cannot be written, for example because the disk is full, or the file was
+                deleted.
         """
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise UsageError(
+                f"{self.path} was deleted while events were written to it; start again, which "
+                "begins a new one"
+            )
         line = rest = msgspec.json.encode(event) + b"\n"
         try:
             while rest:

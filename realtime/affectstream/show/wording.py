@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from affectstream.errors import printable
+from affectstream.fusion.session import CLAIM_SOURCE
 from affectstream.messages import (
     Emotion,
     Gap,
@@ -78,7 +79,7 @@ def _line_of(message: Message, origin_ns: int) -> str | None:
             return f"-- {message.session}: lost {what}: {message.reason}"
         case StreamOpened() if message.modality != "emotion":
             return f"-- {message.session}: {message.source} opened ({message.modality})"
-        case StreamClosed():
+        case StreamClosed() if message.source != CLAIM_SOURCE:
             return f"-- {message.session}: {message.source} closed ({message.reason})"
         case _:
             return None
